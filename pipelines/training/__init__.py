@@ -1,0 +1,1 @@
+"""The project's own trainings: each one resumable, each one ending in a weight file and its card."""

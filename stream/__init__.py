@@ -1,0 +1,1 @@
+"""How frames come and go: files, pipes, cameras, networks, clocks."""

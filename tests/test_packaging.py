@@ -1,0 +1,133 @@
+"""The package lists in pyproject.toml agree with the tree, and a wheel built from the sdist holds all of it."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from dataclasses import dataclass
+from email.parser import Parser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+# The root is a package itself, and these are the only files of it that setuptools may ship.
+ROOT_FILES = {"__init__.py", "__main__.py", "py.typed"}
+# What the build reads besides the packages.
+BUILD_FILES = {"pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"}
+
+
+def is_ours(path: Path, root: Path = ROOT) -> bool:
+    """Whether a file below a package folder belongs to the package: no bytecode, nothing hidden."""
+    parts = path.relative_to(root).parts
+    return path.is_file() and not any(part == "__pycache__" or part.startswith(".") for part in parts)
+
+
+def top_folders(root: Path = ROOT) -> list[Path]:
+    """The package folders directly under the root."""
+    return sorted(init.parent for init in root.glob("*/__init__.py") if is_ours(init, root))
+
+
+def packaged_files(root: Path = ROOT) -> set[str]:
+    """Every file that an installed dynstream must have, as a path below the root with forward slashes."""
+    files = (file for top in top_folders(root) for file in top.rglob("*") if is_ours(file, root))
+    return {file.relative_to(root).as_posix() for file in files} | ROOT_FILES
+
+
+@dataclass(frozen=True)
+class Dist:
+    """A built sdist and wheel, and the files that the tree held when they were built."""
+
+    sdist: Path
+    wheel: Path
+    files: frozenset[str]
+
+
+@pytest.fixture(scope="module")
+def pyproject() -> dict[str, Any]:
+    """pyproject.toml, parsed."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Dist:
+    """The sdist, and the wheel built from that sdist; from a copy, so that the tree stays clean and may change."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ROOT_FILES | BUILD_FILES:
+        shutil.copy2(ROOT / name, source / name)
+    for top in top_folders():
+        shutil.copytree(top, source / top.name, ignore=shutil.ignore_patterns("__pycache__"))
+    files = frozenset(packaged_files(source))
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(source)]
+    built = subprocess.run(command, capture_output=True, text=True, cwd=source, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    (sdist,) = out.glob("*.tar.gz")
+    (wheel,) = out.glob("*.whl")
+    return Dist(sdist, wheel, files)
+
+
+def test_every_package_folder_is_listed(pyproject: dict[str, Any]) -> None:
+    folders = [ROOT, *(init.parent for top in top_folders() for init in top.rglob("__init__.py") if is_ours(init))]
+    names = {".".join(("dynstream", *folder.relative_to(ROOT).parts)) for folder in folders}
+    assert sorted(pyproject["tool"]["setuptools"]["packages"]) == sorted(names)
+
+
+def test_every_folder_with_modules_is_a_package() -> None:
+    folders = {module.parent for top in top_folders() for module in top.rglob("*.py") if is_ours(module)}
+    assert [folder for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
+
+
+def test_root_holds_no_stray_module() -> None:
+    assert {module.name for module in ROOT.glob("*.py")} == {"__init__.py", "__main__.py"}
+
+
+def test_type_checker_leaves_no_module_out(pyproject: dict[str, Any]) -> None:
+    excludes = [re.compile(pattern) for pattern in pyproject["tool"]["mypy"]["exclude"]]
+    modules = [f".dev/dynstream/{file}" for file in packaged_files() if file.endswith(".py")]
+    assert [module for module in modules if any(pattern.search(module) for pattern in excludes)] == []
+
+
+def test_sdist_holds_every_file(dist: Dist) -> None:
+    with tarfile.open(dist.sdist) as tar:
+        members = {name.partition("/")[2] for name in tar.getnames()}
+    assert sorted((dist.files | BUILD_FILES) - members) == []
+
+
+def test_wheel_holds_every_file_and_no_other(dist: Dist) -> None:
+    with zipfile.ZipFile(dist.wheel) as wheel:
+        names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert sorted(names) == sorted(f"dynstream/{file}" for file in dist.files)
+
+
+def test_wheel_describes_itself(dist: Dist, pyproject: dict[str, Any]) -> None:
+    with zipfile.ZipFile(dist.wheel) as wheel:
+        info = next(name.split("/")[0] for name in wheel.namelist() if ".dist-info/" in name)
+        metadata = Parser().parsestr(wheel.read(f"{info}/METADATA").decode())
+        entry_points = wheel.read(f"{info}/entry_points.txt").decode()
+        licence = wheel.read(f"{info}/licenses/LICENSE").decode()
+    assert metadata["Version"] == pyproject["project"]["version"]
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert "dynstream = dynstream.cli.main:main" in entry_points
+    assert "Apache License" in licence
+
+
+def test_every_requirement_has_a_pin_that_satisfies_it(pyproject: dict[str, Any]) -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    versions = {canonicalize_name(name): version for name, version in pins.items()}
+    project = pyproject["project"]
+    wanted = [
+        *project["dependencies"],
+        *(line for extra in project["optional-dependencies"].values() for line in extra),
+        *(line for group in pyproject["dependency-groups"].values() for line in group if isinstance(line, str)),
+    ]
+    requirements = [Requirement(line) for line in wanted]
+    unmet = [str(r) for r in requirements if versions.get(canonicalize_name(r.name), "none") not in r.specifier]
+    assert unmet == []
