@@ -34,7 +34,7 @@ class DlibIdentity:
     def __init__(self, path: Path) -> None:
         """Raises ModelError where the package dlib is not installed, WeightsError where the file is not its network."""
         try:
-            import dlib  # type: ignore[import-not-found,unused-ignore]
+            import dlib
         except ImportError as error:
             raise ModelError("the dlib identity needs the package dlib: pip install 'dynstream[dlib]'") from error
         try:

@@ -125,5 +125,7 @@ def load_lpips(zoo: "Zoo", backbone: Backbone = "alexnet") -> LPIPS:
     Raises:
         WeightsError: the weights cannot be had, or are those of another backbone.
     """
-    network = LPIPS(backbone)
-    return load_safetensors(network, zoo.path(f"lpips-{backbone}"))
+    network = load_safetensors(LPIPS(backbone), zoo.path(f"lpips-{backbone}"))
+    # A fifth faster on a CPU, forward and back, and equal.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network

@@ -42,6 +42,7 @@ class StreamCopier:
         self._source = open_source(path)
         try:
             self._streams: dict[int, Stream] = {}
+            self._first_dts: dict[int, int] = {}
             for stream in self._source.streams:
                 if stream.index == video_index or not self._add(stream, target):
                     stream.discard = Discard.all
@@ -95,10 +96,23 @@ class StreamCopier:
         try:
             for packet in self._source.demux(*streams):
                 if (packet.size or packet.dts is not None) and not _is_gap(packet):
+                    self._trim(packet)
                     packet.stream = self._streams[packet.stream_index]
                     yield packet
         except av.FFmpegError as error:
             self.left_out.append(LeftOut("the rest of the copied streams", f"the source is damaged ({error.strerror})"))
+
+    def _trim(self, packet: "Packet[Stream]") -> None:
+        # An MP4's last packet of sound may be stored as shorter than its codec's frame; demuxing forgets that, unless
+        # the file cuts its first packet (then it starts before the stream does, whose duration means something else).
+        stream = packet.stream
+        if stream.type != "audio" or not stream.duration or packet.dts is None or "mp4" not in self._source.format.name:
+            return
+        if self._first_dts.setdefault(stream.index, packet.dts) != stream.start_time:
+            return
+        left = stream.start_time + stream.duration - packet.dts
+        if packet.duration and 0 < left < packet.duration:
+            packet.duration = left
 
     def refuse(self, packet: "Packet[Stream]", reason: str) -> None:
         """Note that the muxer would not take one packet; each stream is listed once."""

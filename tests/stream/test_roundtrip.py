@@ -88,7 +88,8 @@ def test_colours_and_their_tags_survive(
 ) -> None:
     source = make(tmp_path / "a.mp4", Clip(colour=colour, pix_fmt=pix_fmt, size=size, pts=range(0, 5120, 512)))
     target = tmp_path / "out.mp4"
-    through(source, target, crf=1)
+    # The preset matters: with its macroblock tree x264 encodes pictures as small as these differently each time.
+    through(source, target, crf=1, preset="ultrafast")
     with VideoReader(source) as before, VideoReader(target) as after:
         assert after.tags == before.tags
         assert after.pix_fmt == before.pix_fmt
@@ -155,24 +156,30 @@ def test_what_the_container_cannot_hold_is_listed(tmp_path: Path) -> None:
     assert look(target).frame_times == look(source).frame_times
 
 
-def test_a_timecode_is_kept_and_a_second_picture_copied(tmp_path: Path) -> None:
-    source, cover, target = tmp_path / "a.mov", make(tmp_path / "b.mp4", Clip(pts=[0])), tmp_path / "out.mov"
-    plain = make(tmp_path / "plain.mov", Clip(stream_metadata={"timecode": "01:00:00:00"}))
-    with av.open(str(plain)) as first, av.open(str(cover)) as second, av.open(str(source), "w") as container:
-        videos = [first.streams.video[0], second.streams.video[0]]
-        copies = [container.add_stream_from_template(video, opaque=True) for video in videos]
-        copies[0].metadata.update(videos[0].metadata)
-        for opened, video, copy in zip((first, second), videos, copies, strict=True):
-            for packet in opened.demux(video):
-                if packet.dts is not None:
-                    packet.stream = copy
-                    container.mux_one(packet)
+def test_a_timecode_is_kept(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.mov", tmp_path / "out.mov"
+    make(source, Clip(stream_metadata={"timecode": "01:00:00:00"}))
+    assert through(source, target).left_out == ()
+    with av.open(str(target)) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio", "data"]
+        assert container.streams.video[0].metadata["timecode"] == "01:00:00:00"
+
+
+def test_a_second_picture_is_copied(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.mkv", tmp_path / "out.mkv"
+    plain = make(tmp_path / "plain.mkv", Clip(time_base=MS, pts=range(0, 400, 40), audio=None))
+    with av.open(str(plain)) as opened, av.open(str(source), "w") as container:
+        copies = [container.add_stream_from_template(opened.streams.video[0], opaque=True) for _ in range(2)]
+        for packet in opened.demux():
+            for copy in copies if packet.dts is not None else []:
+                packet.stream = copy
+                container.mux_one(packet)
     with VideoReader(source) as reader:
         assert any("2 video streams" in note for note in reader.notes)
     assert through(source, target).left_out == ()
-    with av.open(str(target)) as container:
-        assert [stream.type for stream in container.streams] == ["video", "video", "data"]
-        assert container.streams.video[0].metadata["timecode"] == "01:00:00:00"
+    with av.open(str(source)) as before, av.open(str(target)) as after:
+        seconds = [[bytes(p) for p in c.demux(c.streams.video[1])] for c in (before, after)]
+    assert seconds[0] == seconds[1]
 
 
 def test_chapters_that_cannot_be_held_are_listed(tmp_path: Path) -> None:
