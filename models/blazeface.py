@@ -123,7 +123,8 @@ def region(face: npt.NDArray[np.float64], score: float) -> FaceRegion:
     x, y = face[:2].mean(axis=0)
     width, height = face[1] - face[0]
     across, down = face[2 + LEFT_EYE] - face[2 + RIGHT_EYE]
-    return FaceRegion(float(x), float(y), REGION_SCALE * max(width, height), float(np.arctan2(down, across)), score)
+    size = REGION_SCALE * float(max(width, height))
+    return FaceRegion(float(x), float(y), size, float(np.arctan2(down, across)), score)
 
 
 class FaceDetector:

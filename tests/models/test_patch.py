@@ -45,5 +45,6 @@ def test_shrinking_does_not_alias() -> None:
     stripes[:, ::2] = 255
     quad = np.array([[-0.5, -0.5], [-0.5, 255.5], [255.5, 255.5], [255.5, -0.5]]) * 0.97 + 3
     patch = cut(stripes, patch_to_frame(quad, 50), 50)
-    assert patch[:, 2:-2].std() < 12
+    # Single samples would swing by the full 127.5; a box as wide as a patch pixel lets about a tenth through.
+    assert patch[:, 2:-2].std() < 0.15 * 127.5
     assert abs(float(patch.mean()) - 127.5) < 3
