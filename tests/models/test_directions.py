@@ -115,7 +115,7 @@ def test_a_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        with pytest.raises(WeightsError, match="cannot write .*free space or name another file"):
+        with pytest.raises(WeightsError, match=r"cannot write .*free space or name another file"):
             save_directions(path, {"smile": SMILE})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dynstream.models import output_tail
 from dynstream.models.generator import broadcast_w
 from dynstream.models.mobile_stylegan import MobileStyleGAN, load_mobile_stylegan
 from dynstream.models.output_tail import OutputTail, half_resolution, initial_tail, load_output_tail
@@ -39,8 +40,11 @@ def test_half_resolution_kernel_equals_repeat_convolve_and_average() -> None:
     torch.testing.assert_close(F.conv2d(x, half_resolution(kernel), padding=1, groups=5), slow)
 
 
-def test_the_start_is_already_like_the_picture(generator: MobileStyleGAN) -> None:
-    """Untrained it must correlate with what it will be taught; an order of channels gone wrong would not."""
+def test_the_start_without_pruning_is_already_the_picture(
+    generator: MobileStyleGAN, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every channel kept only the resolution differs; a gain or an order of channels gone wrong would show."""
+    monkeypatch.setattr(output_tail, "WIDTHS", (128, 64, 64))
     with torch.no_grad():
         w_plus = broadcast_w(generator.mean_w()[None], 18)
         drawn = initial_tail(generator)(generator.features(w_plus), w_plus)

@@ -1,0 +1,176 @@
+"""Train E0, the encoder: `dynstream train encoder`.
+
+First codes alone: faces that the generator drew, whose codes are known, from a replay buffer. Then also pictures,
+through the generator: of real faces no code is known, so what counts is what is drawn,
+
+    L = L2 + 0.8 LPIPS + identity (1 - cos) + regression |w - w*|^2 / var + regularization |delta|^2
+
+(pSp, arXiv 2008.00951, eq. 1-5; e4e, arXiv 2102.02766, sec. 5, for the deltas; weights of `Weights`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...models.arcface import ArcFace
+from ...models.encoder import Encoder
+from ...models.generator import Generator
+from ...models.lpips import LPIPS
+from .augment import degrade, jitter, recolour
+from .codes import sample_codes
+from .loop import LoopConfig, train
+
+CONFIG = LoopConfig(steps=2700, lr=8e-4, warmup=100, ema=0.998)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Weight of each loss term."""
+
+    l2: float = 1.0
+    lpips: float = 0.8
+    identity: float = 0.4
+    regression: float = 1.0
+    regression_later: float = 0.3
+    delta: float = 2e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """Settings of the encoder's training.
+
+    regression_steps: steps of codes alone, before the pictures. synthetic, real: faces a step of each kind; in the
+    first part `synthetic_first` drawn ones. drawn: how many of the drawn ones are judged as pictures, too.
+    replay: drawn faces kept. fresh: new ones a step. bfloat16: mixed precision.
+    """
+
+    loop: LoopConfig = CONFIG
+    weights: Weights = Weights()
+    regression_steps: int = 500
+    synthetic_first: int = 24
+    synthetic: int = 10
+    real: int = 5
+    drawn: int = 1
+    replay: int = 4096
+    fresh: int = 4
+    bfloat16: bool = True
+
+
+class DrawnFaces:
+    """Faces drawn by the generator with their codes; the newest replace the oldest."""
+
+    def __init__(self, generator: Generator, size: int) -> None:
+        self.generator = generator
+        self.codes = torch.zeros(size, generator.codes, 512)
+        self.faces = torch.zeros(size, 3, 256, 256, dtype=torch.uint8)
+        self.count = 0
+
+    def add(self, count: int, random: torch.Generator) -> None:
+        """Draw more faces."""
+        codes = sample_codes(self.generator, count, random)
+        with torch.no_grad():
+            faces = self.generator.synthesize(codes, size=256).float()
+        slots = [(self.count + i) % len(self.codes) for i in range(count)]
+        self.codes[slots] = codes
+        self.faces[slots] = to_bytes(faces)
+        self.count += count
+
+    def batch(self, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """codes (B, codes, 512) and faces (B, 3, 256, 256) in [-1, 1]."""
+        chosen = torch.randint(min(self.count, len(self.codes)), (count,), generator=random)
+        return self.codes[chosen], from_bytes(self.faces[chosen])
+
+
+def to_bytes(faces: Tensor) -> Tensor:
+    """[-1, 1] float -> 0..255 uint8, clipped."""
+    return faces.add(1).mul(127.5).round().clamp(0, 255).byte()
+
+
+def from_bytes(faces: Tensor) -> Tensor:
+    """0..255 uint8 -> [-1, 1] float32."""
+    return faces.float().div(127.5).sub(1)
+
+
+def train_encoder(
+    generator: Generator,
+    lpips: LPIPS,
+    arcface: ArcFace,
+    real: Tensor,
+    run: Path,
+    *,
+    config: EncoderConfig = EncoderConfig(),
+    evaluate: Callable[[nn.Module, int], dict[str, float]] | None = None,
+    evaluate_steps: int = 500,
+) -> Encoder:
+    """Train, or go on training, an encoder for `generator`; returns it with the averaged weights.
+
+    real: (N, 3, 256, 256) uint8 aligned faces. run: folder of the checkpoint and the log.
+    """
+    torch.manual_seed(config.loop.seed)
+    encoder = Encoder()
+    encoder.get_buffer("mean").copy_(generator.mean_w())
+    encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    variance = sample_codes(generator, 1000, torch.Generator().manual_seed(0)).var().item()
+    drawn = DrawnFaces(generator, config.replay)
+    weights = config.weights
+
+    def encode(faces: Tensor) -> tuple[Tensor, Tensor]:
+        base, deltas = encoder.base_and_deltas(faces.contiguous(memory_format=torch.channels_last))
+        return encoder.get_buffer("mean") + base[:, None] + deltas, deltas
+
+    def step(number: int, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        pictures = number >= config.regression_steps
+        encoder.train(not pictures)  # the batches with pictures are too small for batch statistics
+        drawn.add(64 if drawn.count == 0 else config.fresh, random)
+        codes, faces = drawn.batch(config.synthetic if pictures else config.synthetic_first, random)
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
+            inputs = degrade(faces, random)
+            if not pictures:
+                predicted, deltas = encode(inputs)
+                regression = (predicted - codes).square().mean() / variance
+                return weights.regression * regression + weights.delta * deltas.square().mean(), {
+                    "regression": regression.item()
+                }
+            chosen = torch.randint(len(real), (config.real,), generator=random)
+            targets = torch.cat([recolour(jitter(from_bytes(real[chosen]), random), random), faces[: config.drawn]])
+            predicted, deltas = encode(torch.cat([degrade(targets[: config.real], random), inputs]))
+            regression = (predicted[config.real :] - codes).square().mean() / variance
+            image = generator.synthesize(predicted[: len(targets)], size=256).float()
+            perceptual = lpips(image, targets).float().mean()
+            same = (arcface.embed_ffhq(image).float() * arcface.embed_ffhq(targets).float()).sum(1).mean()
+            l2 = F.mse_loss(image, targets)
+            spread = deltas.square().mean()
+        loss = (
+            weights.l2 * l2
+            + weights.lpips * perceptual
+            + weights.identity * (1 - same)
+            + weights.regression_later * regression
+            + weights.delta * spread
+        )
+        parts = {"l2": l2, "lpips": perceptual, "identity": same, "regression": regression, "delta": spread}
+        return loss, {name: value.item() for name, value in parts.items()}
+
+    train(encoder, step, config.loop, run, evaluate=evaluate, evaluate_steps=evaluate_steps)
+    return encoder.eval()
+
+
+def score_inversion(
+    encoder: nn.Module, generator: Generator, lpips: LPIPS, arcface: ArcFace, faces: Tensor
+) -> dict[str, float]:
+    """Mean MSE (range [-1, 1]), LPIPS and ArcFace cosine of the inversions of (N, 3, 256, 256) uint8 faces."""
+    errors, distances, cosines = [], [], []
+    with torch.no_grad():
+        for chunk in from_bytes(faces).split(4):
+            image = generator.synthesize(encoder(chunk), size=256).clamp(-1, 1)
+            errors.append((image - chunk).square().mean((1, 2, 3)))
+            distances.append(lpips(image, chunk))
+            cosines.append((arcface.embed_ffhq(image) * arcface.embed_ffhq(chunk)).sum(1))
+    return {
+        "mse": torch.cat(errors).mean().item(),
+        "lpips": torch.cat(distances).mean().item(),
+        "cosine": torch.cat(cosines).mean().item(),
+    }
