@@ -1,0 +1,103 @@
+"""`dynstream transcode`: a video file in, the same video with its faces edited out."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from .progress import check_style, count_frames
+from .weights import IndexUrl, Offline, open_zoo
+
+Edit = Annotated[
+    list[str] | None,
+    typer.Option("--edit", metavar="NAME=STRENGTH", help="An edit: smile=2, or a ramp smile=0:3@2s. Repeatable."),
+]
+Preset = Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Edits from a TOML file.")]
+Mode = Annotated[str, typer.Option(metavar="detail|replace", help="Keep the frame's own detail, or paste the drawing.")]
+Faces = Annotated[str, typer.Option(metavar="largest|all|N", help="Which faces to edit.")]
+
+
+def command(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A video file.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The result; its suffix names the container.")],
+    edit: Edit = None,
+    preset: Preset = None,
+    mode: Mode = "detail",
+    faces: Faces = "largest",
+    refine: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Steps of fitting one code offset to the clip before editing.")
+    ] = 0,
+    generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")] = "mobilestylegan",
+    backend: Annotated[str, typer.Option(metavar="mesh|face-alignment", help="Face landmarks.")] = "mesh",
+    codec: Annotated[str, typer.Option(metavar="NAME", help="FFmpeg video encoder.")] = "libx264",
+    crf: Annotated[float | None, typer.Option(metavar="Q", help="Quality, lower is better.")] = None,
+    encoder_preset: Annotated[
+        str | None, typer.Option("--encoder-preset", metavar="NAME", help="The encoder's speed preset.")
+    ] = None,
+    pix_fmt: Annotated[str | None, typer.Option(metavar="NAME", help='Pixel format, or "source".')] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it exists.")] = False,
+    progress: Annotated[
+        str, typer.Option(metavar="auto|bar|ffmpeg|none", callback=check_style, help="How to show progress.")
+    ] = "auto",
+    stats: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write times and outcomes here.")] = None,
+    offline: Offline = False,
+    index_url: IndexUrl = None,
+) -> None:
+    """Edit the faces of a video file; sound, subtitles, times and everything around the face stay as they are.
+
+    Examples:
+
+    - `dynstream transcode in.mp4 out.mp4 --edit smile=2`
+    - `dynstream transcode in.mp4 out.mp4 --edit smile=0:3@2s --edit age=-1`
+    - `dynstream transcode in.mkv out.mkv --preset older.toml --faces all --crf 20`
+    - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --progress ffmpeg --stats stats.json`
+    """
+    from ..models.directions import load_directions
+    from ..pipelines.composite import check_mode
+    from ..pipelines.edit import parse_edits
+    from ..pipelines.load import load_editor
+    from ..pipelines.transcode import VideoOptions, transcode
+    from ..stream.errors import SinkError
+    from ..stream.reader import VideoReader
+
+    console = Console(stderr=True, highlight=False)
+    checked = check_mode(mode)
+    edits = parse_edits(edit or [], preset, load_directions())
+    if not edits.specs and checked == "detail":
+        raise typer.BadParameter("nothing to do: give an edit, as in --edit smile=2, or a --preset")
+    if stats and not stats.absolute().parent.is_dir():
+        raise SinkError(f"--stats {stats}: the folder {stats.absolute().parent} does not exist; make it first")
+    for warning in edits.outside_range():
+        console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
+    with VideoReader(source) as reader:  # refuse a bad source before anything is fetched
+        total, seconds_per_frame = reader.frame_count_estimate, float(1 / reader.rate)
+    with open_zoo(offline=offline, index_url=index_url) as zoo:
+        editor = load_editor(zoo, edits, mode=checked, faces=faces, generator=generator, backend=backend)
+        if refine:
+            from ..pipelines.refine import refine_clip
+
+            # A program that reads the blocks takes the first "end" for the end of the file.
+            style = "none" if progress == "ffmpeg" else progress
+            with count_frames(style, "refine", refine, 0.0) as count:
+                editor = refine_clip(editor, source, zoo, steps=refine, progress=count)
+    with count_frames(progress, source.name, total, seconds_per_frame) as count:
+        report = transcode(
+            source,
+            target,
+            editor,
+            video=VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt),
+            overwrite=overwrite,
+            progress=count,
+        )
+    for note in report.notes:
+        console.print(f"Note: {note}", style="yellow", soft_wrap=True)
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in report.outcomes.items())
+    speed = report.frames / max(1e-9, report.seconds)
+    console.print(f"{target}: {report.frames} frames, {speed:.1f} per second ({outcomes})", soft_wrap=True)
+    if stats:
+        try:
+            stats.write_text(json.dumps(report.as_dict(), indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise SinkError(f"{target} is written, but the numbers in {stats} are not: {error.strerror}") from error

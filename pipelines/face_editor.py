@@ -1,0 +1,179 @@
+"""The way of a frame: track, align, invert, edit, synthesize, composite. State goes in and comes out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ..models.encoder import Encoder
+from ..models.generator import Generator
+from ..stream.frame import Frame, Pixels
+from . import colour_match, fade, latent
+from .align import crop, to_crop
+from .colour_match import ColourMatch
+from .composite import FaceFlow, Layers, Mode, compose, detail_layers, hull_mask, replace_layers
+from .edit import Edits, apply
+from .face_track import FaceTrack
+from .latent import LatentState
+from .stages import Stages
+from .track import Tracker, TrackerState
+
+HIDDEN_SECONDS = 0.15
+HIDDEN_RADIUS = 14.0  # crop pixels left to the source around a landmark that something hides
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceState:
+    """Memory of one face: its codes, its colours, how far its edit is faded in, which landmarks are hidden."""
+
+    latent: LatentState | None
+    colours: ColourMatch | None
+    weight: float
+    hidden: npt.NDArray[np.float64]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SessionState:
+    """All that a stream remembers; a new stream starts with `SessionState()`.
+
+    begin: time of the first frame in seconds, from which ramps count; None before it.
+    """
+
+    tracker: TrackerState = field(default_factory=TrackerState)
+    faces: Mapping[int, FaceState] = field(default_factory=dict)
+    begin: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edited:
+    """The edited frame. outcome: "edited", "faded: REASON" or "passed: REASON"."""
+
+    frame: Frame
+    outcome: str
+
+
+class FaceEditor:
+    """Edits the faces of a stream's frames; holds networks and settings, and no memory of its own."""
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        encoder: Encoder,
+        generator: Generator,
+        edits: Edits,
+        *,
+        mode: Mode = "detail",
+        code_offset: Tensor | None = None,
+    ) -> None:
+        """code_offset: (codes, 512) added to every inversion, from `refine`."""
+        self.tracker = tracker
+        self.encoder = encoder
+        self.generator = generator
+        self.edits = edits
+        self.mode = mode
+        self.code_offset = code_offset
+        self._flow = FaceFlow()
+
+    def step(self, state: SessionState, frame: Frame, stages: Stages) -> tuple[SessionState, Edited]:
+        """The next frame of the stream: (new state, the edited frame with the same pts)."""
+        with stages.time("track"):
+            tracker_state, seen = self.tracker.step(state.tracker, frame)
+        faces: dict[int, FaceState] = {}
+        pixels, outcomes = frame.pixels, []
+        begin = frame.seconds if state.begin is None else state.begin
+        # A scene may begin with an edited face; one that comes in later fades in.
+        weight = 1.0 if state.begin is None or seen.cut else 0.0
+        for track in seen.faces:
+            before = None if seen.cut else state.faces.get(track.id)
+            if before is None:
+                before = FaceState(None, None, weight * fade.wish(track).weight, _hidden(track), frame.seconds)
+            faces[track.id], pixels, outcome = self._face(before, track, frame, begin, pixels, stages)
+            outcomes.append(outcome)
+        outcome = min(outcomes) if outcomes else "passed: no face"  # "edited" comes before "faded" and "passed"
+        return SessionState(tracker_state, faces, begin), Edited(frame.with_pixels(pixels), outcome)
+
+    def _face(
+        self, before: FaceState, track: FaceTrack, frame: Frame, begin: float, pixels: Pixels, stages: Stages
+    ) -> tuple[FaceState, Pixels, str]:
+        seconds = frame.seconds
+        elapsed = seconds - before.seconds
+        wanted = fade.wish(track)
+        weight = fade.approach(before.weight, wanted.weight, elapsed)
+        hidden = _follow_hidden(before, track, elapsed)
+        state = FaceState(before.latent, before.colours, weight, hidden, seconds)
+        offset = self.edits.offset(seconds - begin, weight)
+        if weight <= 0:
+            return replace(state, latent=None), pixels, f"passed: {wanted.reason or 'fading in'}"
+        if offset is None and self.mode == "detail":
+            return state, pixels, "passed: no edit at this time"
+        with stages.time("align"):
+            face = crop(frame.pixels, track.quad)
+        with stages.time("invert"), torch.inference_mode():
+            codes = self.encoder(_tensor(face))[0]
+            if self.code_offset is not None:
+                codes = codes + self.code_offset
+            memory = latent.steady(state.latent, codes, seconds)
+        with stages.time("synthesize"), torch.inference_mode():
+            w_plus = memory.codes[None]
+            drawn = _picture(self.generator.synthesize(w_plus, size=256))
+            edited = drawn if offset is None else _picture(self.generator.synthesize(apply(w_plus, offset), size=256))
+        with stages.time("composite"):
+            mask = _face_mask(track, hidden)
+            now = colour_match.measure(face.astype(np.float32), drawn, mask)
+            colours = colour_match.follow(state.colours, now, elapsed)
+            layers = self._layers(colours.apply(drawn), colours.apply(edited), mask, weight)
+            pixels = compose(pixels, track.quad, layers)
+        state = replace(state, latent=memory, colours=colours)
+        return state, pixels, "edited" if weight >= 1 else f"faded: {wanted.reason or 'fading in'}"
+
+    def _layers(
+        self,
+        drawn: npt.NDArray[np.float32],
+        edited: npt.NDArray[np.float32],
+        mask: npt.NDArray[np.float32],
+        weight: float,
+    ) -> Layers:
+        if self.mode == "replace":
+            return replace_layers(edited, mask * np.float32(weight))
+        # A weak edit is already near the source; the mask closes only at the very end of a fade.
+        return detail_layers(drawn, edited, mask * np.float32(min(1.0, 4 * weight)), self._flow)
+
+
+def _tensor(face: Pixels) -> Tensor:
+    return torch.from_numpy(face).permute(2, 0, 1)[None].float().div(127.5).sub(1)
+
+
+def _picture(image: Tensor) -> npt.NDArray[np.float32]:
+    values: npt.NDArray[np.float32] = image[0].add(1).mul(127.5).clamp(0, 255).permute(1, 2, 0).contiguous().numpy()
+    return values
+
+
+def _hidden(track: FaceTrack) -> npt.NDArray[np.float64]:
+    return track.hidden.astype(np.float64)
+
+
+def _follow_hidden(before: FaceState, track: FaceTrack, elapsed: float) -> npt.NDArray[np.float64]:
+    now = _hidden(track)
+    if before.hidden.shape != now.shape:
+        return now
+    share = 1 - np.exp(-max(0.0, elapsed) / HIDDEN_SECONDS)
+    return np.asarray(before.hidden + (now - before.hidden) * share)
+
+
+def _face_mask(track: FaceTrack, hidden: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
+    mask = hull_mask(points)
+    if hidden.max(initial=0.0) < 0.1:
+        return mask
+    cover = np.zeros_like(mask)
+    for (x, y), amount in zip(points, hidden, strict=True):
+        if amount >= 0.1:
+            spot = np.zeros_like(mask)
+            cv2.circle(spot, (round(x), round(y)), round(HIDDEN_RADIUS), float(amount), cv2.FILLED)
+            np.maximum(cover, spot, out=cover)
+    return mask * (1 - cv2.GaussianBlur(cover, (0, 0), 5.0)).astype(np.float32)

@@ -1,0 +1,56 @@
+"""From names of models to a ready editor: the one place that knows which networks a stream needs."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..models.allocator import keep_freed_memory
+from ..models.encoder import load_encoder
+from ..models.faces import FaceBackend
+from ..models.generator import load_generator
+from .choose import parse_policy
+from .composite import Mode
+from .edit import Edits
+from .errors import PipelineError
+from .face_editor import FaceEditor
+from .track import Tracker
+
+if TYPE_CHECKING:
+    from ..models.zoo import Zoo
+
+
+def _mesh(zoo: "Zoo") -> FaceBackend:
+    from ..models.mesh import load_mesh_backend
+
+    return load_mesh_backend(zoo)
+
+
+def _face_alignment(zoo: "Zoo") -> FaceBackend:
+    from ..models.face_alignment_backend import load_face_alignment_backend
+
+    return load_face_alignment_backend(zoo)
+
+
+BACKENDS: dict[str, Callable[["Zoo"], FaceBackend]] = {"mesh": _mesh, "face-alignment": _face_alignment}
+
+
+def load_backend(name: str, zoo: "Zoo") -> FaceBackend:
+    """The face backend of that name; PipelineError lists those there are."""
+    if name not in BACKENDS:
+        raise PipelineError(f"unknown face backend {name!r}; expected one of {', '.join(BACKENDS)}")
+    return BACKENDS[name](zoo)
+
+
+def load_editor(
+    zoo: "Zoo",
+    edits: Edits,
+    *,
+    mode: Mode = "detail",
+    faces: str = "largest",
+    generator: str = "mobilestylegan",
+    backend: str = "mesh",
+) -> FaceEditor:
+    """An editor with its networks, weights pulled where they are missing."""
+    keep_freed_memory()
+    policy = parse_policy(faces)
+    tracker = Tracker(load_backend(backend, zoo), policy)
+    return FaceEditor(tracker, load_encoder(), load_generator(generator, zoo), edits, mode=mode)

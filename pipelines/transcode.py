@@ -1,0 +1,90 @@
+"""Edit a video file: every frame of the source in, every frame out, at its own time, everything else copied."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from ..stream.reader import VideoReader
+from ..stream.writer import VideoWriter
+from .face_editor import FaceEditor, SessionState
+from .stages import Stages
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoOptions:
+    """How the result is encoded; None leaves the choice to `stream.encoding`."""
+
+    codec: str = "libx264"
+    crf: float | None = None
+    preset: str | None = None
+    pix_fmt: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What was done. seconds: wall time of reading, editing and writing. stages: see `Stages.summary`."""
+
+    source: str
+    result: str
+    frames: int
+    seconds: float
+    outcomes: dict[str, int]
+    stages: dict[str, dict[str, float]]
+    notes: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+def transcode(
+    source: Path,
+    target: Path,
+    editor: FaceEditor,
+    *,
+    video: VideoOptions = VideoOptions(),
+    overwrite: bool = False,
+    progress: Callable[[int], None] = lambda _frames: None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Report:
+    """Write `source` to `target` with its faces edited. `progress` is called with the frames done so far.
+
+    Raises SourceError and SinkError; the target then is as it was before.
+    """
+    stages = Stages(clock)
+    started = clock()
+    with VideoReader(source) as reader:
+        writer = VideoWriter(
+            target,
+            reader,
+            codec=video.codec,
+            crf=video.crf,
+            preset=video.preset,
+            pix_fmt=video.pix_fmt,
+            overwrite=overwrite,
+        )
+        with writer:
+            state = SessionState()
+            frames = iter(reader)
+            while True:
+                with stages.time("decode"):
+                    frame = next(frames, None)
+                if frame is None:
+                    break
+                state, edited = editor.step(state, frame, stages)
+                stages.outcomes[edited.outcome] += 1
+                with stages.time("encode"):
+                    writer.write(edited.frame)
+                progress(writer.frames_written)
+        left_out = [str(item) for item in writer.left_out]
+        notes = [*reader.notes, *writer.notes, *left_out]
+    return Report(
+        source=str(source),
+        result=str(target),
+        frames=writer.frames_written,
+        seconds=clock() - started,
+        outcomes=dict(stages.outcomes.most_common()),
+        stages=stages.summary(),
+        notes=notes,
+    )

@@ -1,0 +1,42 @@
+"""From names to an editor: the names there are, and what a wrong one is told."""
+
+import pytest
+
+from dynstream.models.encoder import WEIGHTS, Encoder
+from dynstream.models.errors import ModelError
+from dynstream.models.mobile_stylegan import MobileStyleGAN
+from dynstream.models.zoo import Zoo
+from dynstream.pipelines import load as load_module
+from dynstream.pipelines.errors import PipelineError
+from dynstream.pipelines.load import load_backend, load_editor
+
+from .fakes import edits
+
+
+def test_an_unknown_backend_lists_the_known(zoo: Zoo) -> None:
+    with pytest.raises(PipelineError, match="unknown face backend 'dlib'; expected one of mesh, face-alignment"):
+        load_backend("dlib", zoo)
+
+
+def test_a_fault_inside_a_backend_is_not_taken_for_a_wrong_name(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_zoo: Zoo) -> None:
+        raise KeyError("tensor")
+
+    monkeypatch.setitem(load_module.BACKENDS, "mesh", broken)  # type: ignore[arg-type]
+    with pytest.raises(KeyError, match="tensor"):
+        load_backend("mesh", zoo)
+
+
+def test_faces_are_checked_before_any_weight_is_asked_for() -> None:
+    with pytest.raises(PipelineError, match="--faces none"):
+        load_editor(Zoo(entries={}), edits("smile=1"), faces="none")
+
+
+@pytest.mark.skipif(not WEIGHTS.exists(), reason=f"{WEIGHTS.name} is not trained yet")
+def test_the_real_editor(zoo: Zoo) -> None:
+    editor = load_editor(zoo, edits("smile=1"), mode="replace", faces="2")
+    assert isinstance(editor.encoder, Encoder)
+    assert isinstance(editor.generator, MobileStyleGAN)
+    assert editor.mode == "replace"
+    with pytest.raises(ModelError, match="unknown generator 'biggan'; there are: mobilestylegan, stylegan2-ffhq"):
+        load_editor(zoo, edits("smile=1"), generator="biggan")
