@@ -1,0 +1,59 @@
+"""`dynstream demo`: the sample clip edited, and where to look at it."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from .progress import check_style, count_frames
+from .weights import IndexUrl, Offline, open_zoo
+
+
+def command(
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the files go.")] = Path("out/demo"),
+    edit: Annotated[
+        list[str] | None, typer.Option("--edit", metavar="NAME=STRENGTH", help="Default: smile=2. Repeatable.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="N", min=0.1, help="Edit only the first N seconds of the clip.")
+    ] = None,
+    progress: Annotated[
+        str, typer.Option(metavar="auto|bar|ffmpeg|none", callback=check_style, help="How to show progress.")
+    ] = "auto",
+    offline: Offline = False,
+    index_url: IndexUrl = None,
+) -> None:
+    """Edit the sample clip and make a contact sheet of it; running it again replaces its own files.
+
+    Examples:
+
+    - `dynstream demo`
+    - `dynstream demo --seconds 4 --edit age=2 --out /tmp/older`
+    """
+    from ..models.directions import load_directions
+    from ..pipelines.demo import prepare, run_demo
+    from ..pipelines.edit import parse_edits
+    from ..pipelines.load import load_editor
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    wanted = edit or ["smile=2"]
+    edits = parse_edits(wanted, None, load_directions())
+    for warning in edits.outside_range():
+        console.print(f"Warning: {warning}", style="yellow", markup=False)
+    with open_zoo(offline=offline, index_url=index_url) as zoo:
+        clip = zoo.path("sample-clip")
+        editor = load_editor(zoo, edits)
+    files = prepare(clip, out, seconds)
+    report = run_demo(files, editor, label=" ".join(wanted), watch=partial(count_frames, progress))
+    speed = report.frames / max(1e-9, report.seconds)
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in report.outcomes.items())
+    console.print(f"{report.frames} frames, {speed:.1f} per second ({outcomes})", markup=False)
+    for what, path in (
+        ("Source", files.source),
+        ("Result", files.result),
+        ("Side by side", files.side_by_side),
+        ("Contact sheet", files.contact_sheet),
+    ):
+        print(f"{what + ':':<15}{path}")

@@ -1,0 +1,1 @@
+"""Measurements that a user can print again: speed, memory and what an edit left of the video."""
