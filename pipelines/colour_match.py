@@ -7,38 +7,48 @@ import numpy.typing as npt
 
 Picture = npt.NDArray[np.float32]
 
-LARGEST_GAIN = 1.6
-LARGEST_SHIFT = 40.0
+# Luma and the two colour differences of BT.601, the space that the generator's colours are coded in.
+TO_LUMA = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+LARGEST_GAIN = 1.7
+LARGEST_SATURATION = 1.6
+LARGEST_TURN = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class ColourMatch:
-    """Per channel: colour' = gain colour + shift. gain, shift: (3,) float32, for colours in 0..255."""
+    """A linear map of colours. matrix: (3, 3) float32, RGB in 0..255 to the same.
 
-    gain: Picture
-    shift: Picture
+    It scales luma by one factor and turns and scales the two colour differences by another, complex one. Skin then
+    matches the frame's, while grey stays grey: with a gain and a shift for each channel, teeth turned green in a graded
+    clip where lips opened.
+    """
+
+    matrix: Picture
 
     def apply(self, picture: Picture) -> Picture:
         """(S, S, 3) float32 in 0..255 -> the same, matched."""
-        return picture * self.gain + self.shift
+        return np.asarray(picture @ self.matrix.T, dtype=np.float32)
 
 
 def measure(face: Picture, drawn: Picture, mask: Picture) -> ColourMatch:
-    """The map that gives `drawn` the mean and spread of `face` inside the mask; all (S, S, 3) and (S, S) float32.
+    """The map that gives `drawn` the mean of `face` inside the mask; all (S, S, 3) and (S, S) float32.
 
-    Gains stay within 1/1.6..1.6 and shifts within 40, so that a failed inversion cannot turn a face into paint.
+    Luma changes by at most 1.7, saturation by at most 1.6, hue by at most 0.6 radians, so that a failed inversion
+    cannot turn a face into paint.
     """
     weight = mask / max(1e-6, float(mask.sum()))
-    mean_face, mean_drawn = (np.einsum("hw,hwc->c", weight, x) for x in (face, drawn))
-    spread_face, spread_drawn = (
-        np.sqrt(np.einsum("hw,hwc->c", weight, np.square(x - mean)) + 1.0)
-        for x, mean in ((face, mean_face), (drawn, mean_drawn))
+    (luma_face, *difference_face), (luma_drawn, *difference_drawn) = (
+        TO_LUMA @ np.einsum("hw,hwc->c", weight, picture) for picture in (face, drawn)
     )
-    gain = np.clip(spread_face / spread_drawn, 1 / LARGEST_GAIN, LARGEST_GAIN)
-    shift = np.clip(
-        mean_face - gain * mean_drawn, -LARGEST_SHIFT - 128 * abs(gain - 1), LARGEST_SHIFT + 128 * abs(gain - 1)
-    )
-    return ColourMatch(gain.astype(np.float32), shift.astype(np.float32))
+    gain = np.clip((luma_face + 1.0) / (luma_drawn + 1.0), 1 / LARGEST_GAIN, LARGEST_GAIN)
+    here, there = complex(*difference_face), complex(*difference_drawn)
+    # Nearly grey skin says nothing about hue: both sides gain a little of the same colour.
+    turn = (here * there.conjugate() + 4.0) / (abs(there) ** 2 + 4.0)
+    size = np.clip(abs(turn), 0.2, LARGEST_SATURATION)
+    angle = np.clip(np.angle(turn), -LARGEST_TURN, LARGEST_TURN)
+    cos, sin = size * np.cos(angle), size * np.sin(angle)
+    scaled = np.array([[gain, 0, 0], [0, cos, -sin], [0, sin, cos]])
+    return ColourMatch((np.linalg.inv(TO_LUMA) @ scaled @ TO_LUMA).astype(np.float32))
 
 
 def follow(before: ColourMatch | None, now: ColourMatch, elapsed: float, seconds: float = 0.5) -> ColourMatch:
@@ -46,6 +56,4 @@ def follow(before: ColourMatch | None, now: ColourMatch, elapsed: float, seconds
     if before is None:
         return now
     share = float(1 - np.exp(-max(0.0, elapsed) / seconds))
-    return ColourMatch(
-        before.gain + (now.gain - before.gain) * share, before.shift + (now.shift - before.shift) * share
-    )
+    return ColourMatch(before.matrix + (now.matrix - before.matrix) * np.float32(share))

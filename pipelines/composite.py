@@ -5,7 +5,8 @@ cannot draw, the inversion error I - O, is carried along with the edit:
 
     E' = E + m W(I - O)
 
-W warps by the dense flow from E to O, m fades it out where the two flows disagree. Sorted by where pixels come from,
+W warps by the dense flow from E to O; m fades it out where the two flows disagree, and where E and W(O) differ much, as
+teeth and lips do where a mouth opens. Sorted by where pixels come from,
 
     E' = m W(I) + (E - m W(O))
 
@@ -33,6 +34,7 @@ Mode = Literal["detail", "replace"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 TOLERANCE = 1.5  # crop pixels by which the two flows may disagree before the detail fades
+LARGE_CHANGE = 45.0  # of 255, root mean square over colours, by which E and W(O) may differ before the detail fades
 FEATHER = 9.0  # crop pixels, standard deviation of the mask's edge
 
 
@@ -87,13 +89,22 @@ def agreement(forward: Picture, backward: Picture, tolerance: float = TOLERANCE)
     return np.asarray(np.exp(-squared / (2 * tolerance**2)), dtype=np.float32)
 
 
+def likeness(first: Picture, second: Picture, tolerance: float = LARGE_CHANGE) -> Picture:
+    """(S, S) in 0..1: 1 where two (S, S, 3) pictures in 0..255 have the same colours, seen a little blurred."""
+    difference = cv2.GaussianBlur(first - second, (0, 0), 1.5)
+    squared = np.square(difference).mean(axis=2)
+    return np.asarray(np.exp(-squared / (2 * tolerance**2)), dtype=np.float32)
+
+
 def detail_layers(inversion: Picture, edited: Picture, mask: Picture, flow: FaceFlow) -> Layers:
     """The layers of mode `detail`. inversion, edited: (S, S, 3) float32 in 0..255, in the frame's colours."""
     first, second = _bytes(edited), _bytes(inversion)
     forward = _floats(cv2.GaussianBlur(flow(first, second), (0, 0), 2.0)) * mask[..., None]
     backward = _floats(cv2.GaussianBlur(flow(second, first), (0, 0), 2.0)) * mask[..., None]
-    keep = _floats(cv2.GaussianBlur(agreement(forward, backward), (0, 0), 2.0))
-    change = edited - keep[..., None] * warp(inversion, forward)
+    moved = warp(inversion, forward)
+    keep = agreement(forward, backward) * likeness(edited, moved)
+    keep = _floats(cv2.GaussianBlur(keep, (0, 0), 2.0))
+    change = edited - keep[..., None] * moved
     return Layers(_floats(change), keep, forward, mask)
 
 

@@ -22,7 +22,7 @@ def wish(track: FaceTrack) -> Wish:
         ("uncertain", _rise(track.confidence, 0.35, 0.65)),
         ("profile", 1 - _rise(abs(track.yaw), 45.0, 65.0)),
         ("tilted", 1 - _rise(abs(track.pitch), 40.0, 60.0)),
-        ("covered", 1 - _rise(track.covered, 0.30, 0.50)),
+        ("covered", 1 - _rise(track.covered, 0.22, 0.34)),
     )
     reason, weight = min(slopes, key=lambda slope: slope[1])
     return Wish(weight, "" if weight >= 1 else reason)

@@ -27,6 +27,7 @@ from .training.codes import sample_codes
 Floats = npt.NDArray[np.float64]
 Scorer = Callable[[Pixels], Floats | None]
 
+CHOOSING_LENGTH = 3.0  # of a move, in W, by which layers are compared
 UNSEEN_SEED = 20_000_003  # of the faces that measure a direction; none of them was labelled
 
 
@@ -208,7 +209,8 @@ def find(
     generator: Generator,
     scorer: Scorer,
     *,
-    faces: int = 60,
+    faces: int = 46,
+    choosing: int = 16,
     echo: Callable[[str], None] = print,
 ) -> Direction:
     """Fit, project, choose the layers and the scale, measure: a direction ready to be saved."""
@@ -221,7 +223,7 @@ def find(
     best: tuple[float, Tensor, float] | None = None
     for first, end in wanted.layers:
         vector = in_layers(normal, first, end, generator.codes)
-        slopes = measure(generator, scorer, vector, 1.0, (-3.0, 0.0, 3.0), codes[: faces // 2]).slopes()
+        slopes = measure(generator, scorer, vector, 1.0, (-CHOOSING_LENGTH, CHOOSING_LENGTH), codes[:choosing]).slopes()
         relative = np.abs(slopes / spread)
         leak = (relative.sum() - relative[own]) / max(1e-9, relative[own])
         echo(
@@ -233,7 +235,7 @@ def find(
         raise TrainingError(f"no layers were found in which the direction {wanted.name!r} raises its own score")
     _, vector, scale = best
     strengths = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
-    final = measure(generator, scorer, vector, scale, strengths, codes[faces // 2 :])
+    final = measure(generator, scorer, vector, scale, strengths, codes[choosing:])
     slopes = final.slopes()
     echo(
         f"{wanted.name}: scale {scale:.2f}, own score {slopes[own]:+.3g} per unit, "

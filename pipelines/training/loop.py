@@ -186,7 +186,7 @@ def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, aver
         state["model"], state["optimizer"], state["average"], state["step"]
     except Exception as error:  # torch.load has no error class of its own for a damaged or foreign file
         raise TrainingError(
-            f"{path} cannot be read as a checkpoint ({error}); remove it, or name another --run folder"
+            f"{path} cannot be read as a checkpoint ({type(error).__name__}); remove it, or name another --run folder"
         ) from error
     expected = model.state_dict()
     for name in [*expected, *state["model"]]:

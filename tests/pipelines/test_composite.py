@@ -14,6 +14,7 @@ from dynstream.pipelines.composite import (
     compose,
     detail_layers,
     hull_mask,
+    likeness,
     replace_layers,
     warp,
 )
@@ -142,6 +143,17 @@ def test_what_the_edit_makes_new_is_drawn_and_not_carried() -> None:
     layers = detail_layers(inversion, edited, disc(110), FaceFlow())
     assert layers.keep[40:90, 90:160].min() > 0.9
     assert layers.keep[140:180, 100:156].min() < 0.5
+
+
+def test_a_large_change_of_colour_closes_the_gate() -> None:
+    one = drawn()
+    np.testing.assert_allclose(likeness(one, one), 1, atol=1e-6)
+    assert likeness(one, one + 10).min() > 0.95
+    changed = one.copy()
+    changed[100:160, 100:160] += 150
+    gate = likeness(one, changed)
+    assert gate[110:150, 110:150].max() < 0.01
+    assert gate[:80].min() > 0.999
 
 
 def test_replace_draws_the_edited_face_alone() -> None:

@@ -132,7 +132,7 @@ def test_a_cut_begins_anew() -> None:
     (expected,) = alone[0].faces.values()
     assert expected.latent is not None
     assert torch.equal(after.latent.codes, expected.latent.codes)
-    np.testing.assert_array_equal(after.colours.gain, expected.colours.gain)  # type: ignore[union-attr]
+    np.testing.assert_array_equal(after.colours.matrix, expected.colours.matrix)  # type: ignore[union-attr]
 
 
 def test_two_faces() -> None:

@@ -59,7 +59,7 @@ def test_every_reason(track: FaceTrack, reason: str) -> None:
         (lambda value: turned(yaw=value), 45, 65),
         (lambda value: turned(yaw=-value), 45, 65),
         (lambda value: turned(pitch=value), 40, 60),
-        (lambda value: replace(GOOD, covered=value), 0.30, 0.50),
+        (lambda value: replace(GOOD, covered=value), 0.22, 0.34),
     ],
 )
 def test_slopes_are_even(make: object, start: float, end: float) -> None:
@@ -70,7 +70,7 @@ def test_slopes_are_even(make: object, start: float, end: float) -> None:
 
 
 def test_the_strongest_reason_is_named() -> None:
-    track = replace(turned(yaw=50), covered=0.45)
+    track = replace(turned(yaw=50), covered=0.31)
     assert wish(track).reason == "covered"
     assert wish(track).weight == pytest.approx(0.25)
     assert wish(replace(track, seen=False)).reason == "lost"

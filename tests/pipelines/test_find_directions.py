@@ -147,7 +147,7 @@ def test_measuring_leaves_lost_faces_out(world: LinearGenerator) -> None:
 def test_a_known_direction_is_found(world: LinearGenerator, labelled: Labelled) -> None:
     wanted = Wanted(name="age", against=("smile", "yaw"), layers=((0, 4), (4, 8), (0, 18)), step=0.5, about="older")
     said: list[str] = []
-    direction = find(wanted, labelled, world, read_stripes, faces=12, echo=said.append)
+    direction = find(wanted, labelled, world, read_stripes, faces=12, choosing=6, echo=said.append)
     assert (direction.name, direction.about, direction.low, direction.high) == ("age", "older", -3, 3)
     rows = [bool(row.any()) for row in direction.vector]
     assert rows in ([4 <= i < 8 for i in range(18)], [True] * 18)
@@ -164,7 +164,7 @@ def test_a_known_direction_is_found(world: LinearGenerator, labelled: Labelled) 
 def test_a_direction_that_no_layer_carries(world: LinearGenerator, labelled: Labelled) -> None:
     wanted = Wanted(name="smile", against=(), layers=((10, 12),), step=0.5, about="")
     with pytest.raises(TrainingError, match="no layers were found in which the direction 'smile'"):
-        find(wanted, labelled, world, read_stripes, faces=4, echo=lambda _text: None)
+        find(wanted, labelled, world, read_stripes, faces=4, choosing=2, echo=lambda _text: None)
 
 
 def test_labelling(world: LinearGenerator) -> None:

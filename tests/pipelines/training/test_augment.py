@@ -27,7 +27,6 @@ def test_shape_determinism_and_input_left_alone(change: Change) -> None:
     assert torch.equal(out, change(faces(), torch.Generator().manual_seed(1)))
     assert not torch.equal(out, change(faces(), torch.Generator().manual_seed(2)))
     assert torch.equal(given, faces())
-    assert change(given[:0], torch.Generator().manual_seed(1)).shape == (0, 3, 64, 64)
 
 
 @pytest.mark.parametrize("change", [jitter, degrade, recolour])
