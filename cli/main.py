@@ -4,9 +4,12 @@ Exit status: 0 done, 2 something that the user can mend (one paragraph, no trace
 dynstream's own (a traceback).
 """
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -19,7 +22,11 @@ from ..pipelines.errors import PipelineError
 from ..stream.errors import StreamError
 
 COMMANDS = {
+    "demo": "demo",
     "transcode": "transcode",
+    "synth": "synth",
+    "evaluate": "evaluate",
+    "bench": "bench",
     "models": "models",
     "directions": "directions",
     "train": "train",
@@ -36,6 +43,8 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line `arguments` (sys.argv where not given); ends in SystemExit, or in the fault itself."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)  # so that a stopped run cleans up as Ctrl-C does
     try:
         build()(args=arguments, prog_name="dynstream")
     except USER_ERRORS as error:
@@ -48,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if stop.code == INTERRUPTED:  # typer turns Ctrl-C into this
             _say("Interrupted", "", "yellow")
         raise
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def build() -> typer.Typer:

@@ -13,12 +13,13 @@ app = typer.Typer(
 
 Run = Annotated[Path, typer.Option("--run", metavar="FOLDER", help="Checkpoint, log and TensorBoard events.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="The weights; by default in the run folder.")]
+Rate = Annotated[float | None, typer.Option("--lr", min=1e-8, help="Peak learning rate.")]
 Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Optimizer steps in all.")]
 
 
 @app.command()
 def tail(
-    run: Run = Path("runs/tail"), out: Out = None, steps: Steps = None, offline: Offline = False,
+    run: Run = Path("runs/tail"), out: Out = None, steps: Steps = None, lr: Rate = None, offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:  # fmt: skip
     """Train MobileStyleGAN's 256 output against its shrunk 1024 output.
@@ -33,7 +34,7 @@ def tail(
 
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         generator = load_mobile_stylegan(zoo)
-    config = replace(CONFIG, steps=steps) if steps else CONFIG
+    config = replace(CONFIG, steps=steps or CONFIG.steps, lr=lr or CONFIG.lr)
     network = train_tail(generator, run, config=config)
     target = out or run / "output-tail.safetensors"
     save_weights(network, target)
@@ -46,7 +47,7 @@ def encoder(
     exclude: Annotated[
         list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="File names to hold out.")
     ] = None,
-    run: Run = Path("runs/encoder"), out: Out = None, steps: Steps = None,
+    run: Run = Path("runs/encoder"), out: Out = None, steps: Steps = None, lr: Rate = None,
     generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to invert.")] = "mobilestylegan",
     float32: Annotated[bool, typer.Option("--float32", help="No mixed precision.")] = False,
     offline: Offline = False, index_url: IndexUrl = None,
@@ -88,8 +89,8 @@ def encoder(
     real = torch.from_numpy(faces).permute(0, 3, 1, 2)
     unseen, seen = real[::25], real[[i for i in range(len(real)) if i % 25]]
     config = EncoderConfig(bfloat16=not float32)
-    if steps:
-        config = replace(config, loop=replace(config.loop, steps=steps))
+    loop = replace(config.loop, steps=steps or config.loop.steps, lr=lr or config.loop.lr)
+    config = replace(config, loop=loop)
     trained = train_encoder(
         network, lpips, arcface, seen, run, config=config,
         evaluate=lambda model, _step: score_inversion(model, network, lpips, arcface, unseen),

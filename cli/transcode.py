@@ -58,7 +58,8 @@ def command(
     from ..pipelines.composite import check_mode
     from ..pipelines.edit import parse_edits
     from ..pipelines.load import load_editor
-    from ..pipelines.transcode import VideoOptions, transcode
+    from ..pipelines.transcode import VideoOptions, open_writer, transcode
+    from ..stream.atomic import check_target
     from ..stream.errors import SinkError
     from ..stream.reader import VideoReader
 
@@ -71,8 +72,13 @@ def command(
         raise SinkError(f"--stats {stats}: the folder {stats.absolute().parent} does not exist; make it first")
     for warning in edits.outside_range():
         console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
-    with VideoReader(source) as reader:  # refuse a bad source before anything is fetched
+    if refine and faces != "largest":
+        raise typer.BadParameter(f"--refine fits one person, the largest face; leave out --faces {faces} or --refine")
+    video = VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt)
+    with VideoReader(source) as reader:  # refuse what cannot be done before anything is fetched
         total, seconds_per_frame = reader.frame_count_estimate, float(1 / reader.rate)
+        open_writer(target, reader, video, overwrite=overwrite)
+    check_target(target, overwrite=overwrite)
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         editor = load_editor(zoo, edits, mode=checked, faces=faces, generator=generator, backend=backend)
         if refine:
@@ -87,7 +93,7 @@ def command(
             source,
             target,
             editor,
-            video=VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt),
+            video=video,
             overwrite=overwrite,
             progress=count,
         )

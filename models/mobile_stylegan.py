@@ -12,13 +12,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .checkpoint import load_state, read_safetensors
 from .errors import ShapeError
 from .generator import CODE_SIZE, NOISE_SIZE, check_codes
-from .output_tail import OutputTail, load_output_tail
+from .output_tail import WEIGHTS as TAIL_WEIGHTS
+from .output_tail import OutputTail
 from .wavelet_layers import SLOPE, Modulation, SeparableConv, haar_synthesis
 
 if TYPE_CHECKING:
@@ -136,9 +137,8 @@ class MobileStyleGAN(nn.Module):
 
 def load_mobile_stylegan(zoo: "Zoo") -> MobileStyleGAN:
     """The generator with the pulled weights and the project's own tail, frozen, in evaluation mode."""
-    network = MobileStyleGAN()
-    state = load_file(zoo.path("mobilestylegan"))
-    state |= {f"tail.{name}": value for name, value in load_output_tail().items()}
-    network.load_state_dict(state)
+    path = zoo.path("mobilestylegan")
+    tail = {f"tail.{name}": value for name, value in read_safetensors(TAIL_WEIGHTS).items()}
+    network = load_state(MobileStyleGAN(), read_safetensors(path) | tail, f"{path} with {TAIL_WEIGHTS}")
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network.eval().requires_grad_(False)
+    return network

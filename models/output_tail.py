@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -108,8 +107,3 @@ def half_resolution(kernel: Tensor) -> Tensor:
     """(C, 1, 3, 3) kernel -> the one with the same effect between repeating pixels twice and averaging them again."""
     across = torch.tensor([[0.5, 0.0, 0.0], [0.5, 1.0, 0.5], [0.0, 0.0, 0.5]], dtype=kernel.dtype)
     return across @ kernel @ across.T
-
-
-def load_output_tail() -> dict[str, Tensor]:
-    """The shipped weights, float32, by the names of `OutputTail`."""
-    return {name: value.float() for name, value in load_file(WEIGHTS).items()}

@@ -171,9 +171,8 @@ def _face_mask(track: FaceTrack, hidden: npt.NDArray[np.float64]) -> npt.NDArray
     if hidden.max(initial=0.0) < 0.1:
         return mask
     cover = np.zeros_like(mask)
-    for (x, y), amount in zip(points, hidden, strict=True):
-        if amount >= 0.1:
-            spot = np.zeros_like(mask)
-            cv2.circle(spot, (round(x), round(y)), round(HIDDEN_RADIUS), float(amount), cv2.FILLED)
-            np.maximum(cover, spot, out=cover)
+    for index in np.argsort(hidden, kind="stable"):  # the surest last, on top of the others
+        if hidden[index] >= 0.1:
+            x, y = points[index]
+            cv2.circle(cover, (round(x), round(y)), round(HIDDEN_RADIUS), float(hidden[index]), cv2.FILLED)
     return mask * (1 - cv2.GaussianBlur(cover, (0, 0), 5.0)).astype(np.float32)

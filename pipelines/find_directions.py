@@ -214,6 +214,8 @@ def find(
     echo: Callable[[str], None] = print,
 ) -> Direction:
     """Fit, project, choose the layers and the scale, measure: a direction ready to be saved."""
+    if not 0 < choosing < faces:
+        raise ValueError(f"expected some of the {faces} faces for choosing and some for measuring, got {choosing}")
     own = NAMES.index(wanted.name)
     spread = labelled.scores.std(axis=0)
     others = [boundary(labelled.codes, labelled.scores[:, NAMES.index(name)]) for name in wanted.against]

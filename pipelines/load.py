@@ -52,5 +52,5 @@ def load_editor(
     """An editor with its networks, weights pulled where they are missing."""
     keep_freed_memory()
     policy = parse_policy(faces)
-    tracker = Tracker(load_backend(backend, zoo), policy)
-    return FaceEditor(tracker, load_encoder(), load_generator(generator, zoo), edits, mode=mode)
+    network = load_generator(generator, zoo)
+    return FaceEditor(Tracker(load_backend(backend, zoo), policy), load_encoder(), network, edits, mode=mode)

@@ -38,6 +38,19 @@ class Report:
         return asdict(self)
 
 
+def open_writer(target: Path, reader: VideoReader, video: VideoOptions, *, overwrite: bool = False) -> VideoWriter:
+    """A writer that is not yet entered: its options are checked, nothing is on the disk. Raises SinkError."""
+    return VideoWriter(
+        target,
+        reader,
+        codec=video.codec,
+        crf=video.crf,
+        preset=video.preset,
+        pix_fmt=video.pix_fmt,
+        overwrite=overwrite,
+    )
+
+
 def transcode(
     source: Path,
     target: Path,
@@ -55,16 +68,7 @@ def transcode(
     stages = Stages(clock)
     started = clock()
     with VideoReader(source) as reader:
-        writer = VideoWriter(
-            target,
-            reader,
-            codec=video.codec,
-            crf=video.crf,
-            preset=video.preset,
-            pix_fmt=video.pix_fmt,
-            overwrite=overwrite,
-        )
-        with writer:
+        with open_writer(target, reader, video, overwrite=overwrite) as writer:
             state = SessionState()
             frames = iter(reader)
             while True:

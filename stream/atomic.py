@@ -11,6 +11,11 @@ from .errors import SinkError
 NO_SPACE = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
 
 
+def check_target(target: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Raise SinkError where a result could not be written there, before any work is done for it."""
+    AtomicFile(target, overwrite=overwrite).discard()
+
+
 class AtomicFile:
     """A temporary file beside its target: `commit` renames it, `discard` removes it.
 

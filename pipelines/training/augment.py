@@ -26,7 +26,7 @@ def jitter(
 
 
 def degrade(faces: Tensor, random: torch.Generator) -> Tensor:
-    """Blur, noise and blocks as of a small bitrate, on half of the faces each; same shape, the target stays clean.
+    """Blur and noise on half of the faces each, and coarse steps of colour on a third; same shape.
 
     faces: (B, 3, H, W) in [-1, 1].
     """

@@ -74,9 +74,9 @@ class DrawnFaces:
         codes = sample_codes(self.generator, count, random)
         with torch.no_grad():
             faces = self.generator.synthesize(codes, size=256).float()
-        slots = [(self.count + i) % len(self.codes) for i in range(count)]
-        self.codes[slots] = codes
-        self.faces[slots] = to_bytes(faces)
+        slots = [(self.count + i) % len(self.codes) for i in range(count)][-len(self.codes) :]
+        self.codes[slots] = codes[-len(slots) :]
+        self.faces[slots] = to_bytes(faces[-len(slots) :])
         self.count += count
 
     def batch(self, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:

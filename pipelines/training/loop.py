@@ -113,7 +113,7 @@ def train(
 
 def _check_finite(what: str, value: Tensor, step: int) -> None:
     if not torch.isfinite(value):
-        raise TrainingError(f"the {what} is {value.item()} at step {step}; lower the learning rate, then run again")
+        raise TrainingError(f"the {what} is {value.item()} at step {step}; run again with a smaller --lr")
 
 
 def _move_average(average: dict[str, Tensor], model: nn.Module, decay: float) -> None:

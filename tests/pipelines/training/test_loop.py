@@ -209,7 +209,7 @@ def test_a_loss_that_is_no_number(value: float, tmp_path: Path) -> None:
         loss, values = problem(network)(number, random)
         return (loss * value if number == 5 else loss), values
 
-    with pytest.raises(TrainingError, match=f"the loss is {value} at step 5; lower the learning rate"):
+    with pytest.raises(TrainingError, match=f"the loss is {value} at step 5; run again with a smaller --lr"):
         train(network, step, CONFIG, tmp_path, clock=seconds().__next__, echo=lambda _text: None)
     assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["step"] == 5
     assert same(go(tmp_path), go(tmp_path / "whole"))
