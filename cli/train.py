@@ -54,6 +54,8 @@ def encoder(
 ) -> None:  # fmt: skip
     """Train E0, the encoder: codes of drawn faces first, then pictures of drawn and real ones.
 
+    Each --data folder gives an equal share of the real faces, whatever its size.
+
     Example: `dynstream train encoder --data portraits --data clips --exclude "*0.jpg"`
     """
     import hashlib
@@ -74,26 +76,33 @@ def encoder(
         network, lpips, arcface = load_generator(generator, zoo), load_lpips(zoo), load_arcface(zoo)
         backend = load_mesh_backend(zoo)
     run.mkdir(parents=True, exist_ok=True)
-    key = hashlib.sha256(repr((sorted(map(str, data)), sorted(exclude or []))).encode()).hexdigest()[:12]
-    kept = run / f"faces-{key}.npy"
-    if kept.exists():
-        faces = np.load(kept)
-    else:
-        faces = collect_faces(
-            data, backend, exclude=exclude or [], skipped=lambda path, why: print(f"left out: {path} {why}")
-        )
-        part = kept.with_suffix(".part.npy")
-        np.save(part, faces)
-        part.replace(kept)
-    print(f"{len(faces)} real faces")
-    real = torch.from_numpy(faces).permute(0, 3, 1, 2)
-    unseen, seen = real[::25], real[[i for i in range(len(real)) if i % 25]]
+    seen, unseen = [], []
+    for folder in data:
+        key = hashlib.sha256(repr((str(folder.resolve()), sorted(exclude or []))).encode()).hexdigest()[:12]
+        kept = run / f"faces-{key}.npy"
+        if kept.exists():
+            faces = np.load(kept)
+        else:
+            faces = collect_faces(
+                [folder],
+                backend,
+                exclude=exclude or [],
+                every=4,
+                skipped=lambda path, why: print(f"left out: {path} {why}"),
+            )
+            part = kept.with_suffix(".part.npy")
+            np.save(part, faces)
+            part.replace(kept)
+        print(f"{len(faces)} faces in {folder}")
+        real = torch.from_numpy(faces).permute(0, 3, 1, 2)
+        unseen.append(real[::25])
+        seen.append(real[[i for i in range(len(real)) if i % 25]])
     config = EncoderConfig(bfloat16=not float32)
     loop = replace(config.loop, steps=steps or config.loop.steps, lr=lr or config.loop.lr)
     config = replace(config, loop=loop)
     trained = train_encoder(
         network, lpips, arcface, seen, run, config=config,
-        evaluate=lambda model, _step: score_inversion(model, network, lpips, arcface, unseen),
+        evaluate=lambda model, _step: score_inversion(model, network, lpips, arcface, torch.cat(unseen)),
     )  # fmt: skip
     target = out or run / "encoder.safetensors"
     save_weights(trained, target)

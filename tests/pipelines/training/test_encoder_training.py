@@ -12,6 +12,7 @@ from dynstream.models.encoder import Encoder
 from dynstream.pipelines.training.encoder import (
     DrawnFaces,
     EncoderConfig,
+    choose,
     from_bytes,
     score_inversion,
     to_bytes,
@@ -48,7 +49,7 @@ def real(count: int = 5) -> Tensor:
 
 def go(run: Path, config: EncoderConfig = SMALL) -> Encoder:
     return train_encoder(
-        Shifted(), MeanDistance(), MeanIdentity(), real(), run, config=config  # type: ignore[arg-type]
+        Shifted(), MeanDistance(), MeanIdentity(), [real(), real(2)], run, config=config  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -58,7 +59,7 @@ def test_codes_first_and_pictures_after(bfloat16: bool, tmp_path: Path, capsys: 
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3]
     assert set(lines[0]) == {"step", "loss", "regression", "steps_per_second"}
-    assert set(lines[2]) - set(lines[0]) == {"l2", "lpips", "identity", "delta"}
+    assert set(lines[2]) - set(lines[0]) == {"l2", "lpips", "features", "identity", "delta"}
     assert "step 3" in capsys.readouterr().out
     assert not encoder.training
     assert torch.equal(encoder.get_buffer("mean"), torch.full((512,), 0.25))
@@ -87,6 +88,12 @@ def test_drawn_faces_come_with_their_codes() -> None:
     expected = to_bytes(LevelGenerator().synthesize(codes))
     assert (to_bytes(pictures).int() - expected.int()).abs().max() <= 1
     assert (faces.codes.flatten(1).abs().sum(1) > 0).all()
+
+
+def test_sets_of_faces_are_drawn_from_equally() -> None:
+    few, many = torch.zeros(2, 3, 256, 256, dtype=torch.uint8), torch.ones(50, 3, 256, 256, dtype=torch.uint8)
+    chosen = choose([few, many], 400, torch.Generator().manual_seed(3))
+    assert 0.4 < float(chosen[:, 0, 0, 0].float().mean()) < 0.6
 
 
 def test_before_it_is_full_only_what_was_drawn_is_given() -> None:
