@@ -10,19 +10,22 @@ import torch
 from torch import Tensor
 
 from ..models.encoder import Encoder
+from ..models.faces import FaceRegion
 from ..models.generator import Generator
 from ..stream.frame import Frame, Pixels
 from . import colour_match, fade, latent
-from .align import crop, to_crop
+from .align import Points, crop, to_crop
 from .colour_match import ColourMatch
-from .composite import FaceFlow, Layers, Mode, compose, detail_layers, hull_mask, replace_layers
+from .composite import FaceFlow, Layers, Mode, Picture, compose, detail_layers, hull_mask, replace_layers, warp
 from .edit import Edits, apply
 from .face_track import FaceTrack
 from .latent import LatentState
+from .shape_match import displacement
 from .stages import Stages
 from .track import Tracker, TrackerState
 
 HIDDEN_SECONDS = 0.15
+LEAST_PRESENCE = 0.5  # of a drawn face, for its landmarks to be believed
 HIDDEN_RADIUS = 14.0  # crop pixels left to the source around a landmark that something hides
 
 
@@ -123,13 +126,26 @@ class FaceEditor:
             drawn = _picture(self.generator.synthesize(w_plus, size=256))
             edited = drawn if offset is None else _picture(self.generator.synthesize(apply(w_plus, offset), size=256))
         with stages.time("composite"):
-            mask = _face_mask(track, hidden)
+            points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
+            mask = _face_mask(points, hidden)
+            if self.mode == "detail":
+                drawn, edited = self._match_shape(points, drawn, edited)
             now = colour_match.measure(face.astype(np.float32), drawn, mask)
             colours = colour_match.follow(state.colours, now, elapsed)
             layers = self._layers(colours.apply(drawn), colours.apply(edited), mask, weight)
             pixels = compose(pixels, track.quad, layers)
         state = replace(state, latent=memory, colours=colours)
         return state, pixels, "edited" if weight >= 1 else f"faded: {wanted.reason or 'fading in'}"
+
+    def _match_shape(self, points: Points, drawn: Picture, edited: Picture) -> tuple[Picture, Picture]:
+        low, high = points.min(axis=0), points.max(axis=0)
+        x, y = (low + high) / 2
+        region = FaceRegion(float(x), float(y), 1.5 * float((high - low).max()))
+        seen = self.tracker.backend.locate(np.rint(drawn).astype(np.uint8), region)
+        if seen.presence < LEAST_PRESENCE:
+            return drawn, edited
+        field = displacement(points, seen.landmarks[:, :2].astype(np.float64))
+        return warp(drawn, field), warp(edited, field)
 
     def _layers(
         self,
@@ -165,8 +181,7 @@ def _follow_hidden(before: FaceState, track: FaceTrack, elapsed: float) -> npt.N
     return np.asarray(before.hidden + (now - before.hidden) * share)
 
 
-def _face_mask(track: FaceTrack, hidden: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
+def _face_mask(points: Points, hidden: npt.NDArray[np.float64]) -> Picture:
     mask = hull_mask(points)
     if hidden.max(initial=0.0) < 0.1:
         return mask

@@ -117,6 +117,11 @@ class Tracker:
         self._policy = policy
         self._settings = settings if settings is not None else TrackerSettings()
 
+    @property
+    def backend(self) -> FaceBackend:
+        """What finds the faces."""
+        return self._backend
+
     def step(self, state: TrackerState, frame: Frame) -> tuple[TrackerState, TrackedFrame]:
         """The next frame of the stream: (new state, the faces in it)."""
         small = thumbnail(frame.pixels)
