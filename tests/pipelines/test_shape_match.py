@@ -17,7 +17,7 @@ def test_equal_landmarks_move_nothing() -> None:
 
 def test_a_shift_of_all_landmarks_moves_the_face_and_not_the_border() -> None:
     points = grid_points()
-    field = displacement(points, [*points, 5.0, -3.0])
+    field = displacement(points, points + np.array([5.0, -3.0]))
     np.testing.assert_allclose(field[130, 130], [5, -3], atol=0.05)
     assert field.shape == (CROP, CROP, 2)
     assert field.dtype == np.float32
@@ -28,7 +28,7 @@ def test_a_spot_of_the_drawing_comes_to_where_the_frame_has_it() -> None:
     points = grid_points()
     drawn = np.zeros((CROP, CROP), dtype=np.float32)
     drawn[138:143, 124:129] = 1
-    rows, columns = np.nonzero(warp(drawn, displacement(points, [*points, -4.0, 10.0])) > 0.5)
+    rows, columns = np.nonzero(warp(drawn, displacement(points, points + np.array([-4.0, 10.0]))) > 0.5)
     assert (round(rows.mean()), round(columns.mean())) == (130, 130)
 
 
