@@ -1,0 +1,1 @@
+"""The parts of `evaluate`: reading videos in step, keeping what was computed, measuring, and the report."""
