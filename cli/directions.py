@@ -56,12 +56,16 @@ def find(
     from ..pipelines.attributes import load_attribute_scorer
     from ..pipelines.errors import EditError
     from ..pipelines.find_directions import WANTED, find, label, load_labels, save_labels
+    from ..stream.atomic import check_target
     from .progress import count_frames
 
     chosen = names or list(WANTED)
     for name in chosen:
         if name not in WANTED:
             raise EditError(f"no recipe for a direction {name!r}; there are: {', '.join(WANTED)}")
+    for path in (out, labels):  # labelling takes most of an hour
+        if path is not None:
+            check_target(path, overwrite=True)
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         network = load_generator(generator, zoo)
         scorer = load_attribute_scorer(zoo)

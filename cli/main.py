@@ -44,7 +44,7 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line `arguments` (sys.argv where not given); ends in SystemExit, or in the fault itself."""
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)  # so that a stopped run cleans up as Ctrl-C does
+        _clean_up_when_stopped()
     try:
         build()(args=arguments, prog_name="dynstream")
     except USER_ERRORS as error:
@@ -57,6 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if stop.code == INTERRUPTED:  # typer turns Ctrl-C into this
             _say("Interrupted", "", "yellow")
         raise
+
+
+def _clean_up_when_stopped() -> None:
+    """SIGTERM, and the SIGHUP of a closed terminal, end a run as Ctrl-C does; under nohup it goes on."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -49,7 +49,7 @@ def count_frames(style: str, label: str, total: int | None, seconds_per_frame: f
 
 def _bar() -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # a file may be named "clip [final].mp4"
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(),

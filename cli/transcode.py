@@ -1,6 +1,7 @@
 """`dynstream transcode`: a video file in, the same video with its faces edited out."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -59,17 +60,18 @@ def command(
     from ..pipelines.edit import parse_edits
     from ..pipelines.load import load_editor
     from ..pipelines.transcode import VideoOptions, open_writer, transcode
-    from ..stream.atomic import check_target
     from ..stream.errors import SinkError
     from ..stream.reader import VideoReader
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False)  # a file may be named "clip [final].mp4"
     checked = check_mode(mode)
     edits = parse_edits(edit or [], preset, load_directions())
     if not edits.specs and checked == "detail":
         raise typer.BadParameter("nothing to do: give an edit, as in --edit smile=2, or a --preset")
     if stats and not stats.absolute().parent.is_dir():
         raise SinkError(f"--stats {stats}: the folder {stats.absolute().parent} does not exist; make it first")
+    if stats and os.path.realpath(stats) in map(os.path.realpath, (source, target)):
+        raise SinkError(f"--stats {stats} is one of the videos; name another file for the numbers")
     for warning in edits.outside_range():
         console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
     if refine and faces != "largest":
@@ -77,8 +79,7 @@ def command(
     video = VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt)
     with VideoReader(source) as reader:  # refuse what cannot be done before anything is fetched
         total, seconds_per_frame = reader.frame_count_estimate, float(1 / reader.rate)
-        open_writer(target, reader, video, overwrite=overwrite)
-    check_target(target, overwrite=overwrite)
+        open_writer(target, reader, video, overwrite=overwrite).check()
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         editor = load_editor(zoo, edits, mode=checked, faces=faces, generator=generator, backend=backend)
         if refine:
@@ -104,6 +105,18 @@ def command(
     console.print(f"{target}: {report.frames} frames, {speed:.1f} per second ({outcomes})", soft_wrap=True)
     if stats:
         try:
-            stats.write_text(json.dumps(report.as_dict(), indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise SinkError(f"{target} is written, but the numbers in {stats} are not: {error.strerror}") from error
+            _write(stats, json.dumps(report.as_dict(), indent=2) + "\n")
+        except (OSError, SinkError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise SinkError(f"{target} is written, but the numbers in {stats} are not: {reason}") from error
+
+
+def _write(path: Path, text: str) -> None:
+    from ..stream.atomic import AtomicFile
+
+    file = AtomicFile(path, overwrite=True)
+    try:
+        file.path.write_text(text, encoding="utf-8")
+        file.commit()
+    finally:
+        file.discard()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..models.allocator import keep_freed_memory
-from ..models.encoder import load_encoder
+from ..models.encoder import LEVELS, load_encoder
 from ..models.faces import FaceBackend
 from ..models.generator import load_generator
 from .choose import parse_policy
@@ -49,8 +49,17 @@ def load_editor(
     generator: str = "mobilestylegan",
     backend: str = "mesh",
 ) -> FaceEditor:
-    """An editor with its networks, weights pulled where they are missing."""
+    """An editor with its networks, weights pulled where they are missing.
+
+    Raises PipelineError, ModelError for a name that is not known, WeightsError for weights that cannot be had.
+    """
     keep_freed_memory()
-    policy = parse_policy(faces)
-    network = load_generator(generator, zoo)
-    return FaceEditor(Tracker(load_backend(backend, zoo), policy), load_encoder(), network, edits, mode=mode)
+    policy = parse_policy(faces)  # what needs no weights first, then the small weights, then the large
+    tracker = Tracker(load_backend(backend, zoo), policy)
+    encoder, network = load_encoder(), load_generator(generator, zoo)
+    if network.codes != sum(LEVELS):
+        raise PipelineError(
+            f"generator {generator} draws {network.resolution}x{network.resolution} from {network.codes} codes, and "
+            f"the encoder gives {sum(LEVELS)}, as 1024x1024 needs; import its 1024 version, or use mobilestylegan"
+        )
+    return FaceEditor(tracker, encoder, network, edits, mode=mode)

@@ -1,5 +1,6 @@
 """Edit a video file: every frame of the source in, every frame out, at its own time, everything else copied."""
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -23,7 +24,11 @@ class VideoOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was done. seconds: wall time of reading, editing and writing. stages: see `Stages.summary`."""
+    """What was done.
+
+    seconds: wall time of reading, editing and writing. stages: see `Stages.summary`. peak_memory_mb: of the process
+    so far, in MiB, None where the system does not say.
+    """
 
     source: str
     result: str
@@ -31,11 +36,22 @@ class Report:
     seconds: float
     outcomes: dict[str, int]
     stages: dict[str, dict[str, float]]
+    peak_memory_mb: float | None = None
     notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return asdict(self)
+
+
+def peak_memory() -> float | None:
+    """The most memory that this process has held, in MiB; None where the system does not say."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def open_writer(target: Path, reader: VideoReader, video: VideoOptions, *, overwrite: bool = False) -> VideoWriter:
@@ -90,5 +106,6 @@ def transcode(
         seconds=clock() - started,
         outcomes=dict(stages.outcomes.most_common()),
         stages=stages.summary(),
+        peak_memory_mb=peak_memory(),
         notes=notes,
     )

@@ -142,7 +142,7 @@ def configure(context: av.VideoCodecContext, options: EncoderOptions, size: tupl
         raise SinkError(f"{options.codec} has no quality setting; leave out --crf or choose libx264")
     if options.preset is not None:
         if "preset" not in known:
-            raise SinkError(f"{options.codec} has no presets; leave out --preset or choose libx264")
+            raise SinkError(f"{options.codec} has no presets; leave out --encoder-preset or choose libx264")
         chosen["preset"] = options.preset
     pixels = size[0] * size[1]
     if pixels > _LARGE and "rc-lookahead" in known:
@@ -160,5 +160,5 @@ def refused(options: EncoderOptions, pix_fmt: str, container: str, reasons: Sequ
     settings += [] if options.preset is None else [f"preset {options.preset}"]
     return SinkError(
         f"cannot write {options.codec} video ({', '.join(settings)}) into {container}: {'; '.join(reasons)}; "
-        "try another --codec, --preset or output suffix, such as .mkv"
+        "try another --codec, --encoder-preset or output suffix, such as .mkv"
     )

@@ -102,6 +102,8 @@ class VideoWriter:
         self.target = os.fspath(target)
         self.reader = reader
         self.overwrite = overwrite
+        if os.path.exists(self.target) and os.path.samefile(self.target, reader.path):
+            raise SinkError(f"output {self.target} is the input itself; choose another name for the result")
         try:
             self.options = EncoderOptions(codec, crf, preset, pix_fmt)
         except ValueError as error:
@@ -128,9 +130,16 @@ class VideoWriter:
         """What a user should know about the result."""
         return tuple(self._notes)
 
+    def check(self) -> None:
+        """Raise SinkError where the result could not be begun: everything is opened once, and nothing of it stays."""
+        self.__enter__()
+        try:
+            self._release()
+        finally:
+            self._file.discard()
+            self._notes.clear()
+
     def __enter__(self) -> Self:
-        if os.path.exists(self.target) and os.path.samefile(self.target, self.reader.path):
-            raise SinkError(f"output {self.target} is the input itself; choose another name for the result")
         self._file = AtomicFile(self.target, overwrite=self.overwrite)
         try:
             self._open()
@@ -311,8 +320,10 @@ class VideoWriter:
                 self._finish()
                 self._file.commit()
         finally:
-            self._release()
-            self._file.discard()
+            try:
+                self._release()
+            finally:  # a second Ctrl-C may have come meanwhile
+                self._file.discard()
 
     def __repr__(self) -> str:
         return f"VideoWriter({self.target!r}, {self.options.codec} {self.pix_fmt}, {self.frames_written} frames)"

@@ -99,8 +99,12 @@ def test_labels_that_are_none(world: list[str], tmp_path: Path, capsys: pytest.C
     assert "holds no labels" in capsys.readouterr().err
 
 
-def test_an_output_folder_that_is_not_there(
-    world: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("option", ["--out", "--labels"])
+def test_an_output_folder_that_is_not_there_is_told_before_the_work(
+    option: str, world: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("find", "age", "--out", tmp_path / "no" / "d.safetensors") == 2
-    assert "cannot write" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    assert run("find", "age", option, tmp_path / "no" / "d.safetensors") == 2
+    assert f"output folder {tmp_path / 'no'} does not exist; make it first" in capsys.readouterr().err
+    assert world == []
+    assert list(tmp_path.iterdir()) == []

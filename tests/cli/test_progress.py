@@ -100,6 +100,13 @@ def test_a_bar(total: int | None, capsys: pytest.CaptureFixture[str]) -> None:
     assert "3/" in captured.err
 
 
+@pytest.mark.parametrize("name", ["clip [final].mp4", "clip [/b].mp4"])
+def test_brackets_in_a_name_are_no_markup(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with count_frames("bar", name, 3, 0.04) as count:
+        count(3)
+    assert name in capsys.readouterr().err
+
+
 def test_blocks_end_when_the_work_does(capsys: pytest.CaptureFixture[str]) -> None:
     with count_frames("ffmpeg", "clip", 3, 0.04) as count:
         count(3)

@@ -1,6 +1,6 @@
 """A world small enough to reason about: a yellow oval for a face, a backend that sees it, networks that draw levels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from dynstream.stream.frame import Frame, Pixels
 SIZE = (200, 160)
 BACKGROUND = (40, 60, 130)
 SKIN = (225, 180, 70)
+LOSSLESS = {"crf": "1", "preset": "ultrafast"}
 EYES = 24.0  # pixels between the eyes
 
 
@@ -158,15 +159,31 @@ def frames(pictures: Sequence[Pixels], *, rate: int = 25, first_pts: int = 0) ->
     return [Frame(pixels, first_pts + i, Fraction(1, rate)) for i, pixels in enumerate(pictures)]
 
 
-def write_clip(path: Path, pictures: Sequence[Pixels], pts: Sequence[int] | None = None, rate: int = 25) -> Path:
-    """A nearly lossless H.264 file of the pictures; pts in units of 1/12800 s."""
+def write_clip(
+    path: Path,
+    pictures: Sequence[Pixels],
+    pts: Sequence[int] | None = None,
+    rate: int = 25,
+    *,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv444p",
+    options: Mapping[str, str] = LOSSLESS,
+    rotation: int = 0,
+    faststart: bool = False,
+) -> Path:
+    """A file of the pictures, nearly lossless H.264 unless told otherwise; pts in units of 1/12800 s.
+
+    rotation: degrees counter-clockwise by which a player turns the pictures.
+    """
     times = pts or [i * 12800 // rate for i in range(len(pictures))]
     height, width = pictures[0].shape[:2]
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", container_options={"movflags": "faststart"} if faststart else {}) as container:
         stream = container.add_stream(
-            "libx264", rate=rate, width=width, height=height, pix_fmt="yuv444p", time_base=Fraction(1, 12800),
-            options={"crf": "1", "preset": "ultrafast"},
+            codec, rate=rate, width=width, height=height, pix_fmt=pix_fmt, time_base=Fraction(1, 12800),
+            options=dict(options),
         )  # fmt: skip
+        if rotation:
+            stream.set_display_rotation(rotation)
         stream.codec_context.thread_count = 1
         for pixels, time in zip(pictures, times, strict=True):
             frame = av.VideoFrame.from_ndarray(pixels, "rgb24")

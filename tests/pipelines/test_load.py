@@ -10,7 +10,7 @@ from dynstream.pipelines import load as load_module
 from dynstream.pipelines.errors import PipelineError
 from dynstream.pipelines.load import load_backend, load_editor
 
-from .fakes import edits
+from .fakes import LevelGenerator, edits
 
 
 def test_an_unknown_backend_lists_the_known(zoo: Zoo) -> None:
@@ -30,6 +30,20 @@ def test_a_fault_inside_a_backend_is_not_taken_for_a_wrong_name(zoo: Zoo, monkey
 def test_faces_are_checked_before_any_weight_is_asked_for() -> None:
     with pytest.raises(PipelineError, match="--faces none"):
         load_editor(Zoo(entries={}), edits("smile=1"), faces="none")
+
+
+def test_a_backend_is_checked_before_any_weight_is_asked_for() -> None:
+    with pytest.raises(PipelineError, match="unknown face backend 'dlib'"):
+        load_editor(Zoo(entries={}), edits("smile=1"), backend="dlib")
+
+
+@pytest.mark.skipif(not WEIGHTS.exists(), reason=f"{WEIGHTS.name} is not trained yet")
+def test_a_generator_of_another_size_is_refused(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = LevelGenerator()
+    small.codes, small.resolution = 14, 256
+    monkeypatch.setattr(load_module, "load_generator", lambda *_: small)
+    with pytest.raises(PipelineError, match=r"draws 256x256 from 14 codes, and the encoder gives 18.*mobilestylegan"):
+        load_editor(zoo, edits("smile=1"))
 
 
 @pytest.mark.skipif(not WEIGHTS.exists(), reason=f"{WEIGHTS.name} is not trained yet")

@@ -13,7 +13,8 @@ from dynstream.stream.errors import SourceError
 from dynstream.stream.orientation import Orientation
 from dynstream.stream.reader import VideoReader
 
-from .media import SAMPLE_RATE, Clip, make, picture, psnr
+from .media import Clip, make, picture, psnr
+from .trouble import BAD
 
 
 def test_frames_come_in_order_with_their_own_times(tmp_path: Path) -> None:
@@ -83,67 +84,6 @@ def test_timestamps_that_do_not_grow_are_mended(tmp_path: Path) -> None:
         assert len(times) == 4
         assert times == sorted(set(times))
         assert any("did not grow" in note for note in reader.notes)
-
-
-def _empty(path: Path) -> Path:
-    path.touch()
-    return path
-
-
-def _text(path: Path) -> Path:
-    path.write_text("this is no video\n" * 100)
-    return path
-
-
-def _noise(path: Path) -> Path:
-    path.write_bytes(np.random.default_rng(0).bytes(20000))
-    return path
-
-
-def _folder(path: Path) -> Path:
-    path.mkdir()
-    return path
-
-
-def _pipe(path: Path) -> Path:
-    os.mkfifo(path)
-    return path
-
-
-def _only_sound(path: Path) -> Path:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=SAMPLE_RATE)
-        frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
-        frame.sample_rate = SAMPLE_RATE
-        container.mux([*stream.encode(frame), *stream.encode(None)])
-    return path
-
-
-def _no_frame(path: Path) -> Path:
-    return make(path, Clip(pts=(), audio=None))
-
-
-def _broken_frames(path: Path) -> Path:
-    make(path, Clip(pts=[0], audio=None))
-    data = bytearray(path.read_bytes())
-    start = data.index(b"mdat") + 4
-    end = data.index(b"moov") - 4
-    data[start:end] = bytes(end - start)
-    path.write_bytes(data)
-    return path
-
-
-BAD = {
-    "missing": (lambda path: path, "does not exist; check the name"),
-    "empty": (_empty, r"is empty \(0 bytes\)"),
-    "text": (_text, "is not a video that FFmpeg can open"),
-    "noise": (_noise, "is not a video that FFmpeg can open"),
-    "folder": (_folder, "is a folder, expected a video file"),
-    "pipe": (_pipe, "is not a regular file"),
-    "only sound": (_only_sound, r"has no video stream \(its streams: audio\)"),
-    "no frame": (_no_frame, "no video stream|not one frame can be decoded|is not a video"),
-    "broken frames": (_broken_frames, "not one frame can be decoded"),
-}
 
 
 @pytest.mark.parametrize("case", BAD)

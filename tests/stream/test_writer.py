@@ -1,10 +1,8 @@
 """Nothing half-written under the asked name, whatever goes wrong, and a message that helps."""
 
 import os
-import resource
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from dynstream.stream.reader import VideoReader
 from dynstream.stream.writer import VideoWriter
 
 from .media import Clip, make
+from .trouble import file_size_limit
 
 BIG = Clip(size=(320, 240), options={"preset": "ultrafast"})
 
@@ -76,6 +75,19 @@ def test_ctrl_c_and_errors_leave_nothing(
     assert os.listdir(folder) == []
 
 
+def test_a_second_ctrl_c_leaves_nothing_either(source: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = VideoWriter._release
+
+    def interrupted(writer: VideoWriter) -> None:
+        release(writer)
+        ctrl_c()
+
+    monkeypatch.setattr(VideoWriter, "_release", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        stopped(source, folder / "a.mp4", 3, ctrl_c)
+    assert os.listdir(folder) == []
+
+
 def test_an_interrupted_run_keeps_the_older_result(source: Path, folder: Path) -> None:
     target = folder / "a.mp4"
     target.write_bytes(b"older")
@@ -101,20 +113,10 @@ def test_a_full_disk(source: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
     assert os.listdir(folder) == []
 
 
-@contextmanager
-def _file_size_limit(limit: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize("limit", [0, 2000, 40000])
 def test_no_room_for_the_whole_file(limit: int, suffix: str, source: Path, folder: Path) -> None:
-    with pytest.raises(SinkError, match="the disk is full"), _file_size_limit(limit):
+    with pytest.raises(SinkError, match="the disk is full"), file_size_limit(limit):
         transcode(source, folder / f"a{suffix}", crf=1)
     assert os.listdir(folder) == []
 
@@ -182,7 +184,21 @@ def test_bad_targets_and_options(
 ) -> None:
     with pytest.raises(SinkError, match=message):
         transcode(source, folder / name, **options)
+    with VideoReader(source) as reader, pytest.raises(SinkError, match=message):
+        VideoWriter(folder / name, reader, **options).check()  # type: ignore[arg-type]
     assert os.listdir(folder) == []
+
+
+def test_a_check_leaves_nothing(source: Path, folder: Path) -> None:
+    with VideoReader(source) as reader:
+        writer = VideoWriter(folder / "a.mkv", reader)
+        writer.check()
+        assert os.listdir(folder) == []
+        with writer:
+            for frame in reader:
+                writer.write(frame)
+    assert len(writer.notes) == 1
+    assert os.listdir(folder) == ["a.mkv"]
 
 
 def test_an_odd_size_that_cannot_be_had_is_told(tmp_path: Path, folder: Path) -> None:

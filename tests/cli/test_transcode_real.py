@@ -1,0 +1,58 @@
+"""`dynstream transcode` as a user calls it: the shipped weights, the real networks, a face that nobody has."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from dynstream.models.directions import load_directions
+from dynstream.models.zoo import Zoo
+from dynstream.pipelines.bench.quality import Judges, judge
+from dynstream.pipelines.bench.streams import compare_streams
+from dynstream.pipelines.choose import parse_policy
+from dynstream.pipelines.load import load_backend
+from dynstream.pipelines.synth.clip import make_clip
+from dynstream.pipelines.synth.networks import load_networks
+from dynstream.pipelines.synth.settings import ClipSettings
+from dynstream.stream.encoding import EncoderOptions
+
+from .transcoding import read, run
+
+FRAMES = 10
+
+
+@pytest.fixture(scope="module")
+def source(zoo: Zoo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten frames at uneven times, with sound, of a serious person that the generator draws; only the head moves."""
+    path = tmp_path_factory.mktemp("source") / "in.mp4"
+    directions = load_directions()
+    settings = ClipSettings(
+        seed=4, size=(320, 240), seconds=FRAMES / 10, rate=Fraction(10), jitter=0.3, head=1.0, drawn=256, mask="oval",
+        sound="tone", moves=dict.fromkeys(directions, 0.0),
+    )  # fmt: skip
+    networks = load_networks(zoo, settings, "mobilestylegan", landmarks=False)
+    make_clip(path, settings, networks, directions, options=EncoderOptions(crf=8, preset="ultrafast"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def judges(zoo: Zoo) -> Judges:
+    return Judges(backend=load_backend("mesh", zoo), policy=parse_policy("largest"))
+
+
+@pytest.mark.parametrize("mode", ["detail", "replace"])
+def test_a_smile_and_nothing_else(
+    mode: str, source: Path, judges: Judges, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "out.mp4"
+    assert run(source, target, "--edit", "smile=2", "--mode", mode) == 0
+    quality = judge(source, {mode: target}, judges)[mode]
+    assert f"{target}: {FRAMES} frames, " in capsys.readouterr().err
+    kept = compare_streams(source, target)
+    assert kept.all_equal, kept.first_difference
+    assert (kept.result_frames, quality.frames) == (FRAMES, FRAMES)
+    assert kept.audio_packets > 0
+    assert [(f.pts, f.time_base) for f in read(target)] == [(f.pts, f.time_base) for f in read(source)]
+    assert quality.smile_frames >= FRAMES // 2
+    assert quality.smile_rise > 0.25
+    assert quality.outside_psnr > 40
