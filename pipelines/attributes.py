@@ -1,5 +1,6 @@
 """Scores of a face that an edit may change: what directions are found by, and measured on."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from .head_pose import head_pose
 if TYPE_CHECKING:
     from ..models.zoo import Zoo
 
+SMILE = (INDEX["mouthSmileLeft"], INDEX["mouthSmileRight"])
 NAMES = ("smile", "age", "gender", "yaw", "pitch", "mouth-open", "eyes-closed")
 UNITS: Mapping[str, str] = {
     "smile": "mean mouthSmile coefficient, 0..1",
@@ -65,10 +67,8 @@ class AttributeScorer:
 
 
 def smile(face: Face) -> float:
-    """Mean of the two mouthSmile blendshapes, 0..1. Raises ValueError for a backend without blendshapes."""
-    if face.blendshapes is None:
-        raise ValueError("this face backend has no blendshapes; use mesh")
-    return float(face.blendshapes[[INDEX["mouthSmileLeft"], INDEX["mouthSmileRight"]]].mean())
+    """Mean of the two mouthSmile blendshapes, 0..1; NaN where the face backend gives none."""
+    return math.nan if face.blendshapes is None else float(face.blendshapes[list(SMILE)].mean())
 
 
 def load_attribute_scorer(zoo: "Zoo") -> AttributeScorer:

@@ -23,8 +23,6 @@ LEARN_SECONDS: Final = 1.0
 LEARN_HIDDEN_SECONDS: Final = 10.0
 """Time constants with which the memory follows a point in sight, and one that is hidden. The second is long but
 finite, so that a lasting change (make-up, a new light from the side) is accepted in the end."""
-COVERED_SHARE: Final = 0.15
-"""Share of hidden points from which a face counts as covered: see the figures at `look`."""
 
 EYES: Final = (
     33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246, 263, 249, 390, 373, 374, 380, 381,

@@ -22,7 +22,7 @@ class FaceTrack:
     confidence: 0..1: the network's presence score, times the share of landmarks inside the frame, fading to
         zero while the face is not found.
     presence: 0..1 the network's score alone.
-    covered: 0..1 share of the face that looks hidden behind something (see `cover.COVERED_SHARE`).
+    covered: 0..1 share of the face that looks hidden behind something (see `fade.wish`).
     hidden: (N,) bool, which landmarks those are.
     pose: head pose in degrees.
     seconds_held: since the face was first seen.

@@ -131,3 +131,9 @@ def test_every_requirement_has_a_pin_that_satisfies_it(pyproject: dict[str, Any]
     requirements = [Requirement(line) for line in wanted]
     unmet = [str(r) for r in requirements if versions.get(canonicalize_name(r.name), "none") not in r.specifier]
     assert unmet == []
+
+
+def test_every_shipped_weight_file_has_a_card() -> None:
+    weights = sorted((ROOT / "models" / "weights").glob("*.safetensors"))
+    assert weights
+    assert [path.name for path in weights if not path.with_suffix(".md").is_file()] == []

@@ -14,11 +14,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ...models.blendshapes import INDEX
 from ...models.faces import Face, FaceBackend
 from ...stream.frame import Frame, Pixels
 from ...stream.reader import VideoReader
 from ..align import crop
+from ..attributes import smile
 from ..choose import Policy
 from ..errors import PipelineError
 from ..face_track import FaceTrack
@@ -31,7 +31,6 @@ GROWTH: Final = 0.25
 """The face region is the box around the tracked landmarks, grown by this share of its width and height."""
 SMILING: Final = 0.3
 """Frames that smile at least this much in the source are left out of the mean: they cannot rise by much."""
-SMILE: Final = (INDEX["mouthSmileLeft"], INDEX["mouthSmileRight"])
 IDENTITY: Final[Mapping[str, Callable[..., npt.NDArray[np.float64]]]] = {"dlib": distance, "arcface": cosine}
 
 Box = tuple[slice, slice]
@@ -132,13 +131,6 @@ def face_region(track: FaceTrack, size: tuple[int, int], growth: float = GROWTH)
         )
     )
     return slice(low_row, high_row), slice(low_column, high_column)
-
-
-def smile(face: Face) -> float:
-    """Mean of the mouthSmile blendshapes of both sides, 0..1; NaN where the backend gives none."""
-    if face.blendshapes is None:
-        return math.nan
-    return float(face.blendshapes[list(SMILE)].mean())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from dynstream.models.faces import Face, FaceRegion, Floats
-from dynstream.pipelines.bench.quality import SMILE, Judges, Quality, face_region, judge
+from dynstream.pipelines.attributes import SMILE
+from dynstream.pipelines.bench.quality import Judges, Quality, face_region, judge
 from dynstream.pipelines.choose import POLICIES
 from dynstream.pipelines.errors import PipelineError
 from dynstream.pipelines.flow import load_flow
