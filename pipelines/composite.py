@@ -35,6 +35,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 
 TOLERANCE = 1.5  # crop pixels by which the two flows may disagree before the detail fades
 LARGE_CHANGE = 45.0  # of 255, root mean square over colours, by which E and W(O) may differ before the detail fades
+MOTION_SECONDS = 0.15
 FEATHER = 9.0  # crop pixels, standard deviation of the mask's edge
 
 
@@ -96,15 +97,46 @@ def likeness(first: Picture, second: Picture, tolerance: float = LARGE_CHANGE) -
     return np.asarray(np.exp(-squared / (2 * tolerance**2)), dtype=np.float32)
 
 
-def detail_layers(inversion: Picture, edited: Picture, mask: Picture, flow: FaceFlow) -> Layers:
-    """The layers of mode `detail`. inversion, edited: (S, S, 3) float32 in 0..255, in the frame's colours."""
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """How the edit moves a face. flow: (S, S, 2) crop pixels from E to O. keep: (S, S) in 0..1, m."""
+
+    flow: Picture
+    keep: Picture
+
+
+def measure_motion(inversion: Picture, edited: Picture, flow: FaceFlow) -> Motion:
+    """The motion of one frame's edit. inversion, edited: (S, S, 3) float32 in 0..255."""
     first, second = _bytes(edited), _bytes(inversion)
-    forward = _floats(cv2.GaussianBlur(flow(first, second), (0, 0), 2.0)) * mask[..., None]
-    backward = _floats(cv2.GaussianBlur(flow(second, first), (0, 0), 2.0)) * mask[..., None]
-    moved = warp(inversion, forward)
-    keep = agreement(forward, backward) * likeness(edited, moved)
-    keep = _floats(cv2.GaussianBlur(keep, (0, 0), 2.0))
-    change = edited - keep[..., None] * moved
+    forward = _floats(cv2.GaussianBlur(flow(first, second), (0, 0), 2.0))
+    backward = _floats(cv2.GaussianBlur(flow(second, first), (0, 0), 2.0))
+    keep = agreement(forward, backward) * likeness(edited, warp(inversion, forward))
+    return Motion(forward, _floats(cv2.GaussianBlur(keep, (0, 0), 2.0)))
+
+
+def follow(before: Motion | None, now: Motion, elapsed: float, seconds: float = MOTION_SECONDS) -> Motion:
+    """An exponential average over `seconds`: the edit of a face changes slowly, however fast the face moves."""
+    if before is None:
+        return now
+    share = np.float32(1 - np.exp(-max(0.0, elapsed) / seconds))
+    return Motion(before.flow + (now.flow - before.flow) * share, before.keep + (now.keep - before.keep) * share)
+
+
+def detail_layers(
+    inversion: Picture, edited: Picture, mask: Picture, motion: Motion, own: Picture | None = None
+) -> Layers:
+    """The layers of mode `detail`.
+
+    inversion, edited: (S, S, 3) float32 in 0..255, in the frame's colours. own: (S, S) in 0..1, where the frame is
+    moved along and not changed.
+    """
+    forward = motion.flow * mask[..., None]
+    keep = motion.keep
+    change = edited - keep[..., None] * warp(inversion, forward)
+    if own is not None and own.any():
+        moved = warp(own, forward)
+        keep = keep + (1 - keep) * moved
+        change = change * (1 - moved)[..., None]
     return Layers(_floats(change), keep, forward, mask)
 
 

@@ -16,10 +16,24 @@ from ..stream.frame import Frame, Pixels
 from . import colour_match, fade, latent
 from .align import Points, crop, to_crop
 from .colour_match import ColourMatch
-from .composite import FaceFlow, Layers, Mode, Picture, compose, detail_layers, hull_mask, replace_layers, warp
+from .composite import (
+    FaceFlow,
+    Layers,
+    Mode,
+    Motion,
+    Picture,
+    compose,
+    detail_layers,
+    hull_mask,
+    measure_motion,
+    replace_layers,
+    warp,
+)
+from .composite import follow as follow_motion
 from .edit import Edits, apply
 from .face_track import FaceTrack
 from .latent import LatentState
+from .mouth import mouth_inside
 from .shape_match import displacement
 from .stages import Stages
 from .track import Tracker, TrackerState
@@ -31,10 +45,11 @@ HIDDEN_RADIUS = 14.0  # crop pixels left to the source around a landmark that so
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceState:
-    """Memory of one face: its codes, its colours, how far its edit is faded in, which landmarks are hidden."""
+    """Memory of one face: its codes, colours, the motion of its edit, how far that is faded in, hidden landmarks."""
 
     latent: LatentState | None
     colours: ColourMatch | None
+    motion: Motion | None
     weight: float
     hidden: npt.NDArray[np.float64]
     seconds: float
@@ -94,7 +109,7 @@ class FaceEditor:
         for track in seen.faces:
             before = None if seen.cut else state.faces.get(track.id)
             if before is None:
-                before = FaceState(None, None, weight * fade.wish(track).weight, _hidden(track), frame.seconds)
+                before = FaceState(None, None, None, weight * fade.wish(track).weight, _hidden(track), frame.seconds)
             faces[track.id], pixels, outcome = self._face(before, track, frame, begin, pixels, stages)
             outcomes.append(outcome)
         outcome = min(outcomes) if outcomes else "passed: no face"  # "edited" comes before "faded" and "passed"
@@ -108,10 +123,10 @@ class FaceEditor:
         wanted = fade.wish(track)
         weight = fade.approach(before.weight, wanted.weight, elapsed)
         hidden = _follow_hidden(before, track, elapsed)
-        state = FaceState(before.latent, before.colours, weight, hidden, seconds)
+        state = FaceState(before.latent, before.colours, before.motion, weight, hidden, seconds)
         offset = self.edits.offset(seconds - begin, weight)
         if weight <= 0:
-            return replace(state, latent=None), pixels, f"passed: {wanted.reason or 'fading in'}"
+            return replace(state, latent=None, motion=None), pixels, f"passed: {wanted.reason or 'fading in'}"
         if offset is None and self.mode == "detail":
             return state, pixels, "passed: no edit at this time"
         with stages.time("align"):
@@ -132,9 +147,10 @@ class FaceEditor:
                 drawn, edited = self._match_shape(points, drawn, edited)
             now = colour_match.measure(face.astype(np.float32), drawn, mask)
             colours = colour_match.follow(state.colours, now, elapsed)
-            layers = self._layers(colours.apply(drawn), colours.apply(edited), mask, weight)
+            own = mouth_inside(points, track.layout)
+            layers, motion = self._layers(colours.apply(drawn), colours.apply(edited), mask, own, state, elapsed)
             pixels = compose(pixels, track.quad, layers)
-        state = replace(state, latent=memory, colours=colours)
+        state = replace(state, latent=memory, colours=colours, motion=motion)
         return state, pixels, "edited" if weight >= 1 else f"faded: {wanted.reason or 'fading in'}"
 
     def _match_shape(self, points: Points, drawn: Picture, edited: Picture) -> tuple[Picture, Picture]:
@@ -152,12 +168,15 @@ class FaceEditor:
         drawn: npt.NDArray[np.float32],
         edited: npt.NDArray[np.float32],
         mask: npt.NDArray[np.float32],
-        weight: float,
-    ) -> Layers:
+        own: npt.NDArray[np.float32],
+        state: FaceState,
+        elapsed: float,
+    ) -> tuple[Layers, Motion | None]:
         if self.mode == "replace":
-            return replace_layers(edited, mask * np.float32(weight))
+            return replace_layers(edited, mask * np.float32(state.weight)), None
+        motion = follow_motion(state.motion, measure_motion(drawn, edited, self._flow), elapsed)
         # A weak edit is already near the source; the mask closes only at the very end of a fade.
-        return detail_layers(drawn, edited, mask * np.float32(min(1.0, 4 * weight)), self._flow)
+        return detail_layers(drawn, edited, mask * np.float32(min(1.0, 4 * state.weight)), motion, own), motion
 
 
 def _tensor(face: Pixels) -> Tensor:

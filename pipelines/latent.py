@@ -8,7 +8,7 @@ from torch import Tensor
 
 SHARED_FROM = 10  # codes from here on carry texture, not motion (RIGID, arXiv 2308.06097, eq. 3-5)
 FINE_SECONDS = 1.0
-COARSE_SECONDS = 0.04
+COARSE_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dynstream.models.directions import Direction
 from dynstream.models.faces import Face, FaceRegion, Layout
+from dynstream.pipelines.cover import INNER_LIPS
 from dynstream.pipelines.edit import Edits, parse_edit
 from dynstream.pipelines.face_editor import FaceEditor
 from dynstream.pipelines.head_pose import MEAN_FACE
@@ -34,6 +35,7 @@ def template() -> npt.NDArray[np.float64]:
     for index, place in MEAN_FACE.items():
         points[index] = place
     points[61], points[291] = (-0.4, 1.0, 0.0), (0.4, 1.0, 0.0)
+    points[list(INNER_LIPS)] = [(0.3 * np.cos(i), 1.0, 0.0) for i in range(len(INNER_LIPS))]  # a closed mouth
     return points
 
 

@@ -9,12 +9,15 @@ from dynstream.pipelines.align import Quad, crop, unalign
 from dynstream.pipelines.composite import (
     FaceFlow,
     Layers,
+    Motion,
     agreement,
     check_mode,
     compose,
     detail_layers,
+    follow,
     hull_mask,
     likeness,
+    measure_motion,
     replace_layers,
     warp,
 )
@@ -54,6 +57,11 @@ def drawn(shift: tuple[float, float] = (0, 0)) -> Floats:
     return np.stack(blobs, axis=-1).astype(np.float32)
 
 
+def detail(inversion: Floats, edited: Floats, mask: Floats, flow: FaceFlow, own: Floats | None = None) -> Layers:
+    """The layers of one frame without a past."""
+    return detail_layers(inversion, edited, mask, measure_motion(inversion, edited, flow), own)
+
+
 WHOLE = square((127.5, 127.5), S)
 """The crop is the frame, pixel for pixel."""
 
@@ -68,7 +76,7 @@ QUADS = {
 @pytest.mark.parametrize("quad", QUADS.values(), ids=QUADS.keys())
 def test_without_an_edit_the_frame_comes_back_byte_for_byte(quad: Quad) -> None:
     frame = noise((320, 280))
-    layers = detail_layers(drawn(), drawn(), disc(), FaceFlow())
+    layers = detail(drawn(), drawn(), disc(), FaceFlow())
     result = compose(frame, quad, layers)
     np.testing.assert_array_equal(result, frame)
     assert result is not frame
@@ -80,7 +88,7 @@ def test_outside_the_mask_no_byte_changes(quad: Quad, mode: str) -> None:
     frame = noise((320, 280))
     kept = frame.copy()
     edited = drawn((3, 2)) + 30
-    layers = detail_layers(drawn(), edited, disc(), FaceFlow()) if mode == "detail" else replace_layers(edited, disc())
+    layers = detail(drawn(), edited, disc(), FaceFlow()) if mode == "detail" else replace_layers(edited, disc())
     result = compose(frame, quad, layers)
     placed = unalign(disc(), quad, (320, 280), outside="zero")
     outside = np.ones(frame.shape[:2], np.bool_)
@@ -97,7 +105,7 @@ def test_detail_moves_with_the_edit() -> None:
     inversion, edited = drawn(), drawn((3, 2))
     extra = frame.astype(np.float32) - 128
     source = np.clip(inversion + 0.4 * extra, 0, 255).astype(np.uint8)
-    layers = detail_layers(inversion, edited, disc(110), FaceFlow())
+    layers = detail(inversion, edited, disc(110), FaceFlow())
     result = compose(source, quad, layers)
     middle = (slice(78, 178), slice(78, 178))
     flow = layers.flow[middle].reshape(-1, 2)
@@ -140,7 +148,7 @@ def test_what_the_edit_makes_new_is_drawn_and_not_carried() -> None:
     """A mouth that opens where the inversion has none: the flows disagree around it, so the frame's detail fades."""
     inversion, edited = drawn(), drawn()
     edited[140:180, 100:156] = 20
-    layers = detail_layers(inversion, edited, disc(110), FaceFlow())
+    layers = detail(inversion, edited, disc(110), FaceFlow())
     assert layers.keep[40:90, 90:160].min() > 0.9
     assert layers.keep[140:180, 100:156].min() < 0.5
 
@@ -190,7 +198,7 @@ def test_an_empty_mask_changes_nothing() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (2, 300), (7, 5)])
 def test_tiny_frames(size: tuple[int, int]) -> None:
     frame = noise(size)
-    result = compose(frame, square((3, 2), 40), detail_layers(drawn(), drawn((1, 0)), disc(), FaceFlow()))
+    result = compose(frame, square((3, 2), 40), detail(drawn(), drawn((1, 0)), disc(), FaceFlow()))
     assert result.shape == frame.shape
 
 
@@ -200,10 +208,10 @@ def test_the_composite_of_the_crop_itself_is_the_edit() -> None:
     frame = drawn().astype(np.uint8)
     edited = drawn((2, 1)) + 12
     flow = FaceFlow()
-    detail = compose(frame, quad, detail_layers(crop(frame, quad).astype(np.float32), edited, disc(110), flow))
+    kept = compose(frame, quad, detail(crop(frame, quad).astype(np.float32), edited, disc(110), flow))
     replaced = compose(frame, quad, replace_layers(edited, disc(110)))
     middle = (slice(70, 186), slice(70, 186))
-    assert np.abs(detail[middle].astype(int) - replaced[middle]).mean() < 2
+    assert np.abs(kept[middle].astype(int) - replaced[middle]).mean() < 2
 
 
 def test_warp() -> None:
@@ -255,3 +263,26 @@ def test_modes() -> None:
     assert check_mode("replace") == "replace"
     with pytest.raises(EditError, match="unknown mode 'paste'; expected one of detail, replace"):
         check_mode("paste")
+
+
+def test_what_is_the_frames_own_is_moved_and_not_changed() -> None:
+    frame = noise((S, S))
+    inversion, edited = drawn(), drawn((3, 0)) + 30
+    own = np.zeros((S, S), np.float32)
+    own[100:150, 100:150] = 1
+    plain = compose(frame, WHOLE, detail(inversion, edited, disc(110), FaceFlow()))
+    kept = compose(frame, WHOLE, detail(inversion, edited, disc(110), FaceFlow(), own))
+    inside, outside = (slice(115, 135), slice(115, 135)), (slice(60, 80), slice(115, 135))
+    assert abs(float(kept[inside].mean()) - float(frame[115:135, 112:132].mean())) < 3
+    assert float(plain[inside].mean()) - float(kept[inside].mean()) > 20
+    np.testing.assert_array_equal(kept[outside], plain[outside])
+
+
+def test_the_motion_of_an_edit_is_averaged_over_time() -> None:
+    still = Motion(np.zeros((S, S, 2), np.float32), np.ones((S, S), np.float32))
+    moved = Motion(np.full((S, S, 2), 4, np.float32), np.zeros((S, S), np.float32))
+    assert follow(None, moved, 0.1) is moved
+    after = follow(still, moved, 0.2, seconds=0.2)
+    assert after.flow.mean() == pytest.approx(4 * (1 - np.exp(-1)), rel=1e-5)
+    assert after.keep.mean() == pytest.approx(np.exp(-1), rel=1e-5)
+    assert follow(still, moved, 0.0).flow.max() == 0
