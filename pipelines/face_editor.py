@@ -40,7 +40,7 @@ from .track import Tracker, TrackerState
 
 HIDDEN_SECONDS = 0.15
 LEAST_PRESENCE = 0.5  # of a drawn face, for its landmarks to be believed
-HIDDEN_RADIUS = 14.0  # crop pixels left to the source around a landmark that something hides
+HIDDEN_RADIUS = 6.0  # crop pixels left to the source around a landmark that something hides
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,4 +209,4 @@ def _face_mask(points: Points, hidden: npt.NDArray[np.float64]) -> Picture:
         if hidden[index] >= 0.1:
             x, y = points[index]
             cv2.circle(cover, (round(x), round(y)), round(HIDDEN_RADIUS), float(hidden[index]), cv2.FILLED)
-    return mask * (1 - cv2.GaussianBlur(cover, (0, 0), 5.0)).astype(np.float32)
+    return mask * (1 - cv2.GaussianBlur(cover, (0, 0), 3.0)).astype(np.float32)
