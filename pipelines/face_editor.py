@@ -40,6 +40,7 @@ from .track import Tracker, TrackerState
 
 HIDDEN_SECONDS = 0.15
 LEAST_PRESENCE = 0.5  # of a drawn face, for its landmarks to be believed
+HIDDEN_GAP = (17, 17)  # crop pixels between hidden landmarks that count as hidden
 HIDDEN_RADIUS = 6.0  # crop pixels left to the source around a landmark that something hides
 
 
@@ -209,4 +210,7 @@ def _face_mask(points: Points, hidden: npt.NDArray[np.float64]) -> Picture:
         if hidden[index] >= 0.1:
             x, y = points[index]
             cv2.circle(cover, (round(x), round(y)), round(HIDDEN_RADIUS), float(hidden[index]), cv2.FILLED)
-    return mask * (1 - cv2.GaussianBlur(cover, (0, 0), 3.0)).astype(np.float32)
+    # What lies between hidden landmarks is hidden, too: lips and eyes are never judged by their colour.
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, HIDDEN_GAP)
+    closed = cv2.morphologyEx(cover, cv2.MORPH_CLOSE, kernel)
+    return mask * (1 - cv2.GaussianBlur(closed, (0, 0), 3.0)).astype(np.float32)
