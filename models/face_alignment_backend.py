@@ -1,4 +1,4 @@
-"""The `face-alignment` backend: S3FD and FAN of the library https://pypi.org/project/face-alignment.
+"""The `face-alignment` backend: S3FD and FAN of the library of that name.
 
 68 points in dlib's order, without depth and blendshapes (Bulat and Tzimiropoulos, "How far are we from solving
 the 2D & 3D face alignment problem?", ICCV 2017). For machines with a GPU; the library is an extra:

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
 from .errors import DigestError, WeightsError
 from .zoo_entries import Archive
 
 if TYPE_CHECKING:
     import requests
 
-PYPI = "https://pypi.org/simple/"
+PYPI = PYPI_SIMPLE_ENDPOINT
 TIMEOUT = (15.0, 60.0)  # seconds to connect, seconds of silence while reading
 CHUNK = 1 << 18
 RETRIES = 3
@@ -102,7 +104,7 @@ class PackageIndex:
 
 
 def default_index(index_url: str | None = None) -> PackageIndex:
-    """The index of `--index-url`, else the ones that pip uses here: PIP_INDEX_URL, pip's settings, else pypi.org."""
+    """The index of `--index-url`, else the ones that pip uses here: PIP_INDEX_URL, pip's settings, else PyPI."""
     settings = pip_settings()
     urls = index_urls(index_url, os.environ, settings)
     return PackageIndex(urls, certificates=os.environ.get("PIP_CERT") or settings.get("cert"))
