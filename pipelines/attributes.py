@@ -14,6 +14,7 @@ from ..models.faces import Face, FaceBackend
 from ..models.mesh import load_mesh_backend
 from ..stream.frame import Pixels
 from .head_pose import head_pose
+from .tensors import to_tensor
 
 if TYPE_CHECKING:
     from ..models.zoo import Zoo
@@ -49,7 +50,7 @@ class AttributeScorer:
         if seen.presence < 0.5 or seen.blendshapes is None:
             return None
         pose = head_pose(seen)
-        picture = torch.from_numpy(face).permute(2, 0, 1)[None].float().div(127.5).sub(1)
+        picture = to_tensor(face[None])
         with torch.inference_mode():
             age = float(self._age.of_ffhq(picture)[0])
             gender = float(self._gender.of_ffhq(picture)[0])

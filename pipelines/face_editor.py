@@ -36,6 +36,7 @@ from .latent import LatentState
 from .mouth import mouth_inside
 from .shape_match import displacement
 from .stages import Stages
+from .tensors import to_tensor
 from .track import Tracker, TrackerState
 
 HIDDEN_SECONDS = 0.15
@@ -133,7 +134,7 @@ class FaceEditor:
         with stages.time("align"):
             face = crop(frame.pixels, track.quad)
         with stages.time("invert"), torch.inference_mode():
-            codes = self.encoder(_tensor(face))[0]
+            codes = self.encoder(to_tensor(face[None]))[0]
             if self.code_offset is not None:
                 codes = codes + self.code_offset
             memory = latent.steady(state.latent, codes, seconds)
@@ -148,7 +149,7 @@ class FaceEditor:
                 drawn, edited = self._match_shape(points, drawn, edited)
             now = colour_match.measure(face.astype(np.float32), drawn, mask)
             colours = colour_match.follow(state.colours, now, elapsed)
-            own = mouth_inside(points, track.layout)
+            own = mouth_inside(points, track.layout) if self.mode == "detail" else None
             layers, motion = self._layers(colours.apply(drawn), colours.apply(edited), mask, own, state, elapsed)
             pixels = compose(pixels, track.quad, layers)
         state = replace(state, latent=memory, colours=colours, motion=motion)
@@ -166,10 +167,10 @@ class FaceEditor:
 
     def _layers(
         self,
-        drawn: npt.NDArray[np.float32],
-        edited: npt.NDArray[np.float32],
-        mask: npt.NDArray[np.float32],
-        own: npt.NDArray[np.float32],
+        drawn: Picture,
+        edited: Picture,
+        mask: Picture,
+        own: Picture | None,
         state: FaceState,
         elapsed: float,
     ) -> tuple[Layers, Motion | None]:
@@ -178,10 +179,6 @@ class FaceEditor:
         motion = follow_motion(state.motion, measure_motion(drawn, edited, self._flow), elapsed)
         # A weak edit is already near the source; the mask closes only at the very end of a fade.
         return detail_layers(drawn, edited, mask * np.float32(min(1.0, 4 * state.weight)), motion, own), motion
-
-
-def _tensor(face: Pixels) -> Tensor:
-    return torch.from_numpy(face).permute(2, 0, 1)[None].float().div(127.5).sub(1)
 
 
 def _picture(image: Tensor) -> npt.NDArray[np.float32]:

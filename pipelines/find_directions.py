@@ -22,6 +22,7 @@ from ..models.generator import Generator
 from ..stream.frame import Pixels
 from .attributes import NAMES
 from .errors import TrainingError
+from .tensors import to_pixels
 from .training.codes import sample_codes
 
 Floats = npt.NDArray[np.float64]
@@ -137,9 +138,7 @@ def label(
 def draw(generator: Generator, w_plus: Tensor) -> Pixels:
     """(1, codes, 512) -> (256, 256, 3) uint8."""
     with torch.inference_mode():
-        image = generator.synthesize(w_plus, size=256)[0]
-    pixels: Pixels = image.add(1).mul(127.5).round().clamp(0, 255).byte().permute(1, 2, 0).contiguous().numpy()
-    return pixels
+        return to_pixels(generator.synthesize(w_plus, size=256)[0])
 
 
 def boundary(codes: Floats, score: Floats, *, share: float = 0.3) -> Floats:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -18,6 +19,7 @@ from ..stream.reader import VideoReader
 from .align import crop
 from .errors import PipelineError
 from .face_editor import FaceEditor
+from .tensors import to_tensor
 from .track import Tracker, TrackerState
 
 if TYPE_CHECKING:
@@ -40,13 +42,12 @@ def spread_faces(tracker: Tracker, source: Path, count: int = FRAMES) -> Tensor:
                 continue
             _, seen = tracker.step(TrackerState(), frame)
             if seen.faces:
-                face = torch.from_numpy(crop(frame.pixels, seen.faces[0].quad))
-                faces.append(face.permute(2, 0, 1).float().div(127.5).sub(1))
+                faces.append(crop(frame.pixels, seen.faces[0].quad))
             if len(faces) == count:
                 break
     if not faces:
         raise PipelineError(f"--refine found no face in {source}; leave it out, or name a clip with a face")
-    return torch.stack(faces)
+    return to_tensor(np.stack(faces))
 
 
 def fit_offset(

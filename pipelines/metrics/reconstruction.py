@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...stream.frame import Pixels
+from .. import tensors
 from ..errors import PipelineError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def lpips(network: "LPIPS", a: Sequence[Pixels], b: Sequence[Pixels]) -> list[fl
 
 def to_tensor(pictures: Sequence[Pixels]) -> Tensor:
     """N of (H, W, 3) uint8 -> (N, 3, H, W) float32 in [-1, 1]."""
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return tensors.to_tensor(np.stack(pictures))
 
 
 def _blur(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from ...models.faces import FaceBackend
 from ...models.generator import Generator, load_generator
 from ...stream.frame import Pixels
+from ..tensors import to_pixels
 from .mask import Cutter, Mask, OvalCutter, ParserCutter
 from .settings import ClipSettings
 
@@ -53,5 +54,4 @@ def draw(networks: Networks, w_plus: Tensor, size: int) -> Drawn:
     """w_plus: (codes, 512) -> the generator's picture and where the person is in it."""
     with torch.inference_mode():
         image = networks.generator.synthesize(w_plus[None], size=size)
-        pixels = image[0].add(1).mul(127.5).round().clamp(0, 255).byte().permute(1, 2, 0).contiguous().numpy()
-        return Drawn(pixels, networks.cutter(image))
+        return Drawn(to_pixels(image[0]), networks.cutter(image))

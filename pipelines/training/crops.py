@@ -7,8 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from ...models.faces import FaceBackend
 from ...stream.errors import SourceError
@@ -84,11 +82,6 @@ def _pictures(path: Path, every: int) -> Iterator[Pixels]:
         for number, frame in enumerate(reader):
             if number % every == 0:
                 yield frame.pixels
-
-
-def to_tensor(crops: npt.NDArray[np.uint8]) -> Tensor:
-    """(B, H, W, 3) uint8 -> (B, 3, H, W) float32 in [-1, 1]."""
-    return torch.from_numpy(crops).permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
 def collect_faces(

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from dynstream.pipelines.errors import TrainingError
-from dynstream.pipelines.training.crops import aligned_faces, collect_faces, crop_largest, data_files, to_tensor
+from dynstream.pipelines.tensors import to_tensor
+from dynstream.pipelines.training.crops import aligned_faces, collect_faces, crop_largest, data_files
 
 from ..fakes import OvalBackend, scene, write_clip
 
