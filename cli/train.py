@@ -54,7 +54,7 @@ def encoder(
 ) -> None:  # fmt: skip
     """Train E0, the encoder: codes of drawn faces first, then pictures of drawn and real ones.
 
-    Each --data folder gives an equal share of the real faces, whatever its size.
+    Each --data folder gives an equal share of the real faces, whatever its size; one more share is morphs of them.
 
     Example: `dynstream train encoder --data portraits --data clips --exclude "*0.jpg"`
     """
@@ -69,14 +69,16 @@ def encoder(
     from ..models.lpips import load_lpips
     from ..models.mesh import load_mesh_backend
     from ..pipelines.training.crops import collect_faces
-    from ..pipelines.training.encoder import EncoderConfig, score_inversion, train_encoder
+    from ..pipelines.training.encoder import EncoderConfig, Faces, score_inversion, train_encoder
     from ..pipelines.training.loop import save_weights
+    from ..pipelines.training.morph import Morphs, landmarks_of_crops
 
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         network, lpips, arcface = load_generator(generator, zoo), load_lpips(zoo), load_arcface(zoo)
         backend = load_mesh_backend(zoo)
     run.mkdir(parents=True, exist_ok=True)
-    seen, unseen = [], []
+    seen: list[Faces] = []
+    unseen, known = [], []
     for folder in data:
         key = hashlib.sha256(repr((str(folder.resolve()), sorted(exclude or []))).encode()).hexdigest()[:12]
         kept = run / f"faces-{key}.npy"
@@ -96,7 +98,11 @@ def encoder(
         print(f"{len(faces)} faces in {folder}")
         real = torch.from_numpy(faces).permute(0, 3, 1, 2)
         unseen.append(real[::25])
-        seen.append(real[[i for i in range(len(real)) if i % 25]])
+        training = [i for i in range(len(real)) if i % 25]
+        seen.append(real[training])
+        known.append(faces[training])
+    people = np.concatenate(known)
+    seen.append(Morphs(people, landmarks_of_crops(people, backend)))
     config = EncoderConfig(bfloat16=not float32)
     loop = replace(config.loop, steps=steps or config.loop.steps, lr=lr or config.loop.lr)
     config = replace(config, loop=loop)

@@ -1,19 +1,19 @@
-"""The way of a frame: track, align, invert, edit, synthesize, composite. State goes in and comes out."""
+"""The way of a frame: look (track, align), render (invert, edit, synthesize), finish (composite).
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+State goes in and comes out. Each of the three has a memory of its own, so that an engine may look at a frame while the
+one before is still being drawn, and draw faces of many streams at once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from ..models.encoder import Encoder
 from ..models.faces import FaceRegion
-from ..models.generator import Generator
 from ..stream.frame import Frame, Pixels
-from . import colour_match, fade, latent
+from . import colour_match, fade
 from .align import Points, crop, to_crop
 from .colour_match import ColourMatch
 from .composite import (
@@ -30,13 +30,13 @@ from .composite import (
     warp,
 )
 from .composite import follow as follow_motion
-from .edit import Edits, apply
+from .edit import Edits
 from .face_track import FaceTrack
 from .latent import LatentState
 from .mouth import mouth_inside
+from .render import FaceJob, Rendered, Renderer
 from .shape_match import displacement
 from .stages import Stages
-from .tensors import to_tensor
 from .track import Tracker, TrackerState
 
 HIDDEN_SECONDS = 0.15
@@ -46,27 +46,89 @@ HIDDEN_RADIUS = 6.0  # crop pixels left to the source around a landmark that som
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FaceState:
-    """Memory of one face: its codes, colours, the motion of its edit, how far that is faded in, hidden landmarks."""
+class Presence:
+    """How far a face is faded in, which of its landmarks are hidden (0..1 each), and when it was seen."""
 
-    latent: LatentState | None
-    colours: ColourMatch | None
-    motion: Motion | None
     weight: float
     hidden: npt.NDArray[np.float64]
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SessionState:
-    """All that a stream remembers; a new stream starts with `SessionState()`.
-
-    begin: time of the first frame in seconds, from which ramps count; None before it.
-    """
+class LookState:
+    """Memory of looking. begin: time of the first frame in seconds, from which ramps count; None before it."""
 
     tracker: TrackerState = field(default_factory=TrackerState)
-    faces: Mapping[int, FaceState] = field(default_factory=dict)
+    faces: Mapping[int, Presence] = field(default_factory=dict)
     begin: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FinishState:
+    """Memory of compositing one face: its colours, and the motion of its edit."""
+
+    colours: ColourMatch | None
+    motion: Motion | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SessionState:
+    """All that a stream remembers, by the stage that needs it; a new stream starts with `SessionState()`."""
+
+    look: LookState = field(default_factory=LookState)
+    latents: Mapping[int, LatentState] = field(default_factory=dict)
+    finish: Mapping[int, FinishState] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """One face of a frame.
+
+    elapsed: seconds since it was last seen. fresh: what is remembered of a face with its id no longer counts.
+    job: what to draw, None where nothing is. outcome: "edited", "faded: REASON" or "passed: REASON".
+    """
+
+    track: FaceTrack
+    presence: Presence
+    elapsed: float
+    fresh: bool
+    job: FaceJob | None
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """A frame and what is to be done with it."""
+
+    frame: Frame
+    faces: tuple[Sight, ...]
+
+    @property
+    def outcome(self) -> str:
+        """The best of its faces' outcomes."""
+        # "edited" comes before "faded" and "passed"
+        return min((sight.outcome for sight in self.faces), default="passed: no face")
+
+    @property
+    def jobs(self) -> list[FaceJob]:
+        """What there is to draw, in the order of the faces."""
+        return [sight.job for sight in self.faces if sight.job is not None]
+
+    def memories(self, latents: Mapping[int, LatentState]) -> list[LatentState | None]:
+        """What is remembered of the codes of each job's face."""
+        drawn = [sight for sight in self.faces if sight.job is not None]
+        return [None if sight.fresh else latents.get(sight.track.id) for sight in drawn]
+
+    def remember(self, latents: Mapping[int, LatentState], rendered: Sequence[Rendered]) -> dict[int, LatentState]:
+        """The codes' memory after drawing; a face that has faded out, or is gone, is forgotten."""
+        results = iter(rendered)
+        kept = {}
+        for sight in self.faces:
+            before = None if sight.fresh else latents.get(sight.track.id)
+            after = before if sight.job is None else next(results).latent
+            if after is not None and sight.presence.weight > 0:
+                kept[sight.track.id] = after
+        return kept
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,82 +140,89 @@ class Edited:
 
 
 class FaceEditor:
-    """Edits the faces of a stream's frames; holds networks and settings, and no memory of its own."""
+    """Edits the faces of one stream's frames; holds networks and settings, and no memory of its own.
 
-    def __init__(
-        self,
-        tracker: Tracker,
-        encoder: Encoder,
-        generator: Generator,
-        edits: Edits,
-        *,
-        mode: Mode = "detail",
-        code_offset: Tensor | None = None,
-    ) -> None:
-        """code_offset: (codes, 512) added to every inversion, from `refine`."""
+    `edits` and `mode` may be replaced between two frames.
+    """
+
+    def __init__(self, tracker: Tracker, renderer: Renderer, edits: Edits, *, mode: Mode = "detail") -> None:
         self.tracker = tracker
-        self.encoder = encoder
-        self.generator = generator
+        self.renderer = renderer
         self.edits = edits
         self.mode = mode
-        self.code_offset = code_offset
         self._flow = FaceFlow()
 
     def step(self, state: SessionState, frame: Frame, stages: Stages) -> tuple[SessionState, Edited]:
         """The next frame of the stream: (new state, the edited frame with the same pts)."""
+        looked, look = self.look(state.look, frame, stages)
+        rendered = self.renderer.render(look.jobs, look.memories(state.latents), stages)
+        finished, edited = self.finish(state.finish, look, rendered, stages)
+        return SessionState(looked, look.remember(state.latents, rendered), finished), edited
+
+    def look(self, state: LookState, frame: Frame, stages: Stages) -> tuple[LookState, Look]:
+        """Find the faces of a frame and cut out those that are to be drawn."""
         with stages.time("track"):
             tracker_state, seen = self.tracker.step(state.tracker, frame)
-        faces: dict[int, FaceState] = {}
-        pixels, outcomes = frame.pixels, []
         begin = frame.seconds if state.begin is None else state.begin
         # A scene may begin with an edited face; one that comes in later fades in.
-        weight = 1.0 if state.begin is None or seen.cut else 0.0
+        first = 1.0 if state.begin is None or seen.cut else 0.0
+        sights = []
         for track in seen.faces:
             before = None if seen.cut else state.faces.get(track.id)
-            if before is None:
-                before = FaceState(None, None, None, weight * fade.wish(track).weight, _hidden(track), frame.seconds)
-            faces[track.id], pixels, outcome = self._face(before, track, frame, begin, pixels, stages)
-            outcomes.append(outcome)
-        outcome = min(outcomes) if outcomes else "passed: no face"  # "edited" comes before "faded" and "passed"
-        return SessionState(tracker_state, faces, begin), Edited(frame.with_pixels(pixels), outcome)
+            sights.append(self._sight(before, track, frame, begin, first, stages))
+        faces = {sight.track.id: sight.presence for sight in sights}
+        return LookState(tracker_state, faces, begin), Look(frame, tuple(sights))
 
-    def _face(
-        self, before: FaceState, track: FaceTrack, frame: Frame, begin: float, pixels: Pixels, stages: Stages
-    ) -> tuple[FaceState, Pixels, str]:
-        seconds = frame.seconds
+    def _sight(
+        self, before: Presence | None, track: FaceTrack, frame: Frame, begin: float, first: float, stages: Stages
+    ) -> Sight:
+        seconds, wanted, fresh = frame.seconds, fade.wish(track), before is None
+        if before is None:
+            before = Presence(first * wanted.weight, _hidden(track), seconds)
         elapsed = seconds - before.seconds
-        wanted = fade.wish(track)
         weight = fade.approach(before.weight, wanted.weight, elapsed)
-        hidden = _follow_hidden(before, track, elapsed)
-        state = FaceState(before.latent, before.colours, before.motion, weight, hidden, seconds)
-        offset = self.edits.offset(seconds - begin, weight)
+        presence = Presence(weight, _follow_hidden(before, track, elapsed), seconds)
         if weight <= 0:
-            return replace(state, latent=None, motion=None), pixels, f"passed: {wanted.reason or 'fading in'}"
+            return Sight(track, presence, elapsed, fresh, None, f"passed: {wanted.reason or 'fading in'}")
+        offset = self.edits.offset(seconds - begin, weight)
         if offset is None and self.mode == "detail":
-            return state, pixels, "passed: no edit at this time"
+            return Sight(track, presence, elapsed, fresh, None, "passed: no edit at this time")
         with stages.time("align"):
-            face = crop(frame.pixels, track.quad)
-        with stages.time("invert"), torch.inference_mode():
-            codes = self.encoder(to_tensor(face[None]))[0]
-            if self.code_offset is not None:
-                codes = codes + self.code_offset
-            memory = latent.steady(state.latent, codes, seconds)
-        with stages.time("synthesize"), torch.inference_mode():
-            w_plus = memory.codes[None]
-            drawn = _picture(self.generator.synthesize(w_plus, size=256))
-            edited = drawn if offset is None else _picture(self.generator.synthesize(apply(w_plus, offset), size=256))
-        with stages.time("composite"):
-            points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
-            mask = _face_mask(points, hidden)
-            if self.mode == "detail":
-                drawn, edited = self._match_shape(points, drawn, edited)
-            now = colour_match.measure(face.astype(np.float32), drawn, mask)
-            colours = colour_match.follow(state.colours, now, elapsed)
-            own = mouth_inside(points, track.layout) if self.mode == "detail" else None
-            layers, motion = self._layers(colours.apply(drawn), colours.apply(edited), mask, own, state, elapsed)
-            pixels = compose(pixels, track.quad, layers)
-        state = replace(state, latent=memory, colours=colours, motion=motion)
-        return state, pixels, "edited" if weight >= 1 else f"faded: {wanted.reason or 'fading in'}"
+            job = FaceJob(crop(frame.pixels, track.quad), offset, seconds)
+        outcome = "edited" if weight >= 1 else f"faded: {wanted.reason or 'fading in'}"
+        return Sight(track, presence, elapsed, fresh, job, outcome)
+
+    def finish(
+        self, state: Mapping[int, FinishState], look: Look, rendered: Sequence[Rendered], stages: Stages
+    ) -> tuple[dict[int, FinishState], Edited]:
+        """Put the drawn faces, those of `look.jobs`, into their frame."""
+        results = iter(rendered)
+        pixels, kept = look.frame.pixels, {}
+        for sight in look.faces:
+            before = FinishState(None, None) if sight.fresh else state.get(sight.track.id, FinishState(None, None))
+            if sight.job is not None:
+                with stages.time("composite"):
+                    before, pixels = self._put_back(before, sight, sight.job, next(results), pixels)
+            elif sight.presence.weight <= 0:
+                before = FinishState(before.colours, None)
+            kept[sight.track.id] = before
+        return kept, Edited(look.frame.with_pixels(pixels), look.outcome)
+
+    def _put_back(
+        self, before: FinishState, sight: Sight, job: FaceJob, rendered: Rendered, pixels: Pixels
+    ) -> tuple[FinishState, Pixels]:
+        drawn, edited = rendered.inverted, rendered.edited
+        track, weight = sight.track, sight.presence.weight
+        points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
+        mask = _face_mask(points, sight.presence.hidden)
+        if self.mode == "detail":
+            drawn, edited = self._match_shape(points, drawn, edited)
+        now = colour_match.measure(job.face.astype(np.float32), drawn, mask)
+        colours = colour_match.follow(before.colours, now, sight.elapsed)
+        own = mouth_inside(points, track.layout) if self.mode == "detail" else None
+        drawn, edited = colours.apply(drawn), colours.apply(edited)
+        layers, motion = self._layers(drawn, edited, mask, own, before.motion, weight, sight.elapsed)
+        return FinishState(colours, motion), compose(pixels, track.quad, layers)
 
     def _match_shape(self, points: Points, drawn: Picture, edited: Picture) -> tuple[Picture, Picture]:
         low, high = points.min(axis=0), points.max(axis=0)
@@ -171,26 +240,22 @@ class FaceEditor:
         edited: Picture,
         mask: Picture,
         own: Picture | None,
-        state: FaceState,
+        before: Motion | None,
+        weight: float,
         elapsed: float,
     ) -> tuple[Layers, Motion | None]:
         if self.mode == "replace":
-            return replace_layers(edited, mask * np.float32(state.weight)), None
-        motion = follow_motion(state.motion, measure_motion(drawn, edited, self._flow), elapsed)
+            return replace_layers(edited, mask * np.float32(weight)), before
+        motion = follow_motion(before, measure_motion(drawn, edited, self._flow), elapsed)
         # A weak edit is already near the source; the mask closes only at the very end of a fade.
-        return detail_layers(drawn, edited, mask * np.float32(min(1.0, 4 * state.weight)), motion, own), motion
-
-
-def _picture(image: Tensor) -> npt.NDArray[np.float32]:
-    values: npt.NDArray[np.float32] = image[0].add(1).mul(127.5).clamp(0, 255).permute(1, 2, 0).contiguous().numpy()
-    return values
+        return detail_layers(drawn, edited, mask * np.float32(min(1.0, 4 * weight)), motion, own), motion
 
 
 def _hidden(track: FaceTrack) -> npt.NDArray[np.float64]:
     return track.hidden.astype(np.float64)
 
 
-def _follow_hidden(before: FaceState, track: FaceTrack, elapsed: float) -> npt.NDArray[np.float64]:
+def _follow_hidden(before: Presence, track: FaceTrack, elapsed: float) -> npt.NDArray[np.float64]:
     now = _hidden(track)
     if before.hidden.shape != now.shape:
         return now

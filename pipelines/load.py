@@ -12,6 +12,7 @@ from .composite import Mode
 from .edit import Edits
 from .errors import PipelineError
 from .face_editor import FaceEditor
+from .render import Renderer
 from .track import Tracker
 
 if TYPE_CHECKING:
@@ -56,10 +57,15 @@ def load_editor(
     keep_freed_memory()
     policy = parse_policy(faces)  # what needs no weights first, then the small weights, then the large
     tracker = Tracker(load_backend(backend, zoo), policy)
+    return FaceEditor(tracker, load_renderer(zoo, generator), edits, mode=mode)
+
+
+def load_renderer(zoo: "Zoo", generator: str = "mobilestylegan") -> Renderer:
+    """The networks that all streams share. Raises as `load_editor`."""
     encoder, network = load_encoder(), load_generator(generator, zoo)
     if network.codes != sum(LEVELS):
         raise PipelineError(
             f"generator {generator} draws {network.resolution}x{network.resolution} from {network.codes} codes, and "
             f"the encoder gives {sum(LEVELS)}, as 1024x1024 needs; import its 1024 version, or use mobilestylegan"
         )
-    return FaceEditor(tracker, encoder, network, edits, mode=mode)
+    return Renderer(encoder, network)

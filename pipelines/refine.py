@@ -19,6 +19,7 @@ from ..stream.reader import VideoReader
 from .align import crop
 from .errors import PipelineError
 from .face_editor import FaceEditor
+from .render import Renderer
 from .tensors import to_tensor
 from .track import Tracker, TrackerState
 
@@ -59,7 +60,7 @@ def fit_offset(
     """
     lpips, arcface = load_lpips(zoo), load_arcface(zoo)
     with torch.no_grad():
-        codes = editor.encoder(faces)
+        codes = editor.renderer.encoder(faces)
         identities = arcface.embed_ffhq(faces)
         features = [lpips.features(face[None]) for face in faces]
     offset = torch.zeros_like(codes[0], requires_grad=True)
@@ -71,7 +72,7 @@ def fit_offset(
         loss = PULL * offset.square().sum() / 512
         for i in range(BATCH):
             k = (number * BATCH + i) % len(faces)
-            image = editor.generator.synthesize(codes[k : k + 1] + offset, size=256)
+            image = editor.renderer.generator.synthesize(codes[k : k + 1] + offset, size=256)
             same = (arcface.embed_ffhq(image) * identities[k]).sum()
             perceptual = lpips.distance(lpips.features(image), features[k]).mean()
             loss = loss + (F.mse_loss(image[0], faces[k]) + 0.8 * perceptual + 0.5 * (1 - same)) / BATCH
@@ -89,6 +90,5 @@ def refine_clip(
     """The same editor with an offset fitted to the clip's largest face."""
     faces = spread_faces(editor.tracker, source)
     offset = fit_offset(editor, faces, zoo, steps=steps, progress=progress)
-    return FaceEditor(
-        editor.tracker, editor.encoder, editor.generator, editor.edits, mode=editor.mode, code_offset=offset
-    )
+    renderer = Renderer(editor.renderer.encoder, editor.renderer.generator, code_offset=offset)
+    return FaceEditor(editor.tracker, renderer, editor.edits, mode=editor.mode)

@@ -3,7 +3,7 @@
 First codes alone: faces that the generator drew, whose codes are known, from a replay buffer. Then also pictures,
 through the generator: of real faces no code is known, so what counts is what is drawn,
 
-    L = L2 + 0.8 LPIPS + 0.8 LPIPS(features) + 0.4 (1 - cos) + 0.3 |w - w*|^2 / var + 0.002 |delta|^2
+    L = L2 + 0.8 LPIPS + 0.8 LPIPS(features) + 0.6 (1 - cos) + 0.3 |w - w*|^2 / var + 0.002 |delta|^2
 
 (pSp, arXiv 2008.00951, eq. 1-5; e4e, arXiv 2102.02766, sec. 5, for the deltas). LPIPS is taken a second time over eyes,
 nose and mouth, where a small area says most about a face.
@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,7 +25,9 @@ from ...models.lpips import LPIPS
 from .augment import degrade, jitter, recolour
 from .codes import sample_codes
 from .loop import LoopConfig, train
+from .morph import Morphs
 
+Faces = Tensor | Morphs
 CONFIG = LoopConfig(steps=2800, lr=8e-4, warmup=100, ema=0.998)
 
 
@@ -38,7 +41,7 @@ class Weights:
     l2: float = 1.0
     lpips: float = 0.8
     features: float = 0.8
-    identity: float = 0.4
+    identity: float = 0.6
     regression: float = 1.0
     regression_later: float = 0.3
     delta: float = 2e-3
@@ -57,11 +60,11 @@ class EncoderConfig:
     weights: Weights = Weights()
     regression_steps: int = 500
     synthetic_first: int = 24
-    synthetic: int = 10
-    real: int = 5
-    drawn: int = 1
+    synthetic: int = 6
+    real: int = 4
+    drawn: int = 2
     replay: int = 4096
-    fresh: int = 4
+    fresh: int = 3
     bfloat16: bool = True
 
 
@@ -90,11 +93,18 @@ class DrawnFaces:
         return self.codes[chosen], from_bytes(self.faces[chosen])
 
 
-def choose(sets: Sequence[Tensor], count: int, random: torch.Generator) -> Tensor:
+def choose(sets: Sequence[Faces], count: int, random: torch.Generator) -> Tensor:
     """(count, 3, 256, 256) uint8: faces of equally likely sets."""
     which = torch.randint(len(sets), (count,), generator=random).tolist()
     places = torch.rand(count, generator=random).tolist()
-    return torch.stack([sets[i][int(place * len(sets[i]))] for i, place in zip(which, places, strict=True)])
+    return torch.stack([_one(sets[i], place) for i, place in zip(which, places, strict=True)])
+
+
+def _one(faces: Faces, place: float) -> Tensor:
+    if isinstance(faces, Morphs):
+        face = faces.draw(np.random.default_rng(int(place * 2**32)))
+        return torch.from_numpy(face).permute(2, 0, 1)
+    return faces[int(place * len(faces))]
 
 
 def to_bytes(faces: Tensor) -> Tensor:
@@ -111,7 +121,7 @@ def train_encoder(
     generator: Generator,
     lpips: LPIPS,
     arcface: ArcFace,
-    real: Sequence[Tensor],
+    real: Sequence[Faces],
     run: Path,
     *,
     config: EncoderConfig = EncoderConfig(),
@@ -120,7 +130,7 @@ def train_encoder(
 ) -> Encoder:
     """Train, or go on training, an encoder for `generator`; returns it with the averaged weights.
 
-    real: sets of aligned faces, (N, 3, 256, 256) uint8 each, drawn from equally, whatever their sizes.
+    real: sets of aligned faces, (N, 3, 256, 256) uint8 each or morphs, drawn from equally, whatever their sizes.
     run: folder of the checkpoint and the log.
     """
     torch.manual_seed(config.loop.seed)

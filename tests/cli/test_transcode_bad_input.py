@@ -197,7 +197,7 @@ def test_a_rotated_face_is_edited_upright(
     rotation: int, tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     of = fakes.editor("smile=1")
-    watching = Watching(of.tracker, of.encoder, of.generator, of.edits)
+    watching = Watching(of.tracker, of.renderer, of.edits)
     watching.seen = []
     editor_of(monkeypatch, lambda: watching)
     stored = np.ascontiguousarray(np.rot90(scene(), -rotation // 90))
@@ -226,7 +226,7 @@ def test_a_face_that_leaves_and_returns(
 ) -> None:
     of = fakes.editor("smile=1")
     tracker = Tracker(load_mesh_backend(zoo))
-    editor_of(monkeypatch, lambda: FaceEditor(tracker, of.encoder, of.generator, of.edits))
+    editor_of(monkeypatch, lambda: FaceEditor(tracker, of.renderer, of.edits))
     shape = (180, 320)
     there = [draw_face(shape, x=155.0 + i, y=90, width=80) for i in range(10)]
     away = [np.full((*shape, 3), BACKGROUND, np.uint8)] * 12
@@ -349,7 +349,7 @@ class Waiting(face_editor.FaceEditor):
 
 def load_editor(*_a, **_k):
     of = editor("smile=1")
-    return Waiting(of.tracker, of.encoder, of.generator, of.edits)
+    return Waiting(of.tracker, of.renderer, of.edits)
 
 load.load_editor = load_editor
 directions.load_directions = lambda: DIRECTIONS

@@ -133,4 +133,4 @@ def test_refine_gives_the_editor_that_is_used(source: Path, target: Path, monkey
     monkeypatch.setattr(refine_module, "refine_clip", refine_clip)
     assert run(source, target, "--edit", "smile=1", "--refine", "7") == 0
     assert steps == [7]
-    assert len(refined.generator.asked) == 12  # type: ignore[attr-defined]
+    assert len(refined.renderer.generator.asked) == 12  # type: ignore[attr-defined]

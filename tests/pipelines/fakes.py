@@ -17,6 +17,7 @@ from dynstream.pipelines.cover import INNER_LIPS
 from dynstream.pipelines.edit import Edits, parse_edit
 from dynstream.pipelines.face_editor import FaceEditor
 from dynstream.pipelines.head_pose import MEAN_FACE
+from dynstream.pipelines.render import Renderer
 from dynstream.pipelines.track import Tracker
 from dynstream.stream.frame import Frame, Pixels
 
@@ -129,7 +130,7 @@ class LevelGenerator(nn.Module):
     def synthesize(self, w_plus: Tensor, *, noise: Tensor | None = None, size: int = 256) -> Tensor:
         assert w_plus.shape[1:] == (18, 512)
         assert size == 256
-        self.asked.append(w_plus.detach().clone())
+        self.asked += list(w_plus.detach().clone().split(1))
         return self.pattern + w_plus.mean((1, 2))[:, None, None, None]
 
 
@@ -148,13 +149,9 @@ def edits(*texts: str) -> Edits:
 def editor(*texts: str, **options: object) -> FaceEditor:
     policy = options.pop("policy", None)
     tracker = Tracker(OvalBackend()) if policy is None else Tracker(OvalBackend(), policy)  # type: ignore[arg-type]
-    return FaceEditor(
-        tracker,
-        LevelEncoder(),  # type: ignore[arg-type]
-        LevelGenerator(),
-        edits(*texts),
-        **options,  # type: ignore[arg-type]
-    )
+    offset = options.pop("code_offset", None)
+    renderer = Renderer(LevelEncoder(), LevelGenerator(), code_offset=offset)  # type: ignore[arg-type]
+    return FaceEditor(tracker, renderer, edits(*texts), **options)  # type: ignore[arg-type]
 
 
 def frames(pictures: Sequence[Pixels], *, rate: int = 25, first_pts: int = 0) -> list[Frame]:

@@ -45,7 +45,7 @@ def test_no_face_passes_the_very_picture() -> None:
     pictures, outcomes, states = run(editor("smile=2"), items)
     assert all(picture is item.pixels for picture, item in zip(pictures, items, strict=True))
     assert outcomes == ["passed: no face"] * 3
-    assert states[-1].faces == {}
+    assert states[-1].look.faces == {}
 
 
 @pytest.mark.parametrize("text", ["smile=0", "smile=0:2@5s-6s"])
@@ -71,7 +71,7 @@ def test_an_edit_changes_the_face_and_nothing_else(text: str, sign: int) -> None
 def test_two_edits_add_up() -> None:
     of = editor("smile=2", "age=0.5")
     run(of, frames([scene()]))
-    drawn, edited = of.generator.asked  # type: ignore[attr-defined]
+    drawn, edited = of.renderer.generator.asked  # type: ignore[attr-defined]
     assert float((edited - drawn).mean()) == pytest.approx(1.5 * LEVEL_PER_STRENGTH, abs=1e-5)
 
 
@@ -79,7 +79,7 @@ def test_a_code_offset_is_added_to_the_inversion() -> None:
     plain, moved = editor("smile=1"), editor("smile=1", code_offset=torch.full((18, 512), 0.125))
     for of in (plain, moved):
         run(of, frames([scene()]))
-    for a, b in zip(plain.generator.asked, moved.generator.asked, strict=True):  # type: ignore[attr-defined]
+    for a, b in zip(plain.renderer.generator.asked, moved.renderer.generator.asked, strict=True):  # type: ignore[attr-defined]
         torch.testing.assert_close(b - a, torch.full((1, 18, 512), 0.125))
 
 
@@ -87,7 +87,7 @@ def test_a_ramp_counts_from_the_first_frame() -> None:
     """A clip cut out of a longer one, or a transport stream, begins at another time than zero."""
     of = editor("smile=0:1@0.4s")
     run(of, frames([scene()] * 12, first_pts=25 * 3600))
-    asked = of.generator.asked  # type: ignore[attr-defined]
+    asked = of.renderer.generator.asked  # type: ignore[attr-defined]
     strengths = [float((asked[i + 1] - asked[i]).mean()) / LEVEL_PER_STRENGTH for i in range(0, len(asked), 2)]
     assert strengths == pytest.approx([0.1 * i for i in range(1, 10)] + [1.0, 1.0], abs=1e-4)
 
@@ -104,7 +104,7 @@ def test_a_face_that_leaves_and_returns_fades_both_ways() -> None:
     assert "faded: fading in" in outcomes
     assert outcomes[-1] == "edited"
     assert np.array_equal(pictures[20], seen[20])
-    weights = [max((face.weight for face in state.faces.values()), default=0.0) for state in states]
+    weights = [max((face.weight for face in state.look.faces.values()), default=0.0) for state in states]
     assert np.abs(np.diff(weights)).max() <= 1 / (FADE_SECONDS * 25) + 1e-6
     grown = [signed(seen[i], pictures[i]) for i in range(20, 32)]
     assert np.all(np.diff(grown) > -1.0)
@@ -116,23 +116,20 @@ def test_a_face_that_enters_late_fades_in() -> None:
     assert outcomes[3] == "passed: fading in"
     assert outcomes[4] == "faded: fading in"
     assert outcomes[-1] == "edited"
-    assert next(iter(states[3].faces.values())).weight == 0
+    assert next(iter(states[3].look.faces.values())).weight == 0
 
 
 def test_a_cut_begins_anew() -> None:
     other = scene((95, 58), background=(150, 30, 160))
     _, outcomes, states = run(editor("smile=1"), frames([scene()] * 5 + [other] * 5))
     assert outcomes == ["edited"] * 10
-    assert set(states[4].faces).isdisjoint(states[5].faces)
-    (before,), (after,) = states[4].faces.values(), states[5].faces.values()
-    assert after.latent is not None
-    assert before.latent is not None
+    assert set(states[4].latents).isdisjoint(states[5].latents)
+    (after,), (colours,) = states[5].latents.values(), states[5].finish.values()
     fresh = fakes.editor("smile=1")
     _, _, alone = run(fresh, frames([other]))
-    (expected,) = alone[0].faces.values()
-    assert expected.latent is not None
-    assert torch.equal(after.latent.codes, expected.latent.codes)
-    np.testing.assert_array_equal(after.colours.matrix, expected.colours.matrix)  # type: ignore[union-attr]
+    (expected,), (expected_colours,) = alone[0].latents.values(), alone[0].finish.values()
+    assert torch.equal(after.codes, expected.codes)
+    np.testing.assert_array_equal(colours.colours.matrix, expected_colours.colours.matrix)  # type: ignore[union-attr]
 
 
 def test_two_faces() -> None:
@@ -140,10 +137,10 @@ def test_two_faces() -> None:
     left, right = (slice(50, 75), slice(45, 66)), (slice(52, 77), slice(140, 161))
     both, outcomes, states = run(editor("smile=1", policy=POLICIES["all"]), frames([picture] * 2))
     assert outcomes == ["edited"] * 2
-    assert len(states[-1].faces) == 2
+    assert len(states[-1].latents) == 2
     assert min(change(picture, both[-1], place) for place in (left, right)) > 5
     one, _, states = run(editor("smile=1"), frames([picture] * 2))
-    assert len(states[-1].faces) == 1
+    assert len(states[-1].latents) == 1
     assert sorted(change(picture, one[-1], place) > 5 for place in (left, right)) == [False, True]
 
 
@@ -173,13 +170,13 @@ def test_a_step_depends_on_its_arguments_alone() -> None:
     state = SessionState()
     for item in items[:3]:
         state, _ = of.step(state, item, stages)
-    kept = {name: face.latent.codes.clone() for name, face in state.faces.items() if face.latent}
+    kept = {name: face.codes.clone() for name, face in state.latents.items()}
     first_state, first = of.step(state, items[3], stages)
     second_state, second = of.step(state, items[3], stages)
     assert np.array_equal(first.frame.pixels, second.frame.pixels)
-    assert first_state.faces.keys() == second_state.faces.keys() == kept.keys()
+    assert first_state.latents.keys() == second_state.latents.keys() == kept.keys()
     for name, codes in kept.items():
-        assert torch.equal(state.faces[name].latent.codes, codes)  # type: ignore[union-attr]
+        assert torch.equal(state.latents[name].codes, codes)
 
 
 def test_a_smoothly_moving_face_is_edited_smoothly() -> None:

@@ -49,8 +49,8 @@ def test_a_generator_of_another_size_is_refused(zoo: Zoo, monkeypatch: pytest.Mo
 @pytest.mark.skipif(not WEIGHTS.exists(), reason=f"{WEIGHTS.name} is not trained yet")
 def test_the_real_editor(zoo: Zoo) -> None:
     editor = load_editor(zoo, edits("smile=1"), mode="replace", faces="2")
-    assert isinstance(editor.encoder, Encoder)
-    assert isinstance(editor.generator, MobileStyleGAN)
+    assert isinstance(editor.renderer.encoder, Encoder)
+    assert isinstance(editor.renderer.generator, MobileStyleGAN)
     assert editor.mode == "replace"
     with pytest.raises(ModelError, match="unknown generator 'biggan'; there are: mobilestylegan, stylegan2-ffhq"):
         load_editor(zoo, edits("smile=1"), generator="biggan")

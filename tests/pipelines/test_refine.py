@@ -71,9 +71,9 @@ def test_a_clip_without_a_face(tmp_path: Path) -> None:
 def test_the_offset_makes_the_inversion_like_the_faces() -> None:
     """The encoder takes every face for darker than it is; one offset corrects all."""
     of = editor("smile=1")
-    of.encoder = DarkEncoder()  # type: ignore[assignment]
+    of.renderer.encoder = DarkEncoder()  # type: ignore[assignment]
     levels = torch.tensor([-0.2, 0.0, 0.2])
-    faces = of.generator.synthesize(torch.full((3, 18, 512), 1.0) * levels[:, None, None])
+    faces = of.renderer.generator.synthesize(torch.full((3, 18, 512), 1.0) * levels[:, None, None])
     done: list[int] = []
     offset = fit_offset(of, faces, Zoo(entries={}), steps=30, progress=done.append)
     assert offset.shape == (18, 512)
@@ -81,7 +81,7 @@ def test_the_offset_makes_the_inversion_like_the_faces() -> None:
     assert done == list(range(1, 31))
 
     def error(shift: Tensor) -> float:
-        return float((of.generator.synthesize(of.encoder(faces) + shift) - faces).square().mean())
+        return float((of.renderer.generator.synthesize(of.renderer.encoder(faces) + shift) - faces).square().mean())
 
     assert error(offset) < 0.5 * error(torch.zeros(18, 512))
 
@@ -91,10 +91,10 @@ def test_a_refined_editor_has_the_offset_and_all_else_as_before(tmp_path: Path) 
     source = write_clip(tmp_path / "a.mp4", [scene()] * 4)
     of = editor("smile=1", mode="replace")
     refined = refine_clip(of, source, Zoo(entries={}), steps=2)
-    assert refined.code_offset is not None
-    assert refined.code_offset.shape == (18, 512)
-    assert refined.code_offset.any()
-    assert of.code_offset is None
-    assert (refined.tracker, refined.encoder, refined.generator, refined.edits, refined.mode) == (
-        of.tracker, of.encoder, of.generator, of.edits, of.mode,
-    )  # fmt: skip
+    assert refined.renderer.code_offset is not None
+    assert refined.renderer.code_offset.shape == (18, 512)
+    assert refined.renderer.code_offset.any()
+    assert of.renderer.code_offset is None
+    assert (refined.tracker, refined.edits, refined.mode) == (of.tracker, of.edits, of.mode)
+    networks = refined.renderer.encoder, refined.renderer.generator
+    assert networks == (of.renderer.encoder, of.renderer.generator)

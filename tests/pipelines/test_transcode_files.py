@@ -102,7 +102,7 @@ class Failing(FaceEditor):
 
     def __init__(self, error: BaseException) -> None:
         of = editor("smile=1")
-        super().__init__(of.tracker, of.encoder, of.generator, of.edits)
+        super().__init__(of.tracker, of.renderer, of.edits)
         self.error = error
         self.count = 0
 
@@ -136,7 +136,7 @@ def test_an_output_that_exists_needs_overwrite(tmp_path: Path, folder: Path) -> 
     of = editor("smile=1")
     with pytest.raises(SinkError, match=r"out\.mp4 exists; .*--overwrite"):
         transcode(source, folder / "out.mp4", of, video=FINE)
-    assert of.generator.asked == []  # type: ignore[attr-defined]
+    assert of.renderer.generator.asked == []  # type: ignore[attr-defined]
     assert (folder / "out.mp4").read_bytes() == b"older"
     transcode(source, folder / "out.mp4", of, video=FINE, overwrite=True)
     assert len(read(folder / "out.mp4")) == 2
