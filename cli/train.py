@@ -49,6 +49,10 @@ def encoder(
     ] = None,
     run: Run = Path("runs/encoder"), out: Out = None, steps: Steps = None, lr: Rate = None,
     generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to invert.")] = "mobilestylegan",
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="Other settings: of EncoderConfig, [loop] and [weights].")
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to train.")] = "auto",
     float32: Annotated[bool, typer.Option("--float32", help="No mixed precision.")] = False,
     offline: Offline = False, index_url: IndexUrl = None,
 ) -> None:  # fmt: skip
@@ -56,9 +60,14 @@ def encoder(
 
     Each --data folder gives an equal share of the real faces, whatever its size; one more share is morphs of them.
 
-    Example: `dynstream train encoder --data portraits --data clips --exclude "*0.jpg"`
+    The run folder gets the log, TensorBoard events, and at each evaluation a picture of left-out faces above their
+    inversions.
+
+    Examples:
+
+    - `dynstream train encoder --data portraits --data clips --exclude "*0.jpg"`
+    - `torchrun --nproc-per-node 4 -m dynstream train encoder --data portraits --config big.toml`
     """
-    import hashlib
     from dataclasses import replace
 
     import numpy as np
@@ -68,48 +77,57 @@ def encoder(
     from ..models.generator import load_generator
     from ..models.lpips import load_lpips
     from ..models.mesh import load_mesh_backend
-    from ..pipelines.training.crops import collect_faces
-    from ..pipelines.training.encoder import EncoderConfig, Faces, score_inversion, train_encoder
+    from ..pipelines.pictures import encode_png
+    from ..pipelines.training.config import read_config
+    from ..pipelines.training.crops import kept_faces
+    from ..pipelines.training.encoder import (
+        EncoderConfig,
+        Faces,
+        inversion_sheet,
+        score_inversion,
+        train_encoder,
+    )
     from ..pipelines.training.loop import save_weights
     from ..pipelines.training.morph import Morphs, landmarks_of_crops
+    from ..pipelines.training.workers import join_workers, training_device
 
-    with open_zoo(offline=offline, index_url=index_url) as zoo:
-        network, lpips, arcface = load_generator(generator, zoo), load_lpips(zoo), load_arcface(zoo)
-        backend = load_mesh_backend(zoo)
-    run.mkdir(parents=True, exist_ok=True)
-    seen: list[Faces] = []
-    unseen, known = [], []
-    for folder in data:
-        key = hashlib.sha256(repr((str(folder.resolve()), sorted(exclude or []))).encode()).hexdigest()[:12]
-        kept = run / f"faces-{key}.npy"
-        if kept.exists():
-            faces = np.load(kept)
-        else:
-            faces = collect_faces(
-                [folder],
-                backend,
-                exclude=exclude or [],
-                every=4,
-                skipped=lambda path, why: print(f"left out: {path} {why}"),
+    settings = read_config(config, EncoderConfig()) if config else EncoderConfig()
+    loop = replace(settings.loop, steps=steps or settings.loop.steps, lr=lr or settings.loop.lr)
+    settings = replace(settings, loop=loop, bfloat16=settings.bfloat16 and not float32)
+    place = training_device(device)
+    with join_workers(place) as workers:
+        with open_zoo(offline=offline, index_url=index_url) as zoo:
+            network, lpips, arcface = load_generator(generator, zoo), load_lpips(zoo), load_arcface(zoo)
+            backend = load_mesh_backend(zoo)
+        for part in (network, lpips, arcface):
+            if isinstance(part, torch.nn.Module):
+                part.to(place)
+        seen: list[Faces] = []
+        unseen, known = [], []
+        for folder in data:
+            faces = kept_faces(
+                folder, backend, run, exclude=exclude or [], skipped=lambda path, why: print(f"left out: {path} {why}")
             )
-            part = kept.with_suffix(".part.npy")
-            np.save(part, faces)
-            part.replace(kept)
-        print(f"{len(faces)} faces in {folder}")
-        real = torch.from_numpy(faces).permute(0, 3, 1, 2)
-        unseen.append(real[::25])
-        training = [i for i in range(len(real)) if i % 25]
-        seen.append(real[training])
-        known.append(faces[training])
-    people = np.concatenate(known)
-    seen.append(Morphs(people, landmarks_of_crops(people, backend)))
-    config = EncoderConfig(bfloat16=not float32)
-    loop = replace(config.loop, steps=steps or config.loop.steps, lr=lr or config.loop.lr)
-    config = replace(config, loop=loop)
-    trained = train_encoder(
-        network, lpips, arcface, seen, run, config=config,
-        evaluate=lambda model, _step: score_inversion(model, network, lpips, arcface, torch.cat(unseen)),
-    )  # fmt: skip
+            print(f"{len(faces)} faces in {folder}")
+            real = torch.from_numpy(faces).permute(0, 3, 1, 2)
+            unseen.append(real[::25])
+            training = [i for i in range(len(real)) if i % 25]
+            seen.append(real[training])
+            known.append(faces[training])
+        people = np.concatenate(known)
+        seen.append(Morphs(people, landmarks_of_crops(people, backend)))
+        left_out = torch.cat(unseen)
+
+        def evaluate(model: torch.nn.Module, step: int) -> dict[str, float]:
+            sheet = inversion_sheet(model, network, left_out[:: max(1, len(left_out) // 16)][:16])
+            (run / f"faces-{step:06d}.png").write_bytes(encode_png(sheet))
+            return score_inversion(model, network, lpips, arcface, left_out)
+
+        trained = train_encoder(
+            network, lpips, arcface, seen, run, config=settings, evaluate=evaluate, workers=workers
+        )  # fmt: skip
+        if not workers.writes:
+            return
     target = out or run / "encoder.safetensors"
     save_weights(trained, target)
     print(target)

@@ -18,9 +18,10 @@ def sample_codes(
     psi = torch.rand(2 * count, 1, generator=random) * (high - low) + low
     mean = generator.mean_w()
     with torch.no_grad():
-        w = torch.lerp(mean, generator.map(z), psi)
+        w = torch.lerp(mean, generator.map(z.to(mean.device)), psi.to(mean.device))
     first, second = w[:count], w[count:]
     start = torch.randint(1, generator.codes, (count, 1), generator=random)
     mixed = torch.rand(count, 1, generator=random) < mix
     other = mixed & (torch.arange(generator.codes) >= start)
+    other = other.to(mean.device)
     return torch.where(other[:, :, None], second[:, None], first[:, None])

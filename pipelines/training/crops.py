@@ -1,6 +1,8 @@
 """Aligned faces out of folders of pictures and clips, for training and scoring."""
 
 import fnmatch
+import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -82,6 +84,28 @@ def _pictures(path: Path, every: int) -> Iterator[Pixels]:
         for number, frame in enumerate(reader):
             if number % every == 0:
                 yield frame.pixels
+
+
+def kept_faces(
+    folder: Path,
+    backend: FaceBackend,
+    run: Path,
+    *,
+    exclude: Sequence[str] = (),
+    every: int = 4,
+    skipped: Callable[[Path, str], None] = lambda _path, _why: None,
+) -> npt.NDArray[np.uint8]:
+    """`collect_faces` of one folder, kept as a file in `run`, so that a training that goes on begins at once."""
+    key = hashlib.sha256(repr((str(folder.resolve()), sorted(exclude))).encode()).hexdigest()[:12]
+    kept = run / f"faces-{key}.npy"
+    if kept.exists():
+        return np.asarray(np.load(kept), dtype=np.uint8)
+    faces = collect_faces([folder], backend, exclude=exclude, every=every, skipped=skipped)
+    run.mkdir(parents=True, exist_ok=True)
+    part = kept.with_suffix(f".{os.getpid()}.part.npy")
+    np.save(part, faces)
+    part.replace(kept)
+    return faces
 
 
 def collect_faces(

@@ -22,10 +22,12 @@ from ...models.arcface import ArcFace
 from ...models.encoder import Encoder
 from ...models.generator import Generator
 from ...models.lpips import LPIPS
+from ...stream.frame import Pixels
 from .augment import degrade, jitter, recolour
 from .codes import sample_codes
 from .loop import LoopConfig, train
 from .morph import Morphs
+from .workers import ALONE, Workers
 
 Faces = Tensor | Morphs
 CONFIG = LoopConfig(steps=2800, lr=8e-4, warmup=100, ema=0.998)
@@ -76,6 +78,7 @@ class DrawnFaces:
         self.codes = torch.zeros(size, generator.codes, 512)
         self.faces = torch.zeros(size, 3, 256, 256, dtype=torch.uint8)
         self.count = 0
+        self.device = generator.mean_w().device
 
     def add(self, count: int, random: torch.Generator) -> None:
         """Draw more faces."""
@@ -83,14 +86,14 @@ class DrawnFaces:
         with torch.no_grad():
             faces = self.generator.synthesize(codes, size=256).float()
         slots = [(self.count + i) % len(self.codes) for i in range(count)][-len(self.codes) :]
-        self.codes[slots] = codes[-len(slots) :]
-        self.faces[slots] = to_bytes(faces[-len(slots) :])
+        self.codes[slots] = codes[-len(slots) :].cpu()
+        self.faces[slots] = to_bytes(faces[-len(slots) :]).cpu()
         self.count += count
 
     def batch(self, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
         """codes (B, codes, 512) and faces (B, 3, 256, 256) in [-1, 1]."""
         chosen = torch.randint(min(self.count, len(self.codes)), (count,), generator=random)
-        return self.codes[chosen], from_bytes(self.faces[chosen])
+        return self.codes[chosen].to(self.device), from_bytes(self.faces[chosen])
 
 
 def choose(sets: Sequence[Faces], count: int, random: torch.Generator) -> Tensor:
@@ -127,22 +130,25 @@ def train_encoder(
     config: EncoderConfig = EncoderConfig(),
     evaluate: Callable[[nn.Module, int], dict[str, float]] | None = None,
     evaluate_steps: int = 500,
+    workers: Workers = ALONE,
 ) -> Encoder:
     """Train, or go on training, an encoder for `generator`; returns it with the averaged weights.
 
+    generator, lpips, arcface: on the device to train on, which computes all but the augmentation.
     real: sets of aligned faces, (N, 3, 256, 256) uint8 each or morphs, drawn from equally, whatever their sizes.
     run: folder of the checkpoint and the log.
     """
     torch.manual_seed(config.loop.seed)
     encoder = Encoder()
     encoder.get_buffer("mean").copy_(generator.mean_w())
-    encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    device = generator.mean_w().device
+    encoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     variance = sample_codes(generator, 1000, torch.Generator().manual_seed(0)).var().item()
     drawn = DrawnFaces(generator, config.replay)
     weights = config.weights
 
     def encode(faces: Tensor) -> tuple[Tensor, Tensor]:
-        base, deltas = encoder.base_and_deltas(faces.contiguous(memory_format=torch.channels_last))
+        base, deltas = encoder.base_and_deltas(faces.to(device).contiguous(memory_format=torch.channels_last))
         return encoder.get_buffer("mean") + base[:, None] + deltas, deltas
 
     def step(number: int, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
@@ -150,7 +156,7 @@ def train_encoder(
         encoder.train(not pictures)  # the batches with pictures are too small for batch statistics
         drawn.add(64 if drawn.count == 0 else config.fresh, random)
         codes, faces = drawn.batch(config.synthetic if pictures else config.synthetic_first, random)
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16):
             inputs = degrade(faces, random)
             if not pictures:
                 predicted, deltas = encode(inputs)
@@ -161,6 +167,7 @@ def train_encoder(
             chosen = from_bytes(choose(real, config.real, random))
             targets = torch.cat([recolour(jitter(chosen, random), random), faces[: config.drawn]])
             predicted, deltas = encode(torch.cat([degrade(targets[: config.real], random), inputs]))
+            targets = targets.to(device)
             regression = (predicted[config.real :] - codes).square().mean() / variance
             image = generator.synthesize(predicted[: len(targets)], size=256).float()
             perceptual = lpips(image, targets).float().mean()
@@ -188,7 +195,7 @@ def train_encoder(
         }
         return loss, {name: value.item() for name, value in parts.items()}
 
-    train(encoder, step, config.loop, run, evaluate=evaluate, evaluate_steps=evaluate_steps)
+    train(encoder, step, config.loop, run, evaluate=evaluate, evaluate_steps=evaluate_steps, workers=workers)
     return encoder.eval()
 
 
@@ -198,7 +205,7 @@ def score_inversion(
     """Mean MSE (range [-1, 1]), LPIPS and ArcFace cosine of the inversions of (N, 3, 256, 256) uint8 faces."""
     errors, distances, cosines = [], [], []
     with torch.no_grad():
-        for chunk in from_bytes(faces).split(4):
+        for chunk in from_bytes(faces).to(generator.mean_w().device).split(4):
             image = generator.synthesize(encoder(chunk), size=256).clamp(-1, 1)
             errors.append((image - chunk).square().mean((1, 2, 3)))
             distances.append(lpips(image, chunk))
@@ -208,3 +215,16 @@ def score_inversion(
         "lpips": torch.cat(distances).mean().item(),
         "cosine": torch.cat(cosines).mean().item(),
     }
+
+
+def inversion_sheet(encoder: nn.Module, generator: Generator, faces: Tensor, columns: int = 8) -> Pixels:
+    """Faces above their inversions, (rows * 512, columns * 256, 3) uint8. faces: (N, 3, 256, 256) uint8."""
+    rows = []
+    with torch.no_grad():
+        for chunk in faces.split(columns):
+            inputs = from_bytes(chunk).to(generator.mean_w().device)
+            images = to_bytes(generator.synthesize(encoder(inputs), size=256).float()).cpu()
+            pair = torch.cat([chunk, images], dim=2)
+            pair = F.pad(pair, (0, 0, 0, 0, 0, 0, 0, columns - len(pair)))
+            rows.append(pair.permute(2, 0, 3, 1).flatten(1, 2))
+    return np.ascontiguousarray(torch.cat(rows).numpy())

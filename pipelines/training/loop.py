@@ -10,6 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from ...models.allocator import keep_freed_memory
 from ..errors import TrainingError
+from .workers import ALONE, Workers
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -57,9 +59,9 @@ class LoopConfig:
         return self.lr * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
-def step_generator(seed: int, step: int) -> torch.Generator:
-    """The random numbers of one step."""
-    return torch.Generator().manual_seed(seed * 1_000_003 + step)
+def step_generator(seed: int, step: int, rank: int = 0) -> torch.Generator:
+    """The random numbers of one step of one process."""
+    return torch.Generator().manual_seed(seed * 1_000_003 + step + rank * 1_000_000_007)
 
 
 def train(
@@ -70,12 +72,14 @@ def train(
     *,
     evaluate: Callable[[nn.Module, int], dict[str, float]] | None = None,
     evaluate_steps: int = 500,
+    workers: Workers = ALONE,
     clock: Callable[[], float] = time.monotonic,
     echo: Callable[[str], None] = print,
 ) -> nn.Module:
     """Train `model` in place, or go on with what `run` holds; returns it with the averaged weights.
 
     step: (step number, random generator) -> (loss, values to log). evaluate: called with the averaged model.
+    workers: processes that take each step together, every one with random numbers of its own; the first one writes.
     In `run`: `checkpoint.pt` (replaced as a whole), `log.jsonl`, TensorBoard events.
     Raises TrainingError where the checkpoint is of another model.
     """
@@ -84,21 +88,25 @@ def train(
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=config.lr, betas=(0.9, 0.99))
     average = {name: value.detach().clone() for name, value in model.state_dict().items()}
     first = _resume(run / CHECKPOINT, model, optimizer, average)
-    if first:
+    if first and workers.writes:
         echo(f"resuming at step {first} of {config.steps}")
+    workers.wait()  # until all have read the checkpoint that the first one will replace
     saved = started = clock()
-    with SummaryWriter(str(run / "tensorboard")) as writer:
+    with SummaryWriter(str(run / "tensorboard")) if workers.writes else nullcontext() as writer:
         for number in range(first, config.steps):
             for group in optimizer.param_groups:
                 group["lr"] = config.rate(number)
-            loss, values = step(number, step_generator(config.seed, number))
+            loss, values = step(number, step_generator(config.seed, number, workers.rank))
             _check_finite("loss", loss, number)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            workers.average_gradients(model)
             _check_finite("gradient", nn.utils.clip_grad_norm_(model.parameters(), config.clip), number)
             optimizer.step()
             _move_average(average, model, min(config.ema, (1 + number) / (10 + number)))
             done = number + 1
+            if writer is None:
+                continue
             if done % config.log_steps == 0 or done == config.steps:
                 rate = (done - first) / max(1e-9, clock() - started)
                 _log(run, writer, done, {"loss": loss.item(), **values, "steps_per_second": rate}, echo)
@@ -107,6 +115,7 @@ def train(
             if clock() - saved > config.save_seconds or done == config.steps:
                 _save(run / CHECKPOINT, model, optimizer, average, done, config)
                 saved = clock()
+    workers.wait()
     model.load_state_dict(average)
     return model
 
@@ -182,7 +191,7 @@ def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, aver
     if not path.exists():
         return 0
     try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
+        state = torch.load(path, weights_only=True, map_location="cpu")  # `load_state_dict` moves it
         state["model"], state["optimizer"], state["average"], state["step"]
     except Exception as error:  # torch.load has no error class of its own for a damaged or foreign file
         raise TrainingError(
@@ -198,7 +207,7 @@ def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, aver
             )
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
-    average.update(state["average"])
+    average.update({name: value.to(average[name].device) for name, value in state["average"].items()})
     step: int = state["step"]
     return step
 

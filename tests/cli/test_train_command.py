@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from dynstream.cli.main import main
 from dynstream.models import arcface, generator, lpips, mesh, mobile_stylegan
 from dynstream.pipelines.errors import TrainingError
-from dynstream.pipelines.training import crops, encoder, tail
+from dynstream.pipelines.training import crops, encoder, morph, tail
 from dynstream.pipelines.training.encoder import EncoderConfig
 from dynstream.pipelines.training.loop import LoopConfig
+from dynstream.pipelines.training.workers import Workers
 
 
 def run(*arguments: object) -> int:
@@ -49,7 +50,8 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Calls:
         skipped(Path("x.jpg"), "has no face")  # type: ignore[operator]
         return np.arange(30, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
 
-    def train_encoder(*given: object, config: EncoderConfig, evaluate: object) -> nn.Module:
+    def train_encoder(*given: object, config: EncoderConfig, evaluate: object, workers: Workers) -> nn.Module:
+        assert workers == Workers(0, 1)
         made.append(("encoder", (given[0], given[3], given[4], config)))
         evaluate(None, 3)  # type: ignore[operator]
         return nn.Linear(2, 2)
@@ -63,6 +65,9 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Calls:
     monkeypatch.setattr(crops, "collect_faces", collect_faces)
     monkeypatch.setattr(encoder, "train_encoder", train_encoder)
     monkeypatch.setattr(encoder, "score_inversion", score_inversion)
+    monkeypatch.setattr(encoder, "inversion_sheet", lambda *_given: np.zeros((8, 8, 3), np.uint8))
+    points = np.zeros((4, 2))
+    monkeypatch.setattr(morph, "landmarks_of_crops", lambda faces, _backend: [points] * len(faces))
     return made
 
 
@@ -83,14 +88,45 @@ def test_encoder(calls: Calls, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert (first, second) == ((["a"], ["*0.jpg"]), (["b"], ["*0.jpg"]))
     assert (name, folder) == ("mobilestylegan", tmp_path / "run")
     assert (config.loop.steps, config.bfloat16) == (9, False)
-    assert [len(faces) for faces in real] == [28, 28]
+    assert [len(faces) for faces in real] == [28, 28, 56]
+    assert isinstance(real[2], morph.Morphs)
     assert unseen.shape == (4, 3, 4, 4)
     # No face is both trained on and scored.
     assert not set(real[0][:, 0, 0, 0].tolist()) & set(unseen[:, 0, 0, 0].tolist())
     assert out.exists()
+    assert (tmp_path / "run" / "faces-000003.png").read_bytes().startswith(b"\x89PNG")
     said = capsys.readouterr().out
     assert "left out: x.jpg has no face" in said
     assert f"30 faces in {tmp_path / 'b'}" in said
+
+
+def test_settings_from_a_file_and_options_over_them(calls: Calls, tmp_path: Path) -> None:
+    settings = tmp_path / "big.toml"
+    settings.write_text("real = 32\n[loop]\nsteps = 100\nlr = 1e-4\n[weights]\nidentity = 1\n")
+    arguments = ["--data", tmp_path / "a", "--run", tmp_path / "run", "--config", settings, "--steps", 9]
+    assert run("encoder", *arguments) == 0
+    ((_, (_, _, _, config)),) = (call for call in calls if call[0] == "encoder")  # type: ignore[misc]
+    assert (config.real, config.loop.steps, config.loop.lr, config.weights.identity) == (32, 9, 1e-4, 1.0)
+    assert config.weights.lpips == EncoderConfig().weights.lpips
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("reel = 3", "unknown setting reel; known are loop, weights"),
+        ("[loop]\nlrr = 3", "unknown setting loop.lrr"),
+        ("real = 'many'", "real is 'many'; expected a value like 4"),
+        ("loop = 3", "loop is 3; expected"),
+        ("real = ", "cannot read the settings"),
+    ],
+)
+def test_settings_that_cannot_be_used(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tmp_path / "big.toml"
+    settings.write_text(text)
+    assert run("encoder", "--data", tmp_path, "--config", settings) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_faces_are_cut_once(calls: Calls, tmp_path: Path) -> None:

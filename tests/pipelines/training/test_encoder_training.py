@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -14,11 +15,13 @@ from dynstream.pipelines.training.encoder import (
     EncoderConfig,
     choose,
     from_bytes,
+    inversion_sheet,
     score_inversion,
     to_bytes,
     train_encoder,
 )
 from dynstream.pipelines.training.loop import CHECKPOINT, LoopConfig
+from dynstream.pipelines.training.morph import Morphs
 
 from ..fakes import LevelEncoder, LevelGenerator
 
@@ -127,3 +130,19 @@ def test_scores_of_an_inversion() -> None:
     assert far["mse"] > 0.05
     assert far["lpips"] > scores["lpips"]
     assert far["cosine"] < scores["cosine"]
+
+
+def test_the_sheet_shows_faces_above_their_inversions() -> None:
+    sheet = inversion_sheet(LevelEncoder(), LevelGenerator(), real(3), columns=2)
+    assert sheet.shape == (4 * 256, 2 * 256, 3)
+    assert np.array_equal(sheet[512:768, :256], real(3)[2].permute(1, 2, 0).numpy())
+    assert sheet[768:, :256].any()
+    assert not sheet[512:, 256:].any()
+
+
+def test_morphs_are_drawn_as_any_other_set() -> None:
+    faces = real(4).permute(0, 2, 3, 1).numpy()
+    points = [np.full((9, 2), 100.0 + i) for i in range(4)]
+    chosen = choose([Morphs(faces, points)], 3, torch.Generator().manual_seed(1))
+    assert chosen.shape == (3, 3, 256, 256)
+    assert torch.equal(chosen, choose([Morphs(faces, points)], 3, torch.Generator().manual_seed(1)))
