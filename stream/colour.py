@@ -30,7 +30,7 @@ _SWSCALE_MATRIX = {
     10: Colorspace.BT2020,
 }
 _EIGHT_BIT = frozenset({"yuv420p", "yuv422p", "yuv444p"})
-_UNTAGGED = frozenset({0, UNSPECIFIED, 3})
+UNTAGGED = frozenset({0, UNSPECIFIED, 3})
 _EXACT = (
     Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 )
@@ -73,7 +73,7 @@ def usual_matrix(size: tuple[int, int]) -> int:
 
 
 def _swscale(tags: ColourTags, size: tuple[int, int]) -> tuple[Colorspace, int]:
-    matrix = usual_matrix(size) if tags.matrix in _UNTAGGED else tags.matrix
+    matrix = usual_matrix(size) if tags.matrix in UNTAGGED else tags.matrix
     if matrix not in _SWSCALE_MATRIX:
         raise SourceError(
             f"the colour matrix with code {matrix} (ITU-T H.273) is not read, expected one of "

@@ -1,0 +1,148 @@
+"""Put an edit into a picture's own samples: what the edit changed is added to them, all else stays to the bit.
+
+The way from RGB to YUV is linear, so the change of the samples is the converted change of the colours,
+
+    sample' = sample + M (after - before)
+
+with M of ITU-T H.273 (equations 21 to 40) for the matrix, range and depth. Nothing goes forth and back: where nothing
+changed nothing is added, what 8-bit RGB cannot hold (low bits, colours out of its gamut, sharp chroma) is still there
+under the edit, and its edge has no seam.
+"""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .colour import FULL
+from .errors import SourceError
+from .frame import Pixels
+from .layout import Samples
+from .picture import Picture, PictureFormat
+
+LUMA_WEIGHTS = {
+    1: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    6: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+    10: (0.2627, 0.0593),
+}
+"""Matrix code of ITU-T H.273 -> weights of red and blue in luma, K_R and K_B."""
+
+Change = npt.NDArray[np.float32]
+
+
+class Repainter:
+    """Edits of one stream's pictures. Raises SourceError for a colour matrix that is not known."""
+
+    def __init__(self, format: PictureFormat) -> None:
+        self.format = format
+        layout = format.layout
+        self._names = [component.name for component in layout.components]
+        self._matrix = sample_matrix(format)
+        self._shift = layout.chroma_shift
+        self._top = np.float32((1 << layout.bits) - 1)
+        vertical = "center" if format.siting == "left" else format.siting
+        self._kernels = (_kernel(self._shift[0], format.siting), _kernel(self._shift[1], vertical))
+
+    def __call__(self, picture: Picture, before: Pixels, after: Pixels) -> Picture:
+        """The picture with what differs between two RGB pictures of it, each (H, W, 3) uint8; itself where nothing."""
+        window = changed_window(before, after)
+        if window is None:
+            return picture
+        data = bytearray(picture.data)
+        samples = self.format.layout.samples(data, self.format.size)
+        if not picture.interlaced:
+            self._add(samples, before, after, window)
+            return picture.with_data(data)
+        for field in (0, 1):
+            of_field = slice(field, None, 2)
+            window = changed_window(before[of_field], after[of_field])
+            if window is not None:
+                mine = {name: plane[of_field] for name, plane in samples.items()}
+                self._add(mine, before[of_field], after[of_field], window)
+        return picture.with_data(data)
+
+    def _add(self, samples: dict[str, Samples], before: Pixels, after: Pixels, window: tuple[slice, slice]) -> None:
+        rows, columns = (_on_grid(part, shift) for part, shift in zip(window, self._shift[::-1], strict=True))
+        colours = after[rows, columns].astype(np.float32) - before[rows, columns]
+        change = np.asarray(cv2.transform(colours, self._matrix), np.float32).reshape(*colours.shape[:2], -1)
+        chroma = [i for i, name in enumerate(self._names) if name in "uv"]
+        small = self._subsampled(change[..., chroma]) if chroma else change
+        for i, name in enumerate(self._names):
+            if name in "uv":
+                place = tuple(
+                    slice(part.start >> s, None) for part, s in zip((rows, columns), self._shift[::-1], strict=True)
+                )
+                _add(samples[name][place], small[..., chroma.index(i)], self._top)
+            else:
+                _add(samples[name][rows, columns], change[..., i], self._top)
+
+    def _subsampled(self, change: Change) -> Change:
+        if not any(self._shift):
+            return change
+        blurred = cv2.sepFilter2D(change, -1, *self._kernels, borderType=cv2.BORDER_REPLICATE)
+        across, down = (1 << shift for shift in self._shift)
+        return np.asarray(blurred, np.float32).reshape(change.shape)[::down, ::across]
+
+
+def sample_matrix(format: PictureFormat) -> npt.NDArray[np.float64]:
+    """(components, 3): change of the samples for a change of R, G and B by 1 of 255, in the layout's order."""
+    layout, tags = format.layout, format.tags
+    largest = (1 << layout.bits) - 1
+    if layout.family == "rgb":
+        return np.array([[float(name == colour) for colour in "rgb"] for name in _names(format)]) * largest / 255
+    if tags.matrix not in LUMA_WEIGHTS:
+        raise SourceError(
+            f"the colour matrix with code {tags.matrix} (ITU-T H.273) is not read, expected one of "
+            f"{sorted(LUMA_WEIGHTS)}; convert the video first, or say what it is with --matrix"
+        )
+    red, blue = LUMA_WEIGHTS[tags.matrix]
+    luma = np.array([red, 1 - red - blue, blue])
+    rows = {
+        "y": luma,
+        "u": (np.array([0, 0, 1.0]) - luma) / (2 * (1 - blue)),
+        "v": (np.array([1.0, 0, 0]) - luma) / (2 * (1 - red)),
+    }
+    deep = 1 << (layout.bits - 8)
+    limited = {"y": 219 * deep / 255, "u": 224 * deep / 255, "v": 224 * deep / 255}
+    scale = dict.fromkeys("yuv", largest / 255) if tags.signal_range == FULL else limited
+    return np.stack([rows[name] * scale[name] for name in _names(format)])
+
+
+def changed_window(before: Pixels, after: Pixels) -> tuple[slice, slice] | None:
+    """(rows, columns) of the smallest window around all pixels that differ; None where none does."""
+    if before is after:
+        return None
+    rows = np.flatnonzero((before != after).any(axis=(1, 2)))
+    if not len(rows):
+        return None
+    down = slice(int(rows[0]), int(rows[-1]) + 1)
+    columns = np.flatnonzero((before[down] != after[down]).any(axis=(0, 2)))
+    return down, slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _names(format: PictureFormat) -> list[str]:
+    return [component.name for component in format.layout.components]
+
+
+def _on_grid(part: slice, shift: int) -> slice:
+    """The slice with as much around it as subsampling looks at, from a chroma sample on."""
+    step = 1 << shift
+    start = part.start if step == 1 else max(0, (part.start - step) >> shift << shift)
+    return slice(start, part.stop if step == 1 else part.stop + step)
+
+
+def _kernel(shift: int, siting: str) -> npt.NDArray[np.float64]:
+    """Weights, the middle one for a chroma sample's first pixel, that lie evenly about where the sample is."""
+    step = 1 << shift
+    offsets = np.arange(1 - step, step)
+    weights = (offsets >= 0) if siting == "center" else step - np.abs(offsets)
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+
+def _add(plane: Samples, change: Change, top: np.float32) -> None:
+    rows, columns = plane.shape
+    part = plane[: change.shape[0], : change.shape[1]]
+    part[...] = np.clip(np.rint(part + change[:rows, :columns]), 0, top).astype(plane.dtype)
