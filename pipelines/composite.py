@@ -122,22 +122,20 @@ def follow(before: Motion | None, now: Motion, elapsed: float, seconds: float = 
     return Motion(before.flow + (now.flow - before.flow) * share, before.keep + (now.keep - before.keep) * share)
 
 
-def detail_layers(
-    inversion: Picture, edited: Picture, mask: Picture, motion: Motion, own: Picture | None = None
-) -> Layers:
-    """The layers of mode `detail`.
-
-    inversion, edited: (S, S, 3) float32 in 0..255, in the frame's colours. own: (S, S) in 0..1, where the frame is
-    moved along and not changed.
-    """
+def detail_layers(inversion: Picture, edited: Picture, mask: Picture, motion: Motion) -> Layers:
+    """The layers of mode `detail`. inversion, edited: (S, S, 3) float32 in 0..255, in the frame's colours."""
     forward = motion.flow * mask[..., None]
-    keep = motion.keep
-    change = edited - keep[..., None] * warp(inversion, forward)
-    if own is not None and own.any():
-        moved = warp(own, forward)
-        keep = keep + (1 - keep) * moved
-        change = change * (1 - moved)[..., None]
-    return Layers(_floats(change), keep, forward, mask)
+    change = edited - motion.keep[..., None] * warp(inversion, forward)
+    return Layers(_floats(change), motion.keep, forward, mask)
+
+
+def leave(layers: Layers, own: Picture | None) -> Layers:
+    """The layers with the frame moved along and not changed where `own`, (S, S) in 0..1, says so."""
+    if own is None or not own.any():
+        return layers
+    moved = warp(own, layers.flow)
+    keep = layers.keep + (1 - layers.keep) * moved
+    return Layers(_floats(layers.change * (1 - moved)[..., None]), keep, layers.flow, layers.mask)
 
 
 def replace_layers(edited: Picture, mask: Picture) -> Layers:

@@ -4,13 +4,14 @@ import difflib
 import math
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor
 
 from ..models.directions import Direction
+from ..models.latent_transformer import SUFFIX, Bend, load_bends
 from .errors import EditError
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
@@ -85,39 +86,69 @@ def _constant(name: str, value: float) -> EditSpec:
         raise EditError(f"edit {name!r}: expected a finite number, got one of {len(str(value))} digits") from None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Move:
+    """What edits do to a code at one moment, where it depends on the code.
+
+    offset: (codes, 512) of the linear edits, None where there are none. bends: the others, each with its strength.
+    """
+
+    offset: Tensor | None
+    bends: tuple[tuple[Bend, float], ...]
+
+    def step(self, w_plus: Tensor) -> Tensor:
+        """w_plus: (B, codes, 512) -> what is added to it, (B, codes, 512). No edit sees what the others do."""
+        total = sum((bend.step(w_plus, strength) for bend, strength in self.bends), start=w_plus.new_zeros(()))
+        return total if self.offset is None else total + self.offset.to(w_plus)
+
+
 @dataclass(frozen=True)
 class Edits:
-    """Several edits together with the directions that they name. Raises EditError for a name that is not known."""
+    """Several edits together with what they may name. Raises EditError for a name that is not known.
+
+    directions: the linear ones. bends: the nonlinear ones, under names that end in `@nonlinear`.
+    """
 
     specs: tuple[EditSpec, ...]
     directions: Mapping[str, Direction]
+    bends: Mapping[str, Bend] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         seen = set()
+        known = {**self.directions, **self.bends}
         for spec in self.specs:
-            if spec.name not in self.directions:
-                close = difflib.get_close_matches(spec.name, self.directions, n=1)
+            if spec.name not in known:
+                close = difflib.get_close_matches(spec.name, known, n=1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
-                raise EditError(f"unknown edit {spec.name!r}; known are {', '.join(sorted(self.directions))}{hint}")
+                raise EditError(f"unknown edit {spec.name!r}; known are {', '.join(sorted(known))}{hint}")
             if spec.name in seen:
                 raise EditError(f"edit {spec.name!r} is given twice; give it once")
             seen.add(spec.name)
 
     def offset(self, seconds: float, weight: float = 1.0) -> Tensor | None:
-        """(codes, 512): the sum of all edits at a time, times `weight`; None where nothing is to be changed."""
+        """(codes, 512): the sum of the linear edits at a time, times `weight`; None where there is nothing to add."""
         total: Tensor | None = None
         for spec in self.specs:
             strength = spec.strength(seconds) * weight
-            if strength:
+            if strength and spec.name in self.directions:
                 step = self.directions[spec.name].offset(strength)
                 total = step if total is None else total + step
         return total
+
+    def move(self, seconds: float, weight: float = 1.0) -> Tensor | Move | None:
+        """All edits at a time, for `apply`: an offset where they are linear, None where nothing is to be changed."""
+        offset = self.offset(seconds, weight)
+        bent = [
+            (self.bends[spec.name], spec.strength(seconds) * weight) for spec in self.specs if spec.name in self.bends
+        ]
+        active = tuple((bend, strength) for bend, strength in bent if strength)
+        return Move(offset, active) if active else offset
 
     def outside_range(self) -> list[str]:
         """One sentence for each edit whose strength leaves the range in which its direction was measured."""
         out = []
         for spec in self.specs:
-            direction = self.directions[spec.name]
+            direction = self.directions.get(spec.name) or self.bends[spec.name]
             for strength in dict.fromkeys((spec.start, spec.end)):
                 if not direction.low <= strength <= direction.high:
                     out.append(
@@ -127,14 +158,26 @@ class Edits:
         return out
 
 
-def parse_edits(texts: Sequence[str], preset: Path | None, directions: Mapping[str, Direction]) -> Edits:
-    """Edits of the command line and of a preset together; the command line's win over the preset's."""
+def parse_edits(
+    texts: Sequence[str],
+    preset: Path | None,
+    directions: Mapping[str, Direction],
+    bends: Callable[[], Mapping[str, Bend]] = load_bends,
+) -> Edits:
+    """Edits of the command line and of a preset together; the command line's win over the preset's.
+
+    bends: called for the nonlinear edits where one is named.
+    """
     given = [parse_edit(text) for text in texts]
     names = {spec.name for spec in given}
     base = [spec for spec in read_preset(preset) if spec.name not in names] if preset else []
-    return Edits(tuple(base + given), directions)
+    specs = tuple(base + given)
+    bent = any(spec.name.endswith(SUFFIX) for spec in specs)
+    return Edits(specs, directions, bends() if bent else {})
 
 
-def apply(w_plus: Tensor, offset: Tensor | None) -> Tensor:
-    """w_plus: (B, codes, 512), moved by an offset (codes, 512) where there is one."""
+def apply(w_plus: Tensor, offset: Tensor | Move | None) -> Tensor:
+    """w_plus: (B, codes, 512) or (codes, 512), moved by an offset (codes, 512) or by edits that depend on it."""
+    if isinstance(offset, Move):
+        return w_plus + offset.step(w_plus.reshape(-1, *w_plus.shape[-2:])).reshape(w_plus.shape)
     return w_plus if offset is None else w_plus + offset.to(w_plus)

@@ -7,14 +7,14 @@ one before is still being drawn, and draw faces of many streams at once.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from ..models.faces import FaceRegion
-from ..stream.frame import Frame, Pixels
+from ..stream.frame import Frame
 from . import colour_match, fade
 from .align import Points, crop, to_crop
+from .carry import Drawn, carry
 from .colour_match import ColourMatch
 from .composite import (
     FaceFlow,
@@ -24,13 +24,14 @@ from .composite import (
     Picture,
     compose,
     detail_layers,
-    hull_mask,
+    leave,
     measure_motion,
     replace_layers,
     warp,
 )
 from .composite import follow as follow_motion
 from .edit import Edits
+from .face_mask import face_mask
 from .face_track import FaceTrack
 from .latent import LatentState
 from .mouth import mouth_inside
@@ -41,8 +42,6 @@ from .track import Tracker, TrackerState
 
 HIDDEN_SECONDS = 0.15
 LEAST_PRESENCE = 0.5  # of a drawn face, for its landmarks to be believed
-HIDDEN_GAP = (17, 17)  # crop pixels between hidden landmarks that count as hidden
-HIDDEN_RADIUS = 6.0  # crop pixels left to the source around a landmark that something hides
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,10 +64,12 @@ class LookState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FinishState:
-    """Memory of compositing one face: its colours, and the motion of its edit."""
+    """Memory of compositing one face: its colours and the motion of its edit at a time, and what was drawn last."""
 
-    colours: ColourMatch | None
-    motion: Motion | None
+    colours: ColourMatch | None = None
+    motion: Motion | None = None
+    seconds: float = 0.0
+    drawn: Drawn | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,13 +85,12 @@ class SessionState:
 class Sight:
     """One face of a frame.
 
-    elapsed: seconds since it was last seen. fresh: what is remembered of a face with its id no longer counts.
+    fresh: what is remembered of a face with its id no longer counts.
     job: what to draw, None where nothing is. outcome: "edited", "faded: REASON" or "passed: REASON".
     """
 
     track: FaceTrack
     presence: Presence
-    elapsed: float
     fresh: bool
     job: FaceJob | None
     outcome: str
@@ -183,46 +183,76 @@ class FaceEditor:
         weight = fade.approach(before.weight, wanted.weight, elapsed)
         presence = Presence(weight, _follow_hidden(before, track, elapsed), seconds)
         if weight <= 0:
-            return Sight(track, presence, elapsed, fresh, None, f"passed: {wanted.reason or 'fading in'}")
-        offset = self.edits.offset(seconds - begin, weight)
+            return Sight(track, presence, fresh, None, f"passed: {wanted.reason or 'fading in'}")
+        offset = self.edits.move(seconds - begin, weight)
         if offset is None and self.mode == "detail":
-            return Sight(track, presence, elapsed, fresh, None, "passed: no edit at this time")
+            return Sight(track, presence, fresh, None, "passed: no edit at this time")
         with stages.time("align"):
-            job = FaceJob(crop(frame.pixels, track.quad), offset, seconds)
+            points = None
+            if track.layout == "mesh-478":
+                points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
+            job = FaceJob(crop(frame.pixels, track.quad), offset, seconds, landmarks=points)
         outcome = "edited" if weight >= 1 else f"faded: {wanted.reason or 'fading in'}"
-        return Sight(track, presence, elapsed, fresh, job, outcome)
+        return Sight(track, presence, fresh, job, outcome)
 
     def finish(
-        self, state: Mapping[int, FinishState], look: Look, rendered: Sequence[Rendered], stages: Stages
+        self,
+        state: Mapping[int, FinishState],
+        look: Look,
+        rendered: Sequence[Rendered],
+        stages: Stages,
+        *,
+        show: bool = True,
     ) -> tuple[dict[int, FinishState], Edited]:
-        """Put the drawn faces, those of `look.jobs`, into their frame."""
+        """Put the drawn faces, those of `look.jobs`, into their frame.
+
+        show: False where nobody will see this frame; it then stays as it is, and only the memory is new.
+        """
         results = iter(rendered)
         pixels, kept = look.frame.pixels, {}
         for sight in look.faces:
-            before = FinishState(None, None) if sight.fresh else state.get(sight.track.id, FinishState(None, None))
+            before = FinishState() if sight.fresh else state.get(sight.track.id, FinishState())
             if sight.job is not None:
                 with stages.time("composite"):
-                    before, pixels = self._put_back(before, sight, sight.job, next(results), pixels)
+                    before, layers = self._layers_of(before, sight, sight.job, next(results))
+                    if show:
+                        pixels = compose(pixels, sight.track.quad, layers)
             elif sight.presence.weight <= 0:
-                before = FinishState(before.colours, None)
+                before = FinishState(before.colours, seconds=before.seconds)
             kept[sight.track.id] = before
         return kept, Edited(look.frame.with_pixels(pixels), look.outcome)
 
-    def _put_back(
-        self, before: FinishState, sight: Sight, job: FaceJob, rendered: Rendered, pixels: Pixels
-    ) -> tuple[FinishState, Pixels]:
+    def carry(self, state: Mapping[int, FinishState], look: Look, stages: Stages) -> Edited | None:
+        """The frame with what was last drawn of its faces moved onto them; None where nothing was drawn of any.
+
+        Needs no network and leaves the memory as it is.
+        """
+        pixels = look.frame.pixels
+        for sight in look.faces:
+            drawn = None if sight.fresh or sight.track.id not in state else state[sight.track.id].drawn
+            if sight.job is not None and drawn is not None:
+                with stages.time("carry"):
+                    layers = carry(drawn, sight.track, sight.presence.weight, sight.presence.hidden, sight.job.seconds)
+                    pixels = pixels if layers is None else compose(pixels, sight.track.quad, layers)
+        return None if pixels is look.frame.pixels else Edited(look.frame.with_pixels(pixels), "edited")
+
+    def _layers_of(
+        self, before: FinishState, sight: Sight, job: FaceJob, rendered: Rendered
+    ) -> tuple[FinishState, Layers]:
         drawn, edited = rendered.inverted, rendered.edited
         track, weight = sight.track, sight.presence.weight
+        elapsed = job.seconds - before.seconds
         points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
-        mask = _face_mask(points, sight.presence.hidden)
+        mask = face_mask(points, sight.presence.hidden)
         if self.mode == "detail":
             drawn, edited = self._match_shape(points, drawn, edited)
         now = colour_match.measure(job.face.astype(np.float32), drawn, mask)
-        colours = colour_match.follow(before.colours, now, sight.elapsed)
+        colours = colour_match.follow(before.colours, now, elapsed)
         own = mouth_inside(points, track.layout) if self.mode == "detail" else None
         drawn, edited = colours.apply(drawn), colours.apply(edited)
-        layers, motion = self._layers(drawn, edited, mask, own, before.motion, weight, sight.elapsed)
-        return FinishState(colours, motion), compose(pixels, track.quad, layers)
+        layers, motion = self._layers(drawn, edited, mask, before.motion, weight, elapsed)
+        kept = FinishState(colours, motion, job.seconds, Drawn(layers, points, weight, job.seconds))
+        return kept, leave(layers, own)
 
     def _match_shape(self, points: Points, drawn: Picture, edited: Picture) -> tuple[Picture, Picture]:
         low, high = points.min(axis=0), points.max(axis=0)
@@ -239,7 +269,6 @@ class FaceEditor:
         drawn: Picture,
         edited: Picture,
         mask: Picture,
-        own: Picture | None,
         before: Motion | None,
         weight: float,
         elapsed: float,
@@ -248,7 +277,7 @@ class FaceEditor:
             return replace_layers(edited, mask * np.float32(weight)), before
         motion = follow_motion(before, measure_motion(drawn, edited, self._flow), elapsed)
         # A weak edit is already near the source; the mask closes only at the very end of a fade.
-        return detail_layers(drawn, edited, mask * np.float32(min(1.0, 4 * weight)), motion, own), motion
+        return detail_layers(drawn, edited, mask * np.float32(min(1.0, 4 * weight)), motion), motion
 
 
 def _hidden(track: FaceTrack) -> npt.NDArray[np.float64]:
@@ -261,18 +290,3 @@ def _follow_hidden(before: Presence, track: FaceTrack, elapsed: float) -> npt.ND
         return now
     share = 1 - np.exp(-max(0.0, elapsed) / HIDDEN_SECONDS)
     return np.asarray(before.hidden + (now - before.hidden) * share)
-
-
-def _face_mask(points: Points, hidden: npt.NDArray[np.float64]) -> Picture:
-    mask = hull_mask(points)
-    if hidden.max(initial=0.0) < 0.1:
-        return mask
-    cover = np.zeros_like(mask)
-    for index in np.argsort(hidden, kind="stable"):  # the surest last, on top of the others
-        if hidden[index] >= 0.1:
-            x, y = points[index]
-            cv2.circle(cover, (round(x), round(y)), round(HIDDEN_RADIUS), float(hidden[index]), cv2.FILLED)
-    # What lies between hidden landmarks is hidden, too: lips and eyes are never judged by their colour.
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, HIDDEN_GAP)
-    closed = cv2.morphologyEx(cover, cv2.MORPH_CLOSE, kernel)
-    return mask * (1 - cv2.GaussianBlur(closed, (0, 0), 3.0)).astype(np.float32)

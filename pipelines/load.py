@@ -1,17 +1,20 @@
 """From names of models to a ready editor: the one place that knows which networks a stream needs."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..models.allocator import keep_freed_memory
 from ..models.encoder import LEVELS, load_encoder
 from ..models.faces import FaceBackend
 from ..models.generator import load_generator
+from ..models.recurrent_encoder import load_recurrent_encoder
 from .choose import parse_policy
 from .composite import Mode
+from .dynamics.keyframes import Every
 from .edit import Edits
 from .errors import PipelineError
 from .face_editor import FaceEditor
+from .recurrent import RecurrentInverter
 from .render import Renderer
 from .track import Tracker
 
@@ -41,6 +44,10 @@ def load_backend(name: str, zoo: "Zoo") -> FaceBackend:
     return BACKENDS[name](zoo)
 
 
+ENCODERS: Final = ("recurrent", "frame")
+DEFAULT_ENCODER: Final = "recurrent"
+
+
 def load_editor(
     zoo: "Zoo",
     edits: Edits,
@@ -49,23 +56,43 @@ def load_editor(
     faces: str = "largest",
     generator: str = "mobilestylegan",
     backend: str = "mesh",
+    encoder: str = DEFAULT_ENCODER,
+    encode_every: Every = 1,
 ) -> FaceEditor:
-    """An editor with its networks, weights pulled where they are missing.
+    """An editor with its networks, weights pulled where they are missing. encoder: see `load_renderer`.
 
+    encode_every: frames from one encoded frame to the next, or "auto"; see `keyframed`.
     Raises PipelineError, ModelError for a name that is not known, WeightsError for weights that cannot be had.
     """
     keep_freed_memory()
     policy = parse_policy(faces)  # what needs no weights first, then the small weights, then the large
     tracker = Tracker(load_backend(backend, zoo), policy)
-    return FaceEditor(tracker, load_renderer(zoo, generator), edits, mode=mode)
+    return FaceEditor(tracker, keyframed(load_renderer(zoo, generator, encoder), encode_every), edits, mode=mode)
 
 
-def load_renderer(zoo: "Zoo", generator: str = "mobilestylegan") -> Renderer:
-    """The networks that all streams share. Raises as `load_editor`."""
-    encoder, network = load_encoder(), load_generator(generator, zoo)
+def keyframed(renderer: Renderer, every: Every) -> Renderer:
+    """The same renderer with its encoders asked every K-th frame only; itself where that is each frame."""
+    if every == 1:
+        return renderer
+    from .dynamics.keyframed import KeyframedRenderer
+    from .dynamics.load import load_prior
+
+    return KeyframedRenderer(renderer, load_prior(), every)
+
+
+def load_renderer(zoo: "Zoo", generator: str = "mobilestylegan", encoder: str = DEFAULT_ENCODER) -> Renderer:
+    """The networks that all streams share. Raises as `load_editor`.
+
+    encoder: "recurrent" corrects E0 from frame to frame (RIGID), "frame" averages what E0 says of each frame.
+    """
+    if encoder not in ENCODERS:
+        raise PipelineError(f"unknown encoder {encoder!r}; expected one of {', '.join(ENCODERS)}")
+    invert, network = load_encoder(), load_generator(generator, zoo)
     if network.codes != sum(LEVELS):
         raise PipelineError(
             f"generator {generator} draws {network.resolution}x{network.resolution} from {network.codes} codes, and "
             f"the encoder gives {sum(LEVELS)}, as 1024x1024 needs; import its 1024 version, or use mobilestylegan"
         )
-    return Renderer(encoder, network)
+    if encoder == "frame":
+        return Renderer(invert, network)
+    return Renderer(invert, network, recurrent=RecurrentInverter(load_recurrent_encoder(), network))

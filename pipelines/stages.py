@@ -1,7 +1,8 @@
 """How long each stage took and what became of each frame: the numbers behind `--stats`."""
 
+import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,14 +12,19 @@ KEPT = 100_000
 
 
 class Stages:
-    """Durations per stage and frames per outcome. The clock is an argument, so that tests need no time."""
+    """Durations per stage and frames per outcome. The clock is an argument, so that tests need no time.
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+    Several threads may time at once. kept: how many of the last passes of a stage its percentiles are taken over.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter, *, kept: int = KEPT) -> None:
         self._clock = clock
-        self._seconds: dict[str, list[float]] = defaultdict(list)
+        self._lock = threading.Lock()
+        self._seconds: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=kept))
         self._totals: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
 
     @contextmanager
     def time(self, stage: str) -> Iterator[None]:
@@ -26,19 +32,27 @@ class Stages:
         started = self._clock()
         yield
         elapsed = self._clock() - started
-        self._totals[stage] += elapsed  # type: ignore[assignment]
-        self._counts[stage] += 1
-        if len(self._seconds[stage]) < KEPT:  # percentiles of the first hour; memory stays flat
+        with self._lock:
+            self._totals[stage] += elapsed  # type: ignore[assignment]
+            self._counts[stage] += 1
             self._seconds[stage].append(elapsed)
+
+    def count(self, what: str, number: int) -> None:
+        """Add to `calls`: how often something was asked for."""
+        with self._lock:
+            self.calls[what] += number
 
     def summary(self) -> dict[str, dict[str, float]]:
         """stage -> {count, mean_ms, p50_ms, p95_ms}."""
+        with self._lock:
+            measured = {stage: np.array(values) for stage, values in self._seconds.items()}
+            counts, totals = dict(self._counts), dict(self._totals)
         out = {}
-        for stage, values in self._seconds.items():
+        for stage, values in measured.items():
             p50, p95 = np.percentile(values, [50, 95])
             out[stage] = {
-                "count": self._counts[stage],
-                "mean_ms": 1e3 * self._totals[stage] / self._counts[stage],
+                "count": counts[stage],
+                "mean_ms": 1e3 * totals[stage] / counts[stage],
                 "p50_ms": 1e3 * float(p50),
                 "p95_ms": 1e3 * float(p95),
             }

@@ -68,3 +68,15 @@ class AtomicFile:
         """Remove the temporary file; nothing happens where it was renamed or removed already."""
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
+
+
+def write_whole(target: str | os.PathLike[str], data: bytes | memoryview, *, overwrite: bool = True) -> None:
+    """A small file at once: whole under its name, or not there. Raises SinkError."""
+    file = AtomicFile(target, overwrite=overwrite)
+    try:
+        file.path.write_bytes(data)
+        file.commit()
+    except OSError as error:
+        raise SinkError(f"cannot write {target}: {error.strerror}; free space and run the same command") from error
+    finally:
+        file.discard()

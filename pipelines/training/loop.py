@@ -7,7 +7,6 @@ sees what it would have seen.
 import io
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -20,6 +19,8 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from ...models.allocator import keep_freed_memory
+from ...stream.atomic import write_whole
+from ...stream.errors import SinkError
 from ..errors import TrainingError
 from .workers import ALONE, Workers
 
@@ -165,7 +166,6 @@ def _save(
     step: int,
     config: LoopConfig,
 ) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
     state = {
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -173,18 +173,13 @@ def _save(
         "step": step,
         "config": asdict(config),
     }
-    # Written from memory: a full disk then is an OSError, which torch would hide.
+    # Written from memory: a full disk then is an error that torch would hide.
     buffer = io.BytesIO()
     torch.save(state, buffer)
     try:
-        temporary.write_bytes(buffer.getbuffer())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise TrainingError(
-            f"cannot save {path}: {error.strerror}; the last checkpoint is kept: free space and run the same command"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        write_whole(path, buffer.getbuffer())
+    except SinkError as error:
+        raise TrainingError(f"the checkpoint was not saved, the last one is kept: {error}") from error
 
 
 def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]) -> int:
@@ -217,17 +212,10 @@ def _shape(value: Tensor | None) -> str:
 
 
 def save_weights(model: nn.Module, path: Path, *, dtype: torch.dtype = torch.float16) -> None:
-    """Write a model's weights as safetensors beside `path`, then rename: the file is whole or not there."""
+    """Write a model's weights as safetensors: the file is whole or not there. Raises SinkError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
     state = {
         name: (value.detach().to(dtype) if value.is_floating_point() else value.detach()).contiguous().cpu()
         for name, value in model.state_dict().items()
     }
-    try:
-        temporary.write_bytes(save(state))
-        os.replace(temporary, path)
-    except OSError as error:
-        raise TrainingError(f"cannot write {path}: {error.strerror}; free space and run the same command") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, save(state))

@@ -1,8 +1,9 @@
 """Times of stages with a clock of our own."""
 
+import threading
+
 import pytest
 
-from dynstream.pipelines import stages as stages_module
 from dynstream.pipelines.stages import Stages
 
 
@@ -49,14 +50,29 @@ def test_a_failed_pass_does_not_count() -> None:
     assert stages.summary() == {}
 
 
-def test_memory_is_bounded_but_means_are_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages_module, "KEPT", 3)
+def test_percentiles_are_of_the_last_passes_but_means_of_all() -> None:
     clock = Clock()
-    stages = Stages(clock)
+    stages = Stages(clock, kept=3)
     for milliseconds in (1, 1, 1, 5):
         with stages.time("draw"):
             clock.now += milliseconds / 1000
-    assert stages.summary()["draw"] == pytest.approx({"count": 4, "mean_ms": 2.0, "p50_ms": 1.0, "p95_ms": 1.0})
+    assert stages.summary()["draw"] == pytest.approx({"count": 4, "mean_ms": 2.0, "p50_ms": 1.0, "p95_ms": 4.6})
+
+
+def test_passes_of_several_threads_are_all_counted() -> None:
+    stages = Stages(Clock())
+
+    def work() -> None:
+        for _ in range(2000):
+            with stages.time("draw"):
+                pass
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert stages.summary()["draw"]["count"] == 8000
 
 
 def test_outcomes_are_counted() -> None:

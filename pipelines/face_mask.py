@@ -1,0 +1,26 @@
+"""Where an edit may show: the face's hull without what hides it."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .composite import Picture, hull_mask
+
+HIDDEN_GAP = (17, 17)  # crop pixels between hidden landmarks that count as hidden
+HIDDEN_RADIUS = 6.0  # crop pixels left to the source around a landmark that something hides
+
+
+def face_mask(points: npt.NDArray[np.float64], hidden: npt.NDArray[np.float64]) -> Picture:
+    """(S, S) in 0..1. points: (N, 2) landmarks in crop pixels. hidden: (N,) in 0..1, how far each is hidden."""
+    mask = hull_mask(points)
+    if hidden.max(initial=0.0) < 0.1:
+        return mask
+    cover = np.zeros_like(mask)
+    for index in np.argsort(hidden, kind="stable"):  # the surest last, on top of the others
+        if hidden[index] >= 0.1:
+            x, y = points[index]
+            cv2.circle(cover, (round(x), round(y)), round(HIDDEN_RADIUS), float(hidden[index]), cv2.FILLED)
+    # What lies between hidden landmarks is hidden, too: lips and eyes are never judged by their colour.
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, HIDDEN_GAP)
+    closed = cv2.morphologyEx(cover, cv2.MORPH_CLOSE, kernel)
+    return mask * (1 - cv2.GaussianBlur(closed, (0, 0), 3.0)).astype(np.float32)
