@@ -1,7 +1,13 @@
 """Errors of `pipelines`: each names what was got, what was expected and what to do.
 
 PipelineError
+├── DynamicsError   codes over time, or their model, that cannot be used
 ├── EditError       an edit that is unknown or written wrongly
+├── EngineError     a session that cannot be had, or has ended
+│   ├── EngineFullError     there is no room for it
+│   ├── SessionClosedError  it has ended
+│   └── DeviceMemoryError   the device has too little memory for it
+├── StateError      a saved session that cannot be read
 └── TrainingError   a training that cannot start or go on
 """
 
@@ -10,8 +16,32 @@ class PipelineError(Exception):
     """Something about a job that a user can mend; the command line exits with 2 and no traceback."""
 
 
+class DynamicsError(PipelineError):
+    """A series of codes, a solver's settings or a fitted file are not usable, or a solver could not go on."""
+
+
 class EditError(PipelineError):
     """An edit's name, strength or ramp is not understood."""
+
+
+class EngineError(PipelineError):
+    """Something about an engine's sessions."""
+
+
+class EngineFullError(EngineError):
+    """One more session would break what was promised to the others."""
+
+
+class SessionClosedError(EngineError):
+    """A session was asked for something after its end."""
+
+
+class DeviceMemoryError(EngineError):
+    """The device has too little memory for the faces of a single frame."""
+
+
+class StateError(PipelineError):
+    """A saved session is damaged, or was saved by another version."""
 
 
 class TrainingError(PipelineError):

@@ -26,8 +26,8 @@ class VideoOptions:
 class Report:
     """What was done.
 
-    seconds: wall time of reading, editing and writing. stages: see `Stages.summary`. peak_memory_mb: of the process
-    so far, in MiB, None where the system does not say.
+    seconds: wall time of reading, editing and writing. stages: see `Stages.summary`. calls: faces that were encoded
+    and drawn. peak_memory_mb: of the process so far, in MiB, None where the system does not say.
     """
 
     source: str
@@ -36,6 +36,7 @@ class Report:
     seconds: float
     outcomes: dict[str, int]
     stages: dict[str, dict[str, float]]
+    calls: dict[str, int] = field(default_factory=dict)
     peak_memory_mb: float | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -106,6 +107,7 @@ def transcode(
         seconds=clock() - started,
         outcomes=dict(stages.outcomes.most_common()),
         stages=stages.summary(),
+        calls=dict(stages.calls),
         peak_memory_mb=peak_memory(),
         notes=notes,
     )

@@ -1,0 +1,140 @@
+"""Codes between observed ones without an equation: straight lines, a cubic spline, and what is most probable.
+
+The last takes the covariance over time that was learned across clips (`models.motion`): it leaves out the shiver of the
+encoder, bends towards the mean where a gap is longer than a movement lasts, and is what a fit starts from.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...models.motion import TEMPERS, MotionModel
+from ..errors import DynamicsError
+from .likelihood import covariance
+from .series import CodeSeries, Floats
+
+WINDOW: Final = 200
+"""Observations that are smoothed at once; longer clips in overlapping parts."""
+OVERLAP: Final = 40
+CHUNK: Final = 256
+"""Times that are asked about at once: memory does not grow with their number."""
+
+
+def linear(series: CodeSeries, seconds: Floats) -> Tensor:
+    """(T, *shape): straight lines between neighbours; the first and last code before and after them."""
+    if len(series) == 1:
+        return series.codes.expand(len(seconds), *series.shape).clone()
+    right = np.searchsorted(series.seconds, seconds).clip(1, len(series) - 1)
+    begin, end = series.seconds[right - 1], series.seconds[right]
+    share = torch.from_numpy(((seconds - begin) / (end - begin)).clip(0, 1)).float()
+    share = share.view(-1, *[1] * len(series.shape))
+    return torch.lerp(series.codes[torch.from_numpy(right - 1)], series.codes[torch.from_numpy(right)], share)
+
+
+def spline(series: CodeSeries, seconds: Floats) -> Tensor:
+    """(T, *shape): the natural cubic spline through the codes; straight on beyond its ends, by a quarter of a second.
+
+    With less than three codes it is `linear`.
+    """
+    if len(series) < 3:
+        return linear(series, seconds)
+    from scipy.interpolate import CubicSpline
+
+    curve = CubicSpline(series.seconds, series.codes.flatten(1).numpy(), bc_type="natural")
+    first, last = series.seconds[0], series.seconds[-1]
+    inside = seconds.clip(first, last)
+    beyond = (seconds - inside).clip(-0.25, 0.25)
+    values = curve(inside) + curve(inside, 1) * beyond[:, None]
+    codes: Tensor = torch.from_numpy(np.asarray(values, np.float32)).unflatten(1, series.shape)
+    return codes
+
+
+def most_probable(series: CodeSeries, seconds: Floats, model: MotionModel) -> Tensor:
+    """(T, codes, size): the mean of the codes' motion given all observations, under the model's linear part.
+
+    Raises DynamicsError for codes of another shape than the model's.
+    """
+    if series.shape != (model.codes, model.size):
+        raise DynamicsError(f"expected codes {(model.codes, model.size)} for this model, got {series.shape}")
+    if len(series) == 1:
+        return linear(series, seconds)
+    out = torch.empty(len(seconds), *series.shape)
+    for part, (low, high) in _windows(series):
+        rows = np.flatnonzero((seconds >= low) & (seconds < high))
+        if len(rows):
+            out[torch.from_numpy(rows)] = _condition(part, seconds[rows], model)
+    return out
+
+
+def _windows(series: CodeSeries) -> list[tuple[CodeSeries, tuple[float, float]]]:
+    """Parts of a series, each with the times that it is asked about: to the middle of its overlap with the next."""
+    count, step = len(series), WINDOW - OVERLAP
+    begins = range(0, max(1, count - OVERLAP), step)
+    parts = []
+    for begin in begins:
+        low = -np.inf if begin == 0 else float(series.seconds[begin + OVERLAP // 2])
+        last = begin + WINDOW >= count
+        high = np.inf if last else float(series.seconds[begin + step + OVERLAP // 2])
+        parts.append((series.select(slice(begin, begin + WINDOW)), (low, high)))
+        if last:
+            break
+    return parts
+
+
+def _condition(series: CodeSeries, seconds: Floats, model: MotionModel) -> Tensor:
+    """Gaussian process regression, each group of channels with its own kernel and all channels of it at once."""
+    mean = series.codes.mean(0)
+    times, asked = torch.from_numpy(series.seconds), torch.from_numpy(seconds)
+    with torch.no_grad():
+        leading, rest = model.project(series.codes - mean)
+        values = leading.T[..., None].double(), rest.transpose(0, 1).double()  # (groups, N, channels)
+        parts = [
+            _Conditioned.best(model, times, own, groups) for own, groups in zip(values, _groups(model), strict=True)
+        ]
+        out = []
+        for some in asked.split(CHUNK):
+            found_leading, found_rest = (part.at(some) for part in parts)
+            out.append(mean + model.restore(found_leading[..., 0].T, found_rest.transpose(0, 1)))
+        return torch.cat(out)
+
+
+def _groups(model: MotionModel) -> tuple[slice, slice]:
+    return slice(0, model.leading), slice(model.leading, model.groups)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Conditioned:
+    """One kind of channels given its observations, under one temper. weights: (groups, N, channels) K^-1 y."""
+
+    model: MotionModel
+    times: Tensor
+    groups: slice
+    stretch: float
+    weights: Tensor
+
+    @classmethod
+    def best(cls, model: MotionModel, times: Tensor, values: Tensor, groups: slice) -> "_Conditioned":
+        """Under the temper that best guesses every observation from the others."""
+        found: tuple[float, _Conditioned] | None = None
+        identity = torch.eye(len(times), dtype=torch.float64)
+        noise = model.noise()[groups].double()[:, None, None]
+        for stretch in sorted({stretch for stretch, _ in TEMPERS}):
+            known = covariance(model, times, times, stretch)[groups]
+            for factor in sorted({noise for _, noise in TEMPERS}):
+                inverse = torch.cholesky_inverse(torch.linalg.cholesky(known + factor * noise * identity))
+                weights = inverse @ values
+                # What is left out is missed by (K^-1 y)_i / (K^-1)_ii (Rasmussen, Williams, 2006, eq. 5.12).
+                missed = weights / inverse.diagonal(dim1=-2, dim2=-1)[..., None]
+                error = float(missed.square().sum())
+                if found is None or error < found[0]:
+                    found = error, cls(model, times, groups, stretch, weights.float())
+        assert found is not None
+        return found[1]
+
+    def at(self, seconds: Tensor) -> Tensor:
+        """(groups, T, channels): means at (T,) times."""
+        across = covariance(self.model, seconds, self.times, self.stretch)[self.groups].float()
+        return across @ self.weights

@@ -1,0 +1,109 @@
+"""A frame between two frames: optical flow for what both show, the face's codes for what happens between them.
+
+Both neighbours are carried to the wanted time along the flow between them, and blended: sharp, and right as far as
+motion is even. Flow cannot know that a mouth opened and closed again. The path of the codes may, where it bends away
+from the straight line between its ends. The drawing of the bent code stands to that of the straight one as an edited
+face to its inversion, so the frame is moved along and changed by the formula for edits (`pipelines.composite`), which
+leaves it as it is where the path is straight.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ...stream.frame import Pixels
+from ..align import Points, Quad
+from ..composite import FaceFlow, Picture, compose, detail_layers, hull_mask, measure_motion
+from ..flow import DisFlow, Field, FlowPair
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """A frame of the clip, and its face where there is one.
+
+    seconds: its time. quad: (4, 2) of the face. landmarks: (N, 2) in crop pixels.
+    """
+
+    pixels: Pixels
+    seconds: float
+    quad: Quad | None = None
+    landmarks: Points | None = None
+
+
+def between(one: Seen, other: Seen, pair: FlowPair, share: float) -> Pixels:
+    """(H, W, 3): both frames carried to `share` (0..1) of the way between them, and blended.
+
+    pair: flow from the one to the other and back. A pixel that only one of them shows is taken from that one.
+    """
+    first = _carry(one.pixels, pair.forward, pair.backward, share)
+    second = _carry(other.pixels, pair.backward, pair.forward, 1 - share)
+    seen_first, seen_second = _sure(pair.forward, pair.backward), _sure(pair.backward, pair.forward)
+    weight_first = (1 - share) * (0.05 + _carry(seen_first, pair.forward, pair.backward, share))
+    weight_second = share * (0.05 + _carry(seen_second, pair.backward, pair.forward, 1 - share))
+    total = np.maximum(weight_first + weight_second, 1e-6)
+    mixed = (first * weight_first[..., None] + second * weight_second[..., None]) / total[..., None]
+    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+
+
+def flow_between(one: Seen, other: Seen) -> FlowPair:
+    """Optical flow between two frames, at half size where they are large."""
+    scale = 1 if max(one.pixels.shape[:2]) <= 640 else 2
+    flow = DisFlow()
+    pair = flow.pair(*(flow.look(_shrink(seen.pixels, scale)) for seen in (one, other)))
+    if scale == 1:
+        return pair
+    size = one.pixels.shape[1], one.pixels.shape[0]
+    return FlowPair(*(cv2.resize(field, size) * np.float32(scale) for field in (pair.forward, pair.backward)))
+
+
+def bend_face(
+    frame: Pixels, one: Seen, other: Seen, straight: Picture, bent: Picture, share: float, flow: FaceFlow
+) -> Pixels:
+    """The frame `share` of the way between two, with its face changed as `straight` must change to become `bent`.
+
+    straight, bent: (256, 256, 3) float32 in 0..255, drawings. As it is where one of the two frames has no face.
+    """
+    if one.quad is None or other.quad is None or one.landmarks is None or other.landmarks is None:
+        return frame
+    quad = (1 - share) * one.quad + share * other.quad
+    mask = hull_mask((1 - share) * one.landmarks + share * other.landmarks)
+    return compose(frame, quad, detail_layers(straight, bent, mask, measure_motion(straight, bent, flow)))
+
+
+def _carry(picture: npt.NDArray[np.uint8] | Picture, there: Field, back: Field, share: float) -> Picture:
+    """The picture at `share` of the way along the flow `there`.
+
+    What stands at x then came from x - share * there(x'): the flow at the place that it left is found in two steps.
+    """
+    height, width = there.shape[:2]
+    grid = np.stack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)), -1)
+    s = np.float32(share)
+    step = -s * there
+    for _ in range(2):
+        place = grid + step
+        step = -s * cv2.remap(there, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    place = grid + step
+    moved = cv2.remap(
+        picture.astype(np.float32), place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(moved, np.float32)
+
+
+def _sure(there: Field, back: Field) -> Picture:
+    """(H, W) in 0..1: how far going there and back again ends where it began."""
+    height, width = there.shape[:2]
+    grid = np.stack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)), -1)
+    place = grid + there
+    again = cv2.remap(back, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    miss = np.square(there + again).sum(-1)
+    usual = 0.02 * (np.square(there).sum(-1) + np.square(again).sum(-1)) + 2.0
+    return np.asarray(np.exp(-miss / usual), np.float32)
+
+
+def _shrink(pixels: Pixels, scale: int) -> Pixels:
+    if scale == 1:
+        return pixels
+    size = pixels.shape[1] // scale, pixels.shape[0] // scale
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
