@@ -1,0 +1,1 @@
+"""What a machine has and lacks for dynstream, and the command that mends it."""

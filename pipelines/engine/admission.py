@@ -1,0 +1,32 @@
+"""Whether one more live session would break the contract of the others, from what work has cost so far."""
+
+from collections.abc import Sequence
+
+from .costs import Costs
+from .settings import EngineSettings
+
+
+def refusal(costs: Costs, rates: Sequence[float], rate: float, settings: EngineSettings) -> str:
+    """Why a session with `rate` frames a second finds no room beside those with `rates`; "" where it does.
+
+    The first session is always let in: it can break nobody's contract but its own. Before anything was measured, all
+    are.
+    """
+    if not rates:
+        return ""
+    rung = settings.rungs[settings.rung(settings.admit_rung)]
+    frames = sum(rates) + rate
+    shown = min(costs.guess("finish"), costs.guess("move") or costs.guess("finish")) if rung.draw_every > 1 else 0.0
+    needs = (
+        ("drawing", costs.per_face() * frames / max(1, rung.draw_every), 1),
+        ("finding faces", costs.guess("look") * frames, settings.look_workers),
+        ("compositing", (shown or costs.guess("finish")) * frames, settings.finish_workers),
+    )
+    for what, seconds, workers in needs:
+        if seconds > settings.full_load * workers:
+            return (
+                f"no room for another session of {rate:g} frames/s beside {len(rates)}: {what} would take "
+                f"{100 * seconds / workers:.0f} % of the time, of which {100 * settings.full_load:.0f} % may be taken; "
+                "close a session, or come with fewer frames a second"
+            )
+    return ""

@@ -1,0 +1,99 @@
+"""Who does an engine's work: threads of its own for each lane, and one that wakes it when a time has come."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, Protocol, TypeVar
+
+T = TypeVar("T")
+Lane = Literal["look", "device", "finish"]
+
+
+class Crew(Protocol):
+    """Runs work off the caller's thread.
+
+    `start` may be called while the engine's lock is held: it never runs anything before it returns that takes that
+    lock. An engine gives a lane no more than it has workers, so that nothing queues here.
+    """
+
+    def start(self, lane: Lane, work: Callable[[], T], done: Callable[[T], None], size: int = 1) -> None:
+        """Run `work`, then `done` with what it returned; neither raises. size: faces in it."""
+        ...
+
+    def wake_at(self, seconds: float | None) -> None:
+        """Call the engine's `tick` at a time of its clock; this replaces the time given before. None: not at all."""
+        ...
+
+    def wait_for(self, changed: threading.Condition, ready: Callable[[], bool]) -> None:
+        """Return when `ready` holds. changed: held by the caller, and notified whenever anything has changed."""
+        ...
+
+    def begin(self, tick: Callable[[], None]) -> None:
+        """Get ready. tick: see `wake_at`."""
+        ...
+
+    def close(self) -> None:
+        """What was started is ended, then nothing runs any more."""
+        ...
+
+
+class ThreadCrew:
+    """The crew of a running engine. clock: the engine's, in real seconds."""
+
+    def __init__(self, look: int, finish: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._pools = {
+            "look": ThreadPoolExecutor(look, "engine-look"),
+            "device": ThreadPoolExecutor(1, "engine-device"),
+            "finish": ThreadPoolExecutor(finish, "engine-finish"),
+        }
+        self._clock = clock
+        self._moved = threading.Condition()
+        self._wake: float | None = None
+        self._ended = False
+        self._timer: threading.Thread | None = None
+
+    def begin(self, tick: Callable[[], None]) -> None:
+        """See `Crew`."""
+        self._timer = threading.Thread(target=self._keep_time, args=(tick,), name="engine-timer", daemon=True)
+        self._timer.start()
+
+    def start(self, lane: Lane, work: Callable[[], T], done: Callable[[T], None], size: int = 1) -> None:
+        """See `Crew`."""
+
+        def run() -> None:
+            done(work())
+
+        self._pools[lane].submit(run)
+
+    def wake_at(self, seconds: float | None) -> None:
+        """See `Crew`."""
+        with self._moved:
+            sooner = seconds is not None and (self._wake is None or seconds < self._wake)
+            self._wake = seconds
+            if sooner:  # else it wakes at the old time, finds nothing to do, and goes on waiting
+                self._moved.notify()
+
+    def wait_for(self, changed: threading.Condition, ready: Callable[[], bool]) -> None:
+        """See `Crew`."""
+        changed.wait_for(ready)
+
+    def _keep_time(self, tick: Callable[[], None]) -> None:
+        while True:
+            with self._moved:
+                while not self._ended and (self._wake is None or self._wake > self._clock()):
+                    self._moved.wait(None if self._wake is None else max(0.0, self._wake - self._clock()))
+                if self._ended:
+                    return
+                self._wake = None
+            tick()
+
+    def close(self) -> None:
+        """See `Crew`."""
+        with self._moved:
+            self._ended = True
+            self._moved.notify()
+        if self._timer is not None and self._timer is not threading.current_thread():
+            self._timer.join()
+        for pool in self._pools.values():
+            pool.shutdown(wait=True, cancel_futures=True)

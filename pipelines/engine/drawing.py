@@ -1,0 +1,82 @@
+"""Draw a batch so that one stream's trouble is its own: split where memory runs out, retried singly where it fails."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from ..errors import DeviceMemoryError
+from ..latent import LatentState
+from ..render import FaceJob, Rendered
+from ..stages import Stages
+
+
+class Draws(Protocol):
+    """What `render.Renderer` offers an engine."""
+
+    def render(self, jobs: Sequence[FaceJob], memories: Sequence[LatentState | None], stages: Stages) -> list[Rendered]:
+        """Draw each face; see `Renderer.render`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Share:
+    """One frame's part of a batch."""
+
+    jobs: Sequence[FaceJob]
+    memories: Sequence[LatentState | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """results: for each frame what was drawn, or why nothing was. fits: faces at once that the device had memory for,
+    None where it had enough."""
+
+    results: list[list[Rendered] | Exception]
+    fits: int | None = None
+
+
+def draw(renderer: Draws, shares: Sequence[Share], stages: Stages) -> Drawn:
+    """Draw all faces of a batch together, and find out whose fault it is where that fails."""
+    try:
+        return Drawn(_together(renderer, shares, stages))
+    except Exception as error:
+        memory = ran_out_of_memory(error)
+        if len(shares) == 1:
+            return Drawn([_told(shares[0]) if memory else error])
+    if memory:
+        _free_memory()
+        middle = len(shares) // 2
+        first, second = (draw(renderer, half, stages) for half in (shares[:middle], shares[middle:]))
+        most = max(sum(len(share.jobs) for share in half) for half in (shares[:middle], shares[middle:]))
+        fits = min(size for size in (most, first.fits, second.fits) if size is not None)
+        return Drawn(first.results + second.results, fits)
+    singly = [draw(renderer, [share], stages) for share in shares]
+    return Drawn([result for one in singly for result in one.results])
+
+
+def _together(renderer: Draws, shares: Sequence[Share], stages: Stages) -> list[list[Rendered] | Exception]:
+    jobs = [job for share in shares for job in share.jobs]
+    rendered = iter(renderer.render(jobs, [memory for share in shares for memory in share.memories], stages))
+    return [[next(rendered) for _ in share.jobs] for share in shares]
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there was not enough memory, of the device or of the machine."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and ("out of memory" in str(error) or "can't allocate memory" in str(error))
+
+
+def _told(share: Share) -> DeviceMemoryError:
+    _free_memory()
+    return DeviceMemoryError(
+        f"the device has too little memory to draw {len(share.jobs)} faces at once; "
+        "end other programs on it, take fewer faces (--faces 1), or another device"
+    )
+
+
+def _free_memory() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

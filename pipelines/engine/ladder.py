@@ -1,0 +1,137 @@
+"""How an engine saves work when its device stays behind, step by step, and comes back without swinging."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One degree of saving, for live sessions.
+
+    draw_every: of how many frames one is drawn; 0 draws none, and frames pass unedited. encode_every: of how many
+    drawings one is encoded; the others draw remembered codes. waits: whether a frame that is drawn waits for its
+    drawing; else it is shown at once with what was drawn before, and its drawing serves those after it.
+    load: what the device has to do, as a share of what it does on the first rung.
+    """
+
+    name: str
+    draw_every: int
+    encode_every: int
+    waits: bool
+    load: float
+
+
+RUNGS: Final = (
+    Rung("full", 1, 1, True, 1.0),
+    Rung("keyframes", 1, 2, True, 0.92),
+    Rung("half", 2, 1, False, 0.5),
+    Rung("quarter", 4, 1, False, 0.25),
+    Rung("pass", 0, 0, False, 0.0),
+)
+"""A picture smaller than 256x256 is no rung: it is the smallest that the generators draw."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LadderSettings:
+    """When a rung is left.
+
+    window_seconds: over which frames are judged. least_frames: in it, for a judgement. behind: share of frames whose
+    drawing came too late or found the device busy, from which the ladder goes down. late: share of frames that nothing
+    could be shown of in time, from which even the last rung with an edit is left. calm: share below which it may go up.
+    rest_seconds: between two steps down. patience_seconds: from any step to one up; doubled each time that a step up
+    had to be taken back within that time, up to longest_patience_seconds. full: share of its time that the device may
+    be busy after a step up.
+    """
+
+    window_seconds: float = 1.0
+    least_frames: int = 8
+    behind: float = 0.3
+    late: float = 0.6
+    calm: float = 0.05
+    rest_seconds: float = 1.0
+    patience_seconds: float = 3.0
+    longest_patience_seconds: float = 60.0
+    full: float = 0.85
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.calm < self.behind <= 1 or not 0 < self.late <= 1 or not 0 < self.full <= 1:
+            raise ValueError(f"expected shares with calm below behind, got {self}")
+        if self.window_seconds <= 0 or self.least_frames < 1 or self.patience_seconds < self.rest_seconds:
+            raise ValueError(f"expected a window, and patience of at least the rest between steps, got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    seconds: float
+    behind: bool
+    late: bool
+
+
+class Ladder:
+    """The rung that holds now. Times are arguments, in seconds of any clock."""
+
+    def __init__(self, rungs: Sequence[Rung] = RUNGS, settings: LadderSettings = LadderSettings(), first: int = 0):
+        self._rungs = tuple(rungs)
+        self._settings = settings
+        self._seen: deque[_Seen] = deque()
+        self._behind = self._late = 0
+        self._changed: float | None = None
+        self._patience = settings.patience_seconds
+        self._went_up = False
+        self.level = first
+        self.steps: list[tuple[float, str]] = []
+
+    @property
+    def rung(self) -> Rung:
+        """What holds."""
+        return self._rungs[self.level]
+
+    def note(self, now: float, *, behind: bool = False, late: bool = False) -> None:
+        """A frame was shown. behind: its drawing came too late or was not begun. late: nothing came of it in time."""
+        if self._changed is None:
+            self._changed = now
+        self._seen.append(_Seen(now, behind or late, late))
+        self._behind += behind or late
+        self._late += late
+        while self._seen[0].seconds < now - self._settings.window_seconds:
+            old = self._seen.popleft()
+            self._behind -= old.behind
+            self._late -= old.late
+
+    def update(self, now: float, busy: Callable[[], float]) -> bool:
+        """Step where it is time to; returns whether it did. busy: gives the share of its time that the device works."""
+        if self._changed is None:
+            return False
+        settings, since = self._settings, now - self._changed
+        count = len(self._seen)
+        behind, late = self._behind / max(1, count), self._late / max(1, count)
+        enough = count >= settings.least_frames
+        if enough and since >= settings.rest_seconds and self.level + 1 < len(self._rungs):
+            lower = self._rungs[self.level + 1]
+            if late >= settings.late if lower.draw_every == 0 else behind >= settings.behind:
+                self._go(now, +1)
+                return True
+        if since >= self._patience and self.level > 0 and (behind <= settings.calm or self.rung.draw_every == 0):
+            upper = self._rungs[self.level - 1]
+            growth = upper.load / self.rung.load if self.rung.load > 0 else 0.0
+            if busy() * growth <= settings.full:
+                self._go(now, -1)
+                return True
+        if self._went_up and since >= settings.longest_patience_seconds:
+            self._patience, self._went_up = settings.patience_seconds, False
+        return False
+
+    def _go(self, now: float, step: int) -> None:
+        settings = self._settings
+        since = 0.0 if self._changed is None else now - self._changed
+        if step > 0 and self._went_up and since < settings.longest_patience_seconds:
+            self._patience = min(2 * self._patience, settings.longest_patience_seconds)
+        self.level += step
+        self._went_up = step < 0
+        self._changed = now
+        self._seen.clear()
+        self._behind = self._late = 0
+        self.steps.append((now, self.rung.name))
+        del self.steps[:-100]

@@ -1,0 +1,94 @@
+"""From names of models to a running engine: networks shared, a face backend for each session."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ...models.faces import FaceBackend
+from ..choose import parse_policy
+from ..dynamics.keyframed import KeyframedRenderer
+from ..dynamics.load import load_prior
+from ..face_editor import FaceEditor
+from ..load import load_backend, load_renderer
+from ..render import Renderer
+from ..track import Tracker
+from .accelerate import Precision, accelerate
+from .conceal import Conceal
+from .engine import Engine, Predict
+from .session import Editor, Editors
+from .settings import EngineSettings, SessionSpec
+
+if TYPE_CHECKING:
+    from ...models.zoo import Zoo
+
+
+def editors(renderer: Renderer, backends: Callable[[], FaceBackend]) -> Editors:
+    """Editors with the shared networks. backends: makes a face backend; each session has one of its own."""
+
+    def make(spec: SessionSpec, before: Editor | None) -> FaceEditor:
+        policy = parse_policy(spec.faces)
+        backend = before.tracker.backend if isinstance(before, FaceEditor) else backends()
+        return FaceEditor(Tracker(backend, policy), renderer, spec.edits, mode=spec.mode)
+
+    return make
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """Which networks, where they run, and how. device: "cpu", "cuda", "cuda:1", ... See `accelerate` for the rest.
+
+    conceal: draw late frames from foretold codes, see `conceal`; every drawn face then costs its prediction, too.
+    """
+
+    generator: str = "mobilestylegan"
+    backend: str = "mesh"
+    device: str = "cpu"
+    compiled: bool = False
+    precision: Precision = "float32"
+    conceal: bool = False
+
+
+def load_engine(
+    zoo: "Zoo", models: Models = Models(), settings: EngineSettings | None = None, *, predict: Predict | None = None
+) -> Engine:
+    """An engine with its networks, weights pulled where they are missing. `settings`: `defaults` where not given.
+
+    Raises PipelineError, ModelError for a name that is not known, WeightsError for weights that cannot be had.
+    """
+    from ...models.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    load_backend(models.backend, zoo)  # a wrong name, and small weights, before large ones
+    renderer = accelerate(
+        load_renderer(zoo, models.generator),
+        device=models.device,
+        compiled=models.compiled,
+        precision=models.precision,
+    )
+    if models.conceal and predict is None:
+        foretelling = KeyframedRenderer(renderer, load_prior(), 1)
+        renderer, predict = foretelling, Conceal(foretelling)
+    return Engine(
+        renderer,
+        editors(renderer, lambda: load_backend(models.backend, zoo)),
+        settings or defaults(models.device),
+        predict=predict,
+        device=models.device,
+    )
+
+
+def defaults(device: str) -> EngineSettings:
+    """What is known to work; docs/engine.md says why.
+
+    On a CPU drawing takes longer than a frame lasts, and all lanes share the cores: the ladder begins on the rung that
+    two cores can hold, and batches, which save nothing there, are small.
+    """
+    if device == "cpu":
+        return EngineSettings(first_rung="quarter", max_batch=4)
+    return EngineSettings(look_workers=4, finish_workers=4)
+
+
+def hold(settings: EngineSettings, rung: str) -> EngineSettings:
+    """The same, on one rung of the ladder whatever happens. Raises PipelineError, which lists those there are."""
+    only = settings.rungs[settings.rung(rung)]
+    return replace(settings, rungs=(only,), first_rung=rung, admit_rung=rung)

@@ -1,0 +1,256 @@
+"""One stream's place in an engine: frames in, futures of edited frames out, and its controls."""
+
+import dataclasses
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ...stream.frame import Frame
+from ..composite import Mode, check_mode
+from ..edit import Edits
+from ..editing import ramped
+from ..errors import SessionClosedError
+from ..face_editor import Edited, FinishState, Look, LookState
+from ..render import Rendered
+from ..stages import Stages
+from .memory import Memory
+from .outbox import Outbox
+from .outcome import Shown, Tally
+from .saved import Saved
+from .settings import SessionSpec, check_latency
+from .ticket import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .engine import Engine
+
+RESTARTED_SECONDS = 10.0
+"""After `restore`, times that jump further than this, or back, are those of a source that began anew."""
+
+
+class Editor(Protocol):
+    """What an engine needs of `face_editor.FaceEditor`; see there."""
+
+    edits: Edits
+
+    def look(self, state: LookState, frame: Frame, stages: Stages) -> tuple[LookState, Look]:
+        """Find the faces of a frame and cut out those that are to be drawn."""
+        ...
+
+    def finish(
+        self,
+        state: Mapping[int, FinishState],
+        look: Look,
+        rendered: "Sequence[Rendered]",
+        stages: Stages,
+        *,
+        show: bool = True,
+    ) -> tuple[dict[int, FinishState], Edited]:
+        """Put the drawn faces into their frame."""
+        ...
+
+    def carry(self, state: Mapping[int, FinishState], look: Look, stages: Stages) -> Edited | None:
+        """The frame with what was drawn before moved onto it."""
+        ...
+
+
+class Editors(Protocol):
+    """Makes the editor of a session, or a new one where its mode or its faces change."""
+
+    def __call__(self, spec: SessionSpec, before: Editor | None) -> Editor:
+        """before: the session's editor so far, whose face backend can be used further."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """What an engine carries along with a ticket. frame: as submitted. seen: the same at the session's own time."""
+
+    session: "Session"
+    frame: Frame
+    seen: Frame
+    future: "Future[Shown]"
+    began: float = 0.0
+    editor: Editor | None = None
+    look: Look | None = None
+    rendered: "Sequence[Rendered]" = ()
+    result: Edited | None = None
+
+
+class Session:
+    """One stream. Made by `Engine.open`; an `editing.Editing`. All methods may be called from any thread."""
+
+    def __init__(self, engine: "Engine", spec: SessionSpec, editor: Editor, stream: Stream, memory: Memory) -> None:
+        self._engine = engine
+        self._lock: threading.Condition = engine.changed
+        self.spec = spec
+        self.editor = editor
+        self.stream = stream
+        self.memory = memory
+        self.tally = Tally()
+        self.notes: list[str] = []
+        self.error: BaseException | None = None
+        self.submitted = 0
+        self.outbox = Outbox(engine.changed)
+        self._edits = editor.edits
+        self._wishes: list[tuple[dict[str, float], float, bool]] = []
+        self._last: float | None = None
+        self._restored: float | None = None
+        self._shift = Fraction(0)
+
+    def submit(self, frame: Frame, captured: float | None = None) -> "Future[Shown]":
+        """Begin with a frame; frames are given, and their futures done, in order.
+
+        captured: when it was, in seconds of the engine's clock; now where not given. Of a live session this never
+        blocks; the future is cancelled where a newer frame came before anything was done with this one. Else it waits
+        until there is room. The future's error is that of a model that failed, which ends the session.
+        Raises SessionClosedError after the end.
+        """
+        return self._engine.submit(self, frame, captured)
+
+    def set(self, strengths: Mapping[str, float], ramp_ms: float = 0.0, *, replace: bool = False) -> None:
+        """Move edits to new strengths within `ramp_ms`, evenly, from the next frame on.
+
+        replace: those that are not named go to zero; else they stay. Raises EditError for an unknown name.
+        """
+        with self._lock:
+            self._check_open()
+            ramped(self._edits, strengths, 0.0, ramp_ms)  # refuse a wrong name here and not in another thread
+            self._wishes.append((dict(strengths), ramp_ms, replace))
+
+    @property
+    def strengths(self) -> dict[str, float]:
+        """Of every edit, where the next frame will find it or its ramp will lead."""
+        with self._lock:
+            goal = {spec.name: spec.end for spec in self._edits.specs}
+            for strengths, _, replace in self._wishes:
+                goal = ({} if replace else goal) | strengths
+            return goal
+
+    @property
+    def mode(self) -> Mode:
+        """How drawn faces are put back; may be set, for the frames from the next on."""
+        return self.spec.mode
+
+    @mode.setter
+    def mode(self, mode: str) -> None:
+        self._engine.change(self, mode=check_mode(mode))
+
+    @property
+    def faces(self) -> str:
+        """Which faces are edited; may be set, for the frames from the next on."""
+        return self.spec.faces
+
+    @faces.setter
+    def faces(self, faces: str) -> None:
+        self._engine.change(self, faces=faces)
+
+    @property
+    def bypass(self) -> bool:
+        """Whether frames pass unedited, and nothing is done with them; may be set."""
+        return self.stream.bypass
+
+    @bypass.setter
+    def bypass(self, on: bool) -> None:
+        with self._lock:
+            self.stream.bypass = on
+
+    @property
+    def max_latency_ms(self) -> float:
+        """Age at which a frame of a live session is shown, whatever has become of it; may be set."""
+        return 1000 * self.stream.max_latency
+
+    @max_latency_ms.setter
+    def max_latency_ms(self, milliseconds: float) -> None:
+        with self._lock:
+            self.stream.max_latency = check_latency(milliseconds) / 1000
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended; `error` says why where that was not by `close`."""
+        return self.stream.closed
+
+    def close(self) -> None:
+        """End it: futures that are not done are cancelled. A second call does nothing."""
+        self._engine.end(self, None)
+
+    def snapshot(self) -> bytes:
+        """All that it remembers, and its edits and mode, for `restore` in this or another engine; also after the end.
+
+        With frames under way it is as of where each stage has come.
+        """
+        with self._lock:
+            last = self._last if self._restored is None else self._restored
+            saved = Saved(self.memory.state, self._edits.specs, self.spec.mode, last)
+        return saved.to_bytes()
+
+    def restore(self, data: bytes) -> None:
+        """Go on where a snapshot was taken; before the first frame. The new frames' times may begin anew.
+
+        Raises StateError for data that is not a snapshot, EditError where it has edits that this engine lacks.
+        """
+        saved = Saved.from_bytes(data, self._engine.device)
+        edits = dataclasses.replace(self._edits, specs=saved.edits)
+        self.mode = saved.mode
+        with self._lock:
+            self._check_open()
+            if self.submitted:
+                raise SessionClosedError("this session has begun; open another one and restore that")
+            self._edits, self.memory, self._restored = edits, Memory(saved.state), saved.seconds
+
+    def stats(self) -> dict[str, Any]:
+        """Counts and times so far: submitted, outcomes, edited, age_ms {p50, p95, most}, under_way, notes, settings."""
+        with self._lock:
+            return {
+                "submitted": self.submitted,
+                "edited": self.tally.edited(),
+                "outcomes": dict(self.tally.outcomes.most_common()),
+                "age_ms": dict(self.tally.ages_ms()),
+                "under_way": self.stream.under_way,
+                "live": self.stream.live,
+                "bypass": self.stream.bypass,
+                "mode": self.spec.mode,
+                "max_latency_ms": 1000 * self.stream.max_latency,
+                "notes": list(self.notes),
+            }
+
+    def own_time(self, frame: Frame) -> Frame:
+        """The frame at the time that the session's memory counts in; with the lock held."""
+        if self._restored is not None:
+            ahead = frame.seconds - self._restored
+            if not 0 < ahead < RESTARTED_SECONDS:
+                self._shift = Fraction(self._restored + 1 / self.stream.rate) - frame.pts * frame.time_base
+            self._restored = None
+        if not self._shift:
+            self._last = frame.seconds
+            return frame
+        seen = Frame(frame.pixels, frame.pts + round(self._shift / frame.time_base), frame.time_base)
+        self._last = seen.seconds
+        return seen
+
+    def next_editor(self, seen: Frame) -> Editor:
+        """The editor for a frame, with the edits as they are wished by now; with the lock held."""
+        begin = self.memory.look.begin
+        seconds = 0.0 if begin is None else seen.seconds - begin
+        for strengths, ramp_ms, replace in self._wishes:
+            if replace:
+                strengths = dict.fromkeys((spec.name for spec in self._edits.specs), 0.0) | strengths
+            self._edits = ramped(self._edits, strengths, seconds, ramp_ms)
+        self._wishes.clear()
+        self.editor.edits = self._edits
+        return self.editor
+
+    def _check_open(self) -> None:
+        if self.stream.closed:
+            raise self.ended()
+
+    def ended(self) -> SessionClosedError:
+        """The error for whoever comes after the end."""
+        why = "was closed" if self.error is None else f"ended with an error ({self.error})"
+        error = SessionClosedError(f"the session {why}; open another one")
+        error.__cause__ = self.error
+        return error

@@ -1,0 +1,78 @@
+"""How an engine works, and what a session wants of it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..composite import Mode
+from ..edit import Edits
+from ..errors import PipelineError
+from .ladder import RUNGS, LadderSettings, Rung
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """window_ms: how long a batch waits for more. max_batch: faces drawn at once.
+
+    look_workers, finish_workers: threads for what goes before and after the device. live_flight, patient_flight: frames
+    of one session under way at once. spare_ms: how much earlier than needed the engine begins with what is shown
+    instead of a late frame. rungs, ladder, first_rung: how it saves work, and where it begins.
+    full_load: 0..1, the share of each lane's time that `admit` gives away. admit_rung: name of the rung on which a new
+    session must still find room.
+    """
+
+    window_ms: float = 4.0
+    max_batch: int = 16
+    look_workers: int = 2
+    finish_workers: int = 2
+    live_flight: int = 8
+    patient_flight: int = 4
+    spare_ms: float = 5.0
+    rungs: Sequence[Rung] = RUNGS
+    ladder: LadderSettings = field(default_factory=LadderSettings)
+    first_rung: str = "full"
+    full_load: float = 0.9
+    admit_rung: str = "quarter"
+
+    def __post_init__(self) -> None:
+        counts = (self.max_batch, self.look_workers, self.finish_workers, self.live_flight, self.patient_flight)
+        if min(counts) < 1 or self.window_ms < 0 or self.spare_ms < 0 or not 0 < self.full_load <= 1:
+            raise ValueError(f"expected counts from 1, times from 0 and a load in 0..1, got {self}")
+        for name in (self.first_rung, self.admit_rung):
+            self.rung(name)
+
+    def rung(self, name: str) -> int:
+        """Place of a rung on the ladder. Raises PipelineError, which lists those there are."""
+        names = [rung.name for rung in self.rungs]
+        if name not in names:
+            raise PipelineError(f"unknown rung {name!r}; expected one of {', '.join(names)}")
+        return names.index(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionSpec:
+    """What a session wants.
+
+    live: frames are shown within `max_latency_ms` or not at all, and newer ones win; False never drops, has no
+    deadline, and `submit` waits while too much is under way. faces: as after --faces. rate: frames a second that are
+    going to come, for `admit`.
+    """
+
+    edits: Edits
+    mode: Mode = "detail"
+    faces: str = "largest"
+    live: bool = True
+    max_latency_ms: float = 250.0
+    rate: float = 25.0
+
+    def __post_init__(self) -> None:
+        check_latency(self.max_latency_ms)
+        if not 0 < self.rate < 1000:
+            raise PipelineError(f"a session of {self.rate:g} frames a second is not possible; give 1 to 240")
+
+
+def check_latency(milliseconds: float) -> float:
+    """The latency itself. Raises PipelineError for one that no session can have."""
+    if not (math.isfinite(milliseconds) and milliseconds >= 10):
+        raise PipelineError(f"a maximum latency of {milliseconds:g} ms cannot be kept; give 10 or more")
+    return milliseconds
