@@ -1,0 +1,1 @@
+"""`dynstream serve`: live editing over WebRTC, spoken as docs/protocol.md says."""

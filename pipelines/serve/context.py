@@ -1,0 +1,73 @@
+"""What the handlers of requests share."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from ...stream.errors import OfferError
+from ...stream.webrtc.encoders import Encoded
+from ...stream.webrtc.peer import Peer, PeerSettings, answer_offer
+from .channel import attend
+from .ice import ice_servers
+from .metrics import Metrics
+from .refusal import RETRY_SECONDS, RefusalError, refuse_offer
+from .session import LiveSession
+from .sessions import Sessions
+from .settings import ServeSettings
+
+
+@dataclass
+class Context:
+    """One server. ready: after the warm-up. stopping: no new sessions. wall_clock: Unix time in seconds."""
+
+    settings: ServeSettings
+    sessions: Sessions
+    metrics: Metrics
+    encoding: Executor
+    addresses: tuple[str, ...]
+    wall_clock: Callable[[], float] = time.time
+    ready: bool = False
+    stopping: bool = False
+    failed: BaseException | None = field(default=None)
+
+    def check_ready(self) -> None:
+        """Raises RefusalError while no session can begin."""
+        if self.stopping:
+            raise RefusalError("stopping", "the server stops", retry=RETRY_SECONDS)
+        if not self.ready:
+            raise RefusalError("starting", "the models are still being loaded", retry=RETRY_SECONDS)
+
+    async def answer(self, offer: str, *, send: bool, session: LiveSession) -> Peer:
+        """Answer an offer for a session. Raises RefusalError."""
+        settings = self.settings
+
+        def watch(encoded: Encoded) -> None:
+            session.video.encoded(encoded)
+
+        peer_settings = PeerSettings(
+            executor=self.encoding,
+            ice_servers=() if settings.public_address else ice_servers(settings, self.wall_clock()),
+            addresses=self.addresses,
+            public_address=settings.public_address,
+            rate=settings.rate,
+            most_receive_bitrate=settings.rate.highest,
+            most_sdp_bytes=settings.limits.sdp_bytes,
+        )
+        try:
+            return await answer_offer(offer, peer_settings, send=send, watch=watch)
+        except OfferError as error:
+            raise refuse_offer(error) from error
+
+    def serve_channel(self, peer: Peer, session: LiveSession) -> None:
+        """Let the client of a session steer it over a data channel."""
+
+        def end() -> None:
+            session.background(self.sessions.end(session, "the client left"))
+
+        peer.on_channel(lambda channel: attend(channel, session, self.settings.presets, end))
+
+
+CONTEXT = web.AppKey("context", Context)

@@ -1,0 +1,102 @@
+"""What the server needs from whatever edits the pictures, and nothing more."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from ...stream.frame import Frame
+from ..errors import PipelineError
+
+
+class NoRoomError(PipelineError):
+    """One stream more would harm those that run."""
+
+
+class NotAvailableError(PipelineError):
+    """This engine cannot do what was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class EditChoice:
+    """An edit that there is, as docs/protocol.md lists it; strengths are numbers from `low` to `high`."""
+
+    name: str
+    label: str
+    group: str
+    low: float
+    high: float
+    about: str
+    step: float = 0.1
+    default: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For msgpack and JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """What became of a frame.
+
+    outcome: "edited", "faded", "no_face" or "concealed". batch: faces that were drawn together, None where none was.
+    """
+
+    frame: Frame
+    outcome: str
+    batch: float | None = None
+
+
+class EditSession(Protocol):
+    """One stream. Called from the event loop: nothing here waits."""
+
+    def submit(self, frame: Frame, arrived: float) -> "Future[Shown]":
+        """Edit a frame; pts grow. arrived: on the monotonic clock. A future that is cancelled need not be worked on.
+
+        The future fails with the engine's error; the next frame may be tried.
+        """
+        ...
+
+    def set(self, edits: Mapping[str, float], ramp_ms: float) -> None:
+        """From the next frame on move to these strengths; those that are not named go to zero."""
+        ...
+
+    def configure(self, *, mode: str, faces: str, max_latency_ms: float) -> None:
+        """From the next frame on."""
+        ...
+
+    def choose_face(self, x: float, y: float) -> None:
+        """Work on the face at a place in 0..1 of the picture. Raises NotAvailableError."""
+        ...
+
+    def close(self) -> None:
+        """Give up what it holds; a second call does nothing."""
+        ...
+
+
+class EditEngine(Protocol):
+    """One device.
+
+    in_flight: frames of one stream that may be worked on at a time. keeps_latency: whether it shows something for every
+    frame before that is too old; else the server does so. level: step on its ladder of savings, 0 for none.
+    """
+
+    choices: Sequence[EditChoice]
+    modes: Sequence[str]
+    in_flight: int
+    keeps_latency: bool
+
+    @property
+    def level(self) -> int: ...
+
+    def warm_up(self) -> None:
+        """Load and run everything once; takes its time, in a thread of its own."""
+        ...
+
+    def open(self) -> EditSession:
+        """A new stream; takes its time, in any thread. Raises NoRoomError where the device has no room."""
+        ...
+
+    def close(self) -> None:
+        """After the sessions."""
+        ...

@@ -1,0 +1,187 @@
+"""The batching engine as the server sees it: the one file that knows both."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+from ...models.directions import Direction
+from ...stream.drawn_face import draw_face
+from ...stream.frame import Frame
+from ..edit import Edits
+from ..errors import EngineFullError
+from .editing import EditChoice, NoRoomError, NotAvailableError, Shown
+
+if TYPE_CHECKING:
+    from ...models.zoo import Zoo
+    from ..engine.engine import Engine
+    from ..engine.load import Models
+    from ..engine.outcome import Shown as EngineShown
+    from ..engine.session import Session
+
+REOPEN_SECONDS: Final = 5.0
+"""A session whose model failed is opened anew at most this often."""
+
+WARM_UP_FRAMES: Final = 3
+GROUPS: Final[Mapping[str, Sequence[str]]] = {
+    "Expression": ("smile", "mouth-open", "eyes-closed", "surprise", "anger", "sadness", "brows-up", "frown"),
+    "Person": ("age", "gender", "beard", "glasses", "hair-length", "hair-colour", "make-up", "weight"),
+    "Pose": ("yaw", "pitch", "roll", "gaze-x", "gaze-y"),
+}
+
+log = logging.getLogger(__name__)
+
+
+class FaceEngine:
+    """Faces are edited. load: makes the engine, in the thread of the warm-up. directions: the edits there are."""
+
+    modes: Sequence[str] = ("detail", "replace")
+    in_flight = 8
+    keeps_latency = True
+
+    def __init__(
+        self, load: "Callable[[], Engine]", directions: Mapping[str, Direction], *, rate: float = 30.0
+    ) -> None:
+        self.choices: Sequence[EditChoice] = list_choices(directions)
+        self._load = load
+        self._directions = directions
+        self._rate = rate
+        self._engine: Engine | None = None
+
+    def warm_up(self) -> None:
+        """Load everything, and edit a drawn face a few times."""
+        self._engine = self._load()
+        session = self.open()
+        session.set({choice.name: 1.0 for choice in self.choices[:1]}, 0)
+        pixels = draw_face((360, 640), x=320.0, y=190.0, width=150.0)
+        for number in range(WARM_UP_FRAMES):
+            future = session.submit(Frame(pixels, number * 3000, Fraction(1, 90_000)), time.monotonic() + 30)
+            try:
+                future.result()
+            except CancelledError:
+                continue
+        session.close()
+
+    def open(self) -> "FaceSession":
+        """A new stream. Raises NoRoomError."""
+        return FaceSession(self.open_session)
+
+    def open_session(self) -> "Session":
+        """A session of the engine, with settings to be made. Raises NoRoomError."""
+        from ..engine.settings import SessionSpec
+
+        if self._engine is None:
+            raise NoRoomError("the engine is not loaded yet")
+        try:
+            return self._engine.open(SessionSpec(edits=Edits((), self._directions), rate=self._rate))
+        except EngineFullError as error:
+            raise NoRoomError(str(error)) from error
+
+    @property
+    def level(self) -> int:
+        """Step of the whole device on its ladder of savings."""
+        return 0 if self._engine is None else int(self._engine.stats()["level"])
+
+    def close(self) -> None:
+        """End the engine's threads."""
+        if self._engine is not None:
+            self._engine.close()
+
+
+class FaceSession:
+    """One stream of a FaceEngine. Where a model fails the engine ends its session; another one takes its place."""
+
+    def __init__(self, open_session: "Callable[[], Session]", clock: Callable[[], float] = time.monotonic) -> None:
+        self._open_session = open_session
+        self._clock = clock
+        self._session = open_session()
+        self._opened = clock()
+        self._edits: dict[str, float] = {}
+        self._configured: dict[str, object] = {}
+
+    def submit(self, frame: Frame, arrived: float) -> "Future[Shown]":
+        """See `EditSession`. Raises SessionClosedError while a failed session may not be opened anew."""
+        if self._session.closed and self._clock() - self._opened > REOPEN_SECONDS:
+            log.warning("the engine ended a session (%s); it is opened anew", self._session.error)
+            self._opened = self._clock()
+            self._session = self._open_session()
+            self._session.set(self._edits, 0, replace=True)
+            self._configure()
+        shown: Future[Shown] = Future()
+
+        def pass_on(done: "Future[EngineShown]") -> None:
+            if done.cancelled():
+                shown.cancel()
+                shown.set_running_or_notify_cancel()
+            elif shown.set_running_or_notify_cancel():
+                error = done.exception()
+                if error is not None:
+                    shown.set_exception(error)
+                else:
+                    result = done.result()
+                    shown.set_result(Shown(result.frame, translate(result.kind, result.reason)))
+
+        self._session.submit(frame, arrived).add_done_callback(pass_on)
+        return shown
+
+    def set(self, edits: Mapping[str, float], ramp_ms: float) -> None:
+        """See `EditSession`."""
+        self._edits = dict(edits)
+        if not self._session.closed:
+            self._session.set(self._edits, ramp_ms, replace=True)
+
+    def configure(self, *, mode: str, faces: str, max_latency_ms: float) -> None:
+        """See `EditSession`."""
+        wanted: dict[str, object] = {"mode": mode, "faces": faces, "max_latency_ms": max_latency_ms}
+        if wanted != self._configured:
+            self._configured = wanted
+            self._configure()
+
+    def _configure(self) -> None:
+        if self._session.closed:
+            return
+        for name, value in self._configured.items():
+            if getattr(self._session, name) != value:
+                setattr(self._session, name, value)
+
+    def choose_face(self, x: float, y: float) -> None:
+        """The engine chooses faces by their size."""
+        raise NotAvailableError("a face cannot be chosen by its place yet; use largest, all, or a number")
+
+    def close(self) -> None:
+        """End the engine's session."""
+        self._session.close()
+
+
+def translate(kind: str, reason: str) -> str:
+    """The engine's outcome as docs/protocol.md counts it."""
+    if kind in ("edited", "faded"):
+        return kind
+    if kind == "passed" and reason == "no face":
+        return "no_face"
+    if kind == "passed" and reason == "no edit at this time":
+        return "edited"
+    return "concealed"
+
+
+def list_choices(directions: Mapping[str, Direction]) -> list[EditChoice]:
+    """The directions as a page lists them: by group, the known ones first."""
+    places = {name: (group, place) for group, names in GROUPS.items() for place, name in enumerate(names)}
+    order = {group: number for number, group in enumerate((*GROUPS, "More"))}
+    choices = []
+    for name, direction in directions.items():
+        group, place = places.get(name, ("More", 0))
+        label = name.replace("-", " ").capitalize()
+        choice = EditChoice(name, label, group, direction.low, direction.high, direction.about)
+        choices.append(((order[group], place, name), choice))
+    return [choice for _, choice in sorted(choices, key=lambda entry: entry[0])]
+
+
+def load_face_engine(zoo: "Zoo", models: "Models", *, rate: float = 30.0) -> FaceEngine:
+    """The engine with the shipped directions; its networks are loaded at the warm-up, weights pulled where missing."""
+    from ...models.directions import load_directions
+    from ..engine.load import defaults, load_engine
+
+    return FaceEngine(lambda: load_engine(zoo, models, defaults(models.device)), load_directions(), rate=rate)

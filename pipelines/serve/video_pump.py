@@ -1,0 +1,185 @@
+"""The way of the pictures of one stream: newest in, converted, edited, converted, to every outlet.
+
+At most `in_flight` frames are under way, in order; what comes meanwhile waits in a mailbox of one.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import partial
+from typing import Final, TypeVar
+
+import av
+
+from ...stream.frame import Frame
+from ...stream.mailbox import Mailbox, MailboxClosed, Posted
+from ...stream.webrtc.decode_queue import Arrivals
+from ...stream.webrtc.encoders import Encoded
+from ...stream.webrtc.timeline import Timeline
+from ...stream.webrtc.tracks import VideoOutlet
+from .editing import EditSession, Shown
+from .meters import Meters
+from .pictures import fits, retimed, to_picture, to_video
+from .stream_settings import StreamSettings
+from .watermark import Watermark
+
+LEAST_WAIT: Final = 0.02
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class VideoPump:
+    """Runs from `start` to `close`.
+
+    edit: the engine's session. settings: asked for each frame. largest: (width, height) to work on at most.
+    patience: seconds beyond the maximum latency that the engine is waited for.
+    executor: for conversions. `mailbox`: where decoded frames are put; `outlets`: where results go.
+    """
+
+    def __init__(
+        self,
+        edit: EditSession,
+        settings: Callable[[], StreamSettings],
+        meters: Meters,
+        executor: Executor,
+        *,
+        largest: tuple[int, int],
+        in_flight: int = 1,
+        patience: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.mailbox: Mailbox[av.VideoFrame] = Mailbox(clock)
+        self.outlets: set[VideoOutlet] = set()
+        self.timeline = Timeline()
+        self.last_frame = clock()
+        self.face_seen: bool | None = None
+        self._edit = edit
+        self._settings = settings
+        self._meters = meters
+        self._executor = executor
+        self._largest = largest
+        self._patience = patience
+        self._clock = clock
+        self._mark = Watermark()
+        self._arrivals = Arrivals()
+        self._slots = asyncio.Semaphore(in_flight)
+        self._line: asyncio.Queue[asyncio.Task[av.VideoFrame | None]] = asyncio.Queue()
+        self._loops: list[asyncio.Task[None]] = []
+        self._seen_put = self._seen_dropped = 0
+        self._failed = False
+
+    def start(self) -> None:
+        """Begin; on the event loop."""
+        self._loops = [asyncio.ensure_future(self._take()), asyncio.ensure_future(self._give())]
+
+    async def close(self) -> None:
+        """End, with whatever is under way."""
+        self.mailbox.close(discard=True)
+        for task in self._loops:
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        under_way = []
+        while not self._line.empty():
+            under_way.append(self._line.get_nowait())
+        for job in under_way:
+            job.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        self._count_mailbox()
+
+    def encoded(self, encoded: Encoded) -> None:
+        """Told by an encoder, on its thread; the first of several outlets counts."""
+        arrival = self._arrivals.take(encoded.pts)
+        if arrival is not None:
+            self._meters.sent(arrival, encoded.size, encoded.seconds)
+
+    async def _take(self) -> None:
+        with contextlib.suppress(MailboxClosed):
+            while True:
+                await self._slots.acquire()
+                posted = await self.mailbox.receive()
+                self._count_mailbox()
+                self.last_frame = self._clock()
+                self._line.put_nowait(asyncio.ensure_future(self._work(posted)))
+
+    async def _give(self) -> None:
+        while True:
+            job = await self._line.get()
+            try:
+                frame = await job
+            except Exception:
+                log.exception("a frame could not be prepared")
+                frame = None
+            finally:
+                self._slots.release()
+            if frame is None:
+                self._meters.count("dropped")
+                continue
+            arrival = self._arrivals.peek(frame.pts or 0) or self._clock()
+            for outlet in tuple(self.outlets):
+                outlet.put(frame, arrival)
+
+    async def _work(self, posted: Posted[av.VideoFrame]) -> av.VideoFrame | None:
+        settings, frame, arrived = self._settings(), posted.item, posted.seconds
+        self._meters.size = (frame.width, frame.height)
+        if settings.paused:
+            return None
+        pts = self.timeline.map(frame.pts or 0, arrived)
+        self._arrivals.note(pts, arrived)
+        started = self._clock()
+        self._meters.stage("wait", max(0.0, started - arrived))
+        if settings.bypass and fits(frame, self._largest):
+            self._meters.count("bypassed")
+            return retimed(frame, pts)
+        source = await self._run(to_picture, frame, pts, self._largest)
+        converted = self._clock()
+        self._meters.stage("convert", converted - started)
+        shown = Shown(source, "bypassed") if settings.bypass else await self._edited(source, arrived, settings)
+        if shown is None:
+            return None
+        edited = self._clock()
+        self._meters.stage("edit", edited - converted)
+        self._meters.count(shown.outcome)
+        self._meters.batch(shown.batch)
+        if shown.outcome in ("edited", "no_face"):
+            self.face_seen = shown.outcome == "edited"
+        mark = self._mark.apply if settings.watermark and not settings.bypass else None
+        stamp = settings.stamp and not settings.bypass
+        result = await self._run(partial(to_video, source, shown.frame.pixels, mark=mark, stamp=stamp))
+        self._meters.stage("finish", self._clock() - edited)
+        return result
+
+    async def _edited(self, source: Frame, arrived: float, settings: StreamSettings) -> Shown | None:
+        """The engine's result; the source where it fails or comes too late; None where it gave the frame up."""
+        left = max(LEAST_WAIT, settings.max_latency_ms / 1000 + self._patience - (self._clock() - arrived))
+        try:
+            # Not wait_for, which before Python 3.12 may swallow a cancellation, and so the end of this stream.
+            async with asyncio.timeout(left):
+                shown = await asyncio.wrap_future(self._edit.submit(source, arrived))
+        except TimeoutError:
+            return Shown(source, "concealed")
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return None
+        except Exception:
+            if not self._failed:  # once, and not thirty times a second
+                log.exception("the engine failed on a frame; the source is shown")
+            self._failed = True
+            return Shown(source, "concealed")
+        self._failed = False
+        return shown
+
+    async def _run(self, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
+
+    def _count_mailbox(self) -> None:
+        counts = self.mailbox.counts
+        self._meters.count("received", counts.put - self._seen_put)
+        self._meters.count("dropped", counts.dropped - self._seen_dropped)
+        self._seen_put, self._seen_dropped = counts.put, counts.dropped

@@ -1,0 +1,195 @@
+"""WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): publish and watch by HTTP."""
+
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from ...stream.errors import OfferError
+from ...stream.webrtc.peer import Peer
+from .context import CONTEXT, Context
+from .ice import as_link, ice_servers
+from .refusal import RefusalError, overloaded, refuse_offer
+from .session import LiveSession
+
+SDP: Final = "application/sdp"
+FRAGMENT: Final = "application/trickle-ice-sdpfrag"
+QUIET_SECONDS: Final = 3.0
+"""Without a picture, after which a publisher who comes back takes his own place."""
+
+NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass
+class Resource:
+    """A connection that was made by POST. tag: its ETag. viewer: its name among the session's viewers."""
+
+    session: LiveSession
+    peer: Peer
+    tag: str
+    viewer: str | None
+
+
+class Resources:
+    """Of one server, by path."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Resource] = {}
+
+    def add(self, kind: str, resource: Resource) -> str:
+        """Keep one; returns its path. Those of sessions that are over are forgotten."""
+        self._found = {path: one for path, one in self._found.items() if not one.session.ended.is_set()}
+        path = f"/{kind}/{resource.session.place.name}/{secrets.token_urlsafe(12)}"
+        self._found[path] = resource
+        return path
+
+    def find(self, path: str) -> Resource:
+        """Raises RefusalError where there is none, or none any more."""
+        resource = self._found.get(path)
+        if resource is None or resource.session.ended.is_set():
+            raise RefusalError("no_session", "there is no such connection, or not any more")
+        return resource
+
+    def forget(self, path: str) -> None:
+        """It has ended."""
+        self._found.pop(path, None)
+
+
+RESOURCES = web.AppKey("resources", Resources)
+
+
+async def publish(request: web.Request) -> web.Response:
+    """POST /whip, /whip/{name}"""
+    context = request.app[CONTEXT]
+    context.check_ready()
+    offer, name = await _read_offer(request, context), _read_name(request)
+    before = context.sessions.by_name.get(name) if name else None
+    if before is not None and _may_return(before):
+        session, fresh = before, False
+    else:
+        settings = context.sessions.defaults()
+        session, fresh = await context.sessions.open(request.remote or "", "whip", settings, name), True
+    try:
+        peer = await context.answer(offer, send=True, session=session)
+        if not peer.summary.sends:
+            await peer.close()
+            raise RefusalError("no_video", "the offer sends no video; to watch a stream, use /whep")
+        context.serve_channel(peer, session)
+        await session.attach(peer)
+    except BaseException:
+        if fresh:
+            await context.sessions.end(session, "its offer could not be answered")
+        raise
+    return _created(request, context, "whip", Resource(session, peer, _new_tag(), None))
+
+
+async def watch(request: web.Request) -> web.Response:
+    """POST /whep, /whep/{name}"""
+    context = request.app[CONTEXT]
+    context.check_ready()
+    offer = await _read_offer(request, context)
+    session = context.sessions.stream(_read_name(request))
+    if len(session.viewers) >= session.limits.viewers:
+        raise overloaded(f"a stream has room for {session.limits.viewers} viewers")
+    peer = await context.answer(offer, send=True, session=session)
+    if not peer.summary.receives:
+        await peer.close()
+        raise RefusalError("no_video", "the offer receives no video; to publish a stream, use /whip")
+    return _created(request, context, "whep", Resource(session, peer, _new_tag(), session.watch(peer)))
+
+
+async def patch(request: web.Request) -> web.Response:
+    """PATCH of a resource: candidates. An ICE restart is refused: aiortc has none."""
+    resource = request.app[RESOURCES].find(request.path)
+    if request.content_type != FRAGMENT:
+        raise RefusalError("media_type", f"expected Content-Type: {FRAGMENT}")
+    wanted = request.headers.get("If-Match")
+    if wanted is None:
+        raise RefusalError("precondition", "If-Match with the ETag of the connection is needed", status=428)
+    if wanted.strip() not in (resource.tag, "*"):
+        raise RefusalError("precondition", "If-Match is not the ETag of the connection")
+    mid, candidates = _read_fragment(await request.text(), resource.peer)
+    try:
+        for line in candidates:
+            await resource.peer.add_candidate(line, mid)
+    except OfferError as error:
+        raise refuse_offer(error) from error
+    return web.Response(status=204)
+
+
+async def delete(request: web.Request) -> web.Response:
+    """DELETE of a resource."""
+    context, resources = request.app[CONTEXT], request.app[RESOURCES]
+    resource = resources.find(request.path)
+    resources.forget(request.path)
+    if resource.viewer is not None:
+        await resource.session.unwatch(resource.viewer)
+    elif resource.session.peer is resource.peer or resource.session.peer is None:
+        await context.sessions.end(resource.session, "the publisher left")
+    return web.Response(status=200)
+
+
+async def options(request: web.Request) -> web.Response:
+    """OPTIONS of the endpoints: what may be posted."""
+    return web.Response(status=204, headers={"Accept-Post": SDP, "Allow": "POST, OPTIONS"})
+
+
+async def resource_options(request: web.Request) -> web.Response:
+    """OPTIONS of a resource."""
+    return web.Response(status=204, headers={"Accept-Patch": FRAGMENT, "Allow": "PATCH, DELETE, OPTIONS"})
+
+
+def _may_return(session: LiveSession) -> bool:
+    return session.place.kind == "whip" and (session.state == "lost" or session.quiet_seconds > QUIET_SECONDS)
+
+
+async def _read_offer(request: web.Request, context: Context) -> str:
+    if request.content_type != SDP:
+        raise RefusalError("media_type", f"expected Content-Type: {SDP}")
+    body = await request.read()
+    if len(body) > context.settings.limits.sdp_bytes:
+        raise RefusalError("too_large", f"the SDP has more than {context.settings.limits.sdp_bytes} bytes")
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise RefusalError("bad_sdp", "the SDP is not UTF-8") from None
+
+
+def _read_name(request: web.Request) -> str | None:
+    name = request.match_info.get("name")
+    if name is not None and not NAME.fullmatch(name):
+        raise RefusalError("bad_field", "a name has 1 to 64 letters, digits, - or _")
+    return name
+
+
+def _read_fragment(text: str, peer: Peer) -> tuple[str, list[str]]:
+    """(mid, candidate lines) of a trickled fragment (RFC 8840). Raises RefusalError."""
+    mid, candidates = "", []
+    current = peer.remote_ufrag
+    for line in text.splitlines():
+        line = line.strip()
+        if line.startswith("a=ice-ufrag:") and line.removeprefix("a=ice-ufrag:") != current:
+            raise RefusalError("not_supported", "ICE restarts are not supported; post a new offer")
+        if line.startswith("a=mid:") and not mid:
+            mid = line.removeprefix("a=mid:")
+        if line.startswith("a=candidate:"):
+            candidates.append(line.removeprefix("a="))
+    if len(candidates) > 64:
+        raise RefusalError("bad_sdp", "the fragment has more than 64 candidates")
+    return mid, candidates
+
+
+def _new_tag() -> str:
+    return f'"{secrets.token_urlsafe(12)}"'
+
+
+def _created(request: web.Request, context: Context, kind: str, resource: Resource) -> web.Response:
+    response = web.Response(status=201, body=resource.peer.answer.encode(), content_type=SDP)
+    response.headers["Location"] = request.app[RESOURCES].add(kind, resource)
+    response.headers["ETag"] = resource.tag
+    response.headers["Accept-Patch"] = FRAGMENT
+    for server in ice_servers(context.settings, context.wall_clock()):
+        response.headers.add("Link", as_link(server))
+    return response

@@ -1,0 +1,93 @@
+"""Reading a peer's offer before aiortc does: what cannot be served is refused with a reason, and cheaply.
+
+aiortc raises whatever its parser stumbles over, makes a transport for each of any number of sections, and names no
+codec that is missing.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiortc import sdp
+from aiortc.codecs import CODECS, is_rtx
+from aiortc.rtcpeerconnection import find_common_codecs
+
+from ..errors import OfferError
+
+MOST_SECTIONS: Final = 8
+SPOKEN: Final = {"video": "VP8, or H.264 baseline with packetization mode 1", "audio": "Opus, G.722 or G.711"}
+
+
+@dataclass(frozen=True, slots=True)
+class OfferSummary:
+    """What an offer wants. sends, receives: of its video. sound, channel: whether there is such a section."""
+
+    sends: bool
+    receives: bool
+    sound: bool
+    channel: bool
+
+
+def read_offer(text: str, *, most_bytes: int = 65_536) -> OfferSummary:
+    """Check an SDP offer. Raises OfferError with the names of docs/protocol.md."""
+    if len(text.encode("utf-8", "replace")) > most_bytes:
+        raise OfferError("too_large", f"the SDP has more than {most_bytes} bytes")
+    if not text.startswith("v=0"):
+        raise OfferError("bad_sdp", "the SDP does not begin with v=0")
+    if len(re.findall(r"^m=", text, re.MULTILINE)) > MOST_SECTIONS:
+        raise OfferError("bad_sdp", f"the SDP has more than {MOST_SECTIONS} media sections")
+    try:
+        parsed = sdp.SessionDescription.parse(text)
+        video = _sections(parsed, "video")
+        sound = _sections(parsed, "audio")
+        channel = _sections(parsed, "application")
+        usable = [
+            media
+            for media in video
+            if media.ice.usernameFragment and media.ice.password and media.dtls and media.dtls.fingerprints
+        ]
+    except Exception as error:  # the parser stumbles over foreign text in every way there is
+        raise OfferError("bad_sdp", "the SDP cannot be read") from error
+    if not video:
+        raise OfferError("no_video", "the offer has no video section")
+    if len(video) > 1 or len(sound) > 1 or len(channel) > 1:
+        raise OfferError(
+            "not_supported", "the offer has more than one section of a kind; one video, one audio, one data"
+        )
+    if not usable or not usable[0].rtcp_mux:
+        raise OfferError("bad_sdp", "the video section lacks ICE credentials, a fingerprint, or rtcp-mux")
+    for media in (*video, *sound):
+        if all(is_rtx(codec) for codec in _common(media)):
+            spoken = SPOKEN[media.kind]
+            raise OfferError("no_common_codec", f"no {media.kind} codec is offered that is spoken here: {spoken}")
+    direction = video[0].direction or "sendrecv"
+    return OfferSummary(
+        sends=direction in ("sendrecv", "sendonly"),
+        receives=direction in ("sendrecv", "recvonly"),
+        sound=bool(sound),
+        channel=bool(channel),
+    )
+
+
+def _sections(parsed: sdp.SessionDescription, kind: str) -> list[Any]:
+    return [media for media in parsed.media if media.kind == kind]
+
+
+def _common(media: Any) -> list[Any]:
+    return find_common_codecs(CODECS[media.kind], media.rtp.codecs)
+
+
+def cap_bitrate(answer: str, bits_per_second: int) -> str:
+    """An answer that tells the peer to send video at no more than this (RFC 3556, RFC 3890).
+
+    A frame of more packets than a receiver's buffer holds is lost whole; and what is sent faster than it can be
+    decoded helps nobody.
+    """
+    lines, out, in_video = answer.splitlines(), [], False
+    for line in lines:
+        if line.startswith("m="):
+            in_video = line.startswith("m=video")
+        out.append(line)
+        if in_video and line.startswith("c="):
+            out += [f"b=AS:{max(1, bits_per_second // 1000)}", f"b=TIAS:{bits_per_second}"]
+    return "\r\n".join(out) + "\r\n"

@@ -1,0 +1,96 @@
+"""The real engine behind the server's interface, with stub networks."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from dynstream.models.directions import load_directions
+from dynstream.pipelines.bench.stub import StubEditor, StubRenderer
+from dynstream.pipelines.engine.engine import Engine
+from dynstream.pipelines.engine.settings import EngineSettings
+from dynstream.pipelines.errors import SessionClosedError
+from dynstream.pipelines.serve import engine_adapter
+from dynstream.pipelines.serve.editing import NoRoomError, NotAvailableError, Shown
+from dynstream.pipelines.serve.engine_adapter import FaceEngine, FaceSession
+from dynstream.stream.frame import Frame
+
+DIRECTIONS = load_directions()
+
+
+@contextmanager
+def faces(renderer: StubRenderer | None = None) -> Iterator[FaceEngine]:
+    def load() -> Engine:
+        settings = EngineSettings(look_workers=1, finish_workers=1)
+        return Engine(renderer or StubRenderer(), lambda spec, _before: StubEditor(spec.edits), settings)
+
+    engine = FaceEngine(load, DIRECTIONS)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def frame(number: int) -> Frame:
+    return Frame(np.zeros((48, 64, 3), np.uint8), number * 3000, Fraction(1, 90_000))
+
+
+def shown(session: FaceSession, number: int) -> Shown:
+    """The first of the frames from `number` on that the engine does not give up."""
+    while True:
+        try:
+            return session.submit(frame(number), time.monotonic() + 30).result(60)
+        except CancelledError:
+            number += 1
+
+
+def test_frames_go_through_the_engine_and_come_back_with_their_own_time() -> None:
+    with faces() as engine:
+        with pytest.raises(NoRoomError, match="not loaded"):
+            engine.open()
+        engine.warm_up()
+        session = engine.open()
+        session.configure(mode="replace", faces="all", max_latency_ms=5000.0)
+        session.set({"smile": 2.0}, 100)
+        result = shown(session, 7)
+        assert result.outcome == "edited"
+        assert result.frame.pts >= 7 * 3000
+        inner = session._session
+        assert (inner.mode, inner.faces, inner.max_latency_ms) == ("replace", "all", 5000.0)
+        assert inner.strengths["smile"] == 2.0
+        session.set({}, 0)
+        assert not any(inner.strengths.values())
+        assert engine.level >= 0
+        with pytest.raises(NotAvailableError):
+            session.choose_face(0.5, 0.5)
+        session.close()
+        session.close()
+
+
+def test_a_session_whose_model_failed_is_opened_anew_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(StubRenderer):
+        broken = False
+
+        def render(self, *arguments: object) -> list:  # type: ignore[override, type-arg]
+            if self.broken:
+                raise RuntimeError("the network failed")
+            return super().render(*arguments)  # type: ignore[arg-type]
+
+    renderer = Failing()
+    with faces(renderer) as engine:
+        engine.warm_up()
+        session = engine.open()
+        session.set({"smile": 1.0}, 0)
+        renderer.broken = True
+        with pytest.raises(RuntimeError, match="the network failed"):
+            shown(session, 0)
+        with pytest.raises(SessionClosedError):
+            session.submit(frame(50), time.monotonic())
+        renderer.broken = False
+        monkeypatch.setattr(engine_adapter, "REOPEN_SECONDS", -1.0)
+        assert shown(session, 100).outcome == "edited"
+        assert session._session.strengths["smile"] == 1.0

@@ -1,0 +1,218 @@
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from dynstream.models.directions import load_directions
+from dynstream.pipelines.serve.editing import Shown
+from dynstream.pipelines.serve.engine_adapter import list_choices, translate
+from dynstream.pipelines.serve.meters import Meters, percentile
+from dynstream.pipelines.serve.pictures import fits, to_picture, to_video
+from dynstream.pipelines.serve.stream_settings import StreamSettings
+from dynstream.pipelines.serve.video_pump import VideoPump
+from dynstream.pipelines.serve.watermark import Watermark
+from dynstream.stream.frame import Frame
+from dynstream.stream.webrtc.stamp import read_stamp, write_stamp
+from dynstream.stream.webrtc.tracks import VideoOutlet
+
+from .live import run, until
+
+
+def video(width: int, height: int, level: int = 90, pts: int = 0) -> av.VideoFrame:
+    frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), level, np.uint8), format="rgb24")
+    frame = frame.reformat(format="yuv420p")
+    frame.pts, frame.time_base = pts, Fraction(1, 90_000)
+    return frame
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (640, 360), (320, 240)])
+def test_the_mark_is_seen_on_any_scene_and_nowhere_else(size: tuple[int, int]) -> None:
+    for level in (0, 128, 255):
+        pixels = np.full((size[1], size[0], 3), level, np.uint8)
+        marked = Watermark().apply(pixels)
+        changed = np.abs(marked.astype(int) - level).max(axis=2) > 0
+        rows, columns = np.nonzero(changed)
+        assert rows.min() > size[1] * 0.8
+        assert columns.min() > size[0] * 0.6
+        inside = marked[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        assert int(inside.max()) - int(inside.min()) > 100
+        assert (pixels == level).all()
+
+
+def test_a_picture_too_small_for_the_mark_stays() -> None:
+    pixels = np.full((24, 32, 3), 9, np.uint8)
+    assert Watermark().apply(pixels) is pixels
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [((640, 360), (640, 360)), ((641, 361), (640, 360)), ((2560, 1440), (1280, 720)), ((720, 1280), (404, 720))],
+)
+def test_pictures_become_even_and_small_enough(size: tuple[int, int], wanted: tuple[int, int]) -> None:
+    picture = to_picture(video(*size), 123, (1280, 720))
+    assert picture.size == wanted
+    assert picture.pts == 123
+    assert abs(int(picture.pixels[5, 5, 0]) - 90) <= 2
+    assert fits(video(*size), (1280, 720)) == (size == wanted)
+
+
+def test_the_stamp_is_the_sources_whatever_the_edit_did() -> None:
+    source = np.full((360, 640, 3), 50, np.uint8)
+    write_stamp(source, 777)
+    frame = Frame(source, 5, Fraction(1, 90_000))
+    result = np.full((360, 640, 3), 200, np.uint8)
+    for mark in (None, Watermark().apply):
+        out = to_video(frame, result, mark=mark, stamp=True)
+        assert read_stamp(out.to_ndarray(format="rgb24")) == 777
+        assert out.pts == 5
+    assert (result == 200).all()
+    assert read_stamp(to_video(frame, result, mark=None, stamp=False).to_ndarray(format="rgb24")) is None
+
+
+def test_meters_count_time_and_smooth() -> None:
+    now = [10.0]
+    told: list[tuple[str, str, float]] = []
+    meters = Meters(lambda: now[0], lambda *sample: told.append(sample))
+    assert meters.summary(1)["age_ms"] is None
+    for _ in range(20):
+        now[0] += 0.05
+        meters.count("received")
+        meters.count("edited")
+        meters.stage("edit", 0.02)
+        meters.sent(now[0] - 0.1, 1000, now[0])
+    summary = meters.summary(1)
+    assert summary["fps_in"] == pytest.approx(20, abs=1)
+    assert summary["fps_out"] == pytest.approx(20, abs=1)
+    assert summary["age_ms"] == {"p50": 100.0, "p95": 100.0}
+    assert summary["stages_ms"] == {"edit": 20.0}
+    assert summary["bitrate_out"] == pytest.approx(160_000, rel=0.1)
+    assert summary["frames"]["edited"] == 20
+    assert meters.latency == pytest.approx(0.1)
+    assert ("frames", "edited", 1) in told
+    assert percentile([], 0.5) is None
+
+
+def test_the_engines_outcomes_have_a_name_in_the_protocol() -> None:
+    assert translate("edited", "") == "edited"
+    assert translate("passed", "no face") == "no_face"
+    assert translate("passed", "no edit at this time") == "edited"
+    assert translate("moved", "device busy") == "concealed"
+
+
+def test_every_direction_is_listed_once_and_named_for_people() -> None:
+    directions = load_directions()
+    choices = list_choices(directions)
+    assert sorted(choice.name for choice in choices) == sorted(directions)
+    for choice in choices:
+        assert choice.low < choice.default < choice.high
+        assert choice.label[0].isupper()
+        assert choice.group
+    groups = [choice.group for choice in choices]
+    assert sorted(set(groups), key=groups.index) == list(dict.fromkeys(groups))
+
+
+class HandEngine:
+    """Edits when the test says so."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Frame, Future[Shown]]] = []
+
+    def submit(self, frame: Frame, arrived: float) -> "Future[Shown]":
+        future: Future[Shown] = Future()
+        self.waiting.append((frame, future))
+        return future
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_, **__: None
+
+
+async def pumping(story: Callable[[VideoPump, HandEngine, VideoOutlet, Meters], Any], in_flight: int) -> None:
+    engine, meters, outlet = HandEngine(), Meters(), VideoOutlet()
+    settings = replace(StreamSettings(), max_latency_ms=60_000.0)
+    with ThreadPoolExecutor(1) as executor:
+        pump = VideoPump(engine, lambda: settings, meters, executor, largest=(640, 360), in_flight=in_flight)
+        pump.outlets.add(outlet)
+        pump.start()
+        try:
+            await story(pump, engine, outlet, meters)
+        finally:
+            await pump.close()
+
+
+def test_results_come_out_in_order_though_they_were_not_made_in_order() -> None:
+    async def story(pump: VideoPump, engine: HandEngine, outlet: VideoOutlet, meters: Meters) -> None:
+        for number in range(3):
+            pump.mailbox.put(video(64, 48, pts=number * 3000))
+            await until(lambda: len(engine.waiting) > number)  # noqa: B023
+        for frame, future in reversed(engine.waiting):
+            future.set_result(Shown(frame, "edited"))
+        await until(lambda: outlet.mailbox.counts.put == 3)
+        assert (await outlet.recv()).pts == max(frame.pts for frame, _ in engine.waiting)
+
+    run(pumping(story, 3))
+
+
+def test_frames_that_the_engine_gives_up_or_fails_on_leave_the_rest_alone() -> None:
+    async def story(pump: VideoPump, engine: HandEngine, outlet: VideoOutlet, meters: Meters) -> None:
+        def settle(number: int) -> None:
+            frame, future = engine.waiting[number]
+            if number == 0:
+                future.cancel()
+                future.set_running_or_notify_cancel()
+            elif number == 1:
+                future.set_exception(RuntimeError("the model failed"))
+            else:
+                future.set_result(Shown(frame, "edited"))
+
+        for number in range(4):
+            pump.mailbox.put(video(64, 48, pts=number * 3000))
+            await until(lambda: len(engine.waiting) > number)  # noqa: B023
+            settle(number)
+        await until(lambda: outlet.mailbox.counts.put == 3)
+        counts = meters.counts
+        assert (counts["dropped"], counts["concealed"], counts["edited"]) == (1, 1, 2)
+
+    run(pumping(story, 1))
+
+
+def test_one_frame_waits_and_the_others_are_counted() -> None:
+    async def story(pump: VideoPump, engine: HandEngine, outlet: VideoOutlet, meters: Meters) -> None:
+        pump.mailbox.put(video(64, 48))
+        await until(lambda: len(engine.waiting) == 1)
+        for number in range(1, 10):
+            pump.mailbox.put(video(64, 48, pts=number * 3000))
+        engine.waiting[0][1].set_result(Shown(engine.waiting[0][0], "edited"))
+        await until(lambda: len(engine.waiting) == 2)
+        assert meters.counts["dropped"] == 8
+        assert meters.counts["received"] == 10
+
+    run(pumping(story, 1))
+
+
+def test_closing_does_not_wait_for_the_engine() -> None:
+    async def story(pump: VideoPump, engine: HandEngine, outlet: VideoOutlet, meters: Meters) -> None:
+        pump.mailbox.put(video(64, 48))
+        await until(lambda: len(engine.waiting) == 1)
+        await asyncio.sleep(0)
+
+    run(pumping(story, 2))
+
+
+@pytest.mark.parametrize("moment", range(6))
+def test_a_stream_ends_also_in_the_moment_in_which_a_result_comes(moment: int) -> None:
+    async def story(pump: VideoPump, engine: HandEngine, outlet: VideoOutlet, meters: Meters) -> None:
+        pump.mailbox.put(video(64, 48))
+        await until(lambda: len(engine.waiting) == 1)
+        frame, future = engine.waiting[0]
+        future.set_result(Shown(frame, "edited"))
+        for _ in range(moment):
+            await asyncio.sleep(0)
+        await pump.close()
+
+    run(pumping(story, 1))

@@ -1,0 +1,199 @@
+"""Who is let in and who has to go, by a clock that the test sets."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dynstream.pipelines.serve.refusal import RefusalError
+from dynstream.pipelines.serve.session import BYPASS_SECONDS, CONNECT_SECONDS, LiveSession
+from dynstream.pipelines.serve.sessions import Sessions
+from dynstream.pipelines.serve.settings import Limits, ServeSettings
+from dynstream.pipelines.serve.sound_pump import SoundPump
+from dynstream.pipelines.serve.stand_in import StandInEngine
+
+from .live import run
+
+LIMITS = Limits(sessions=3, per_address=2, grace_seconds=30, idle_seconds=60, max_seconds=600)
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@asynccontextmanager
+async def house(limits: Limits = LIMITS) -> AsyncIterator[tuple[Sessions, Clock]]:
+    engine, clock = StandInEngine(), Clock()
+    engine.warm_up()
+    with ThreadPoolExecutor(1) as executor:
+        sessions = Sessions(engine, ServeSettings(limits=limits), executor, clock=clock)
+        try:
+            yield sessions, clock
+        finally:
+            await sessions.close()
+            engine.close()
+
+
+async def enter(sessions: Sessions, address: str = "a", name: str | None = None) -> LiveSession:
+    return await sessions.open(address, "page", sessions.defaults(), name)
+
+
+def test_there_is_room_for_so_many_and_no_more() -> None:
+    async def story() -> None:
+        async with house() as (sessions, _):
+            first = await enter(sessions, "a")
+            await enter(sessions, "a")
+            with pytest.raises(RefusalError) as caught:
+                await enter(sessions, "a")
+            assert (caught.value.status, caught.value.headers) == (429, {"Retry-After": "5"})
+            await enter(sessions, "b")
+            with pytest.raises(RefusalError) as caught:
+                await enter(sessions, "c")
+            assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "5"})
+            await sessions.end(first, "test")
+            await enter(sessions, "c")
+
+    run(story())
+
+
+def test_many_at_the_door_at_once_are_still_counted() -> None:
+    async def story() -> None:
+        async with house() as (sessions, _):
+            came = await asyncio.gather(*(enter(sessions, str(number)) for number in range(9)), return_exceptions=True)
+            assert sum(isinstance(one, LiveSession) for one in came) == LIMITS.sessions
+            twins = await asyncio.gather(*(enter(sessions, "x", "same") for _ in range(2)), return_exceptions=True)
+            assert all(isinstance(one, RefusalError) for one in twins)
+
+    run(story())
+
+
+def test_a_name_is_taken_once() -> None:
+    async def story() -> None:
+        async with house() as (sessions, _):
+            twins = await asyncio.gather(*(enter(sessions, "x", "same") for _ in range(2)), return_exceptions=True)
+            assert sorted(type(one).__name__ for one in twins) == ["LiveSession", "RefusalError"]
+
+    run(story())
+
+
+def test_a_lost_session_is_kept_for_its_grace_time() -> None:
+    async def story() -> None:
+        async with house() as (sessions, clock):
+            session = await enter(sessions)
+            token = session.renew_token()
+            clock.now += CONNECT_SECONDS - 1  # being answered is not being lost
+            await sessions.sweep()
+            assert session.state == "connecting"
+            session._lost_since = clock.now
+            assert session.state == "lost"
+            clock.now += 29
+            await sessions.sweep()
+            assert sessions.resume(token) is session
+            assert sessions.resume("") is None
+            assert sessions.resume(token + "x") is None
+            clock.now += 2
+            await sessions.sweep()
+            assert sessions.resume(token) is None
+            assert session.ended.is_set()
+
+    run(story())
+
+
+def test_silence_and_age_end_a_session() -> None:
+    async def story() -> None:
+        async with house() as (sessions, clock):
+            session = await enter(sessions)
+            session._connecting_since = None
+            notices: list[str] = []
+            session.notices.add(lambda name, message, more: notices.append(name))
+            clock.now += 59
+            assert session.why_over() is None
+            clock.now += 2
+            assert "no picture" in (session.why_over() or "")
+            session.apply(replace(session.settings, paused=True))
+            assert session.why_over() is None
+            clock.now += 500
+            assert session.why_over() is None
+            assert notices == ["ending"]
+            clock.now += 60
+            assert "maximum time" in (session.why_over() or "")
+            session._connecting_since = clock.now - CONNECT_SECONDS - 1
+            assert "no connection" in (session.why_over() or "")
+
+    run(story())
+
+
+def test_bypass_ends_by_itself() -> None:
+    async def story() -> None:
+        async with house() as (sessions, clock):
+            session = await enter(sessions)
+            session.apply(replace(session.settings, bypass=True))
+            clock.now += BYPASS_SECONDS - 0.1
+            assert session.current_settings().bypass
+            clock.now += 0.2
+            assert not session.current_settings().bypass
+
+    run(story())
+
+
+def test_faces_are_told_when_they_go_and_come() -> None:
+    async def story() -> None:
+        async with house() as (sessions, _):
+            session = await enter(sessions)
+            notices: list[str] = []
+            session.notices.add(lambda name, message, more: notices.append(name))
+            for seen in (True, True, False, False, True):
+                session.video.face_seen = seen
+                session.look_for_faces()
+            assert notices == ["no_face", "face"]
+
+    run(story())
+
+
+def test_the_stream_to_watch() -> None:
+    async def story() -> None:
+        async with house() as (sessions, _):
+            with pytest.raises(RefusalError, match="0 streams"):
+                sessions.stream(None)
+            session = await enter(sessions, name="stage")
+            assert sessions.stream(None) is session
+            await enter(sessions)
+            with pytest.raises(RefusalError, match="2 streams"):
+                sessions.stream(None)
+            assert sessions.stream("stage") is session
+
+    run(story())
+
+
+def test_sound_follows_the_picture_within_45_ms() -> None:
+    clock, latency, paused = Clock(), [0.1], [False]
+    pump = SoundPump(lambda: latency[0], lambda: paused[0], clock)
+
+    class Ear:
+        def __init__(self) -> None:
+            self.blocks: list[int] = []
+
+        def put(self, block: np.ndarray) -> None:  # type: ignore[type-arg]
+            self.blocks.append(int(np.abs(block).max()))
+
+    ear = Ear()
+    pump.outlets.add(ear)  # type: ignore[arg-type]
+    tone = np.full((960, 2), 1000, np.int16)
+    for number in range(1500):  # 30 s in which the picture takes longer and longer
+        clock.now += 0.02
+        latency[0] = 0.1 + 0.2 * min(1.0, number / 1000)
+        pump.take(tone, number * 960, clock.now - 0.03)
+        if number > 50:
+            assert pump.seconds is not None
+            assert abs(pump.seconds + 0.03 - latency[0]) < 0.045
+    assert len(ear.blocks) == 1500
+    paused[0] = True
+    pump.take(tone, 1500 * 960, clock.now)
+    assert ear.blocks[-1] == 0
