@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 STYLE: Final = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem; color: #1c1c1c; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-table { border-collapse: collapse; } th, td { padding: .18rem .7rem; text-align: left; vertical-align: top; }
-tr { border-bottom: 1px solid #e4e4e4; } td.n { text-align: right; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; } th, td { padding: .18rem .9rem; text-align: left; vertical-align: baseline; }
+tr { border-bottom: 1px solid #e4e4e4; } th, td { white-space: nowrap; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 tr.group th { background: #f1f1f1; } .dim { color: #6b6b6b; font-size: .86em; } svg { max-width: 100%; height: auto; }
+td .dim { display: block; white-space: normal; max-width: 24rem; }
 .curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(30rem, 1fr)); gap: .5rem; }
 .worst { display: flex; flex-wrap: wrap; gap: .5rem; } figure { margin: 0; } figcaption { font-size: .82em; }
 video { max-width: 100%; }
@@ -82,6 +84,20 @@ def number(value: float | None) -> str:
     return f"{value:.4g}" if value else "0"
 
 
+def words(value: object) -> str:
+    """A setting as people write it: lists with commas, edits as after --edit."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={_strength(ramp)}" for name, ramp in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _strength(ramp: Sequence[float]) -> str:
+    start, end, begin, until = ramp
+    return f"{end:g}" if start == end else f"{start:g}:{end:g}@{begin:g}s-{until:g}s"
+
+
 def _name(evaluation: "Evaluation", video: str) -> str:
     return evaluation.videos[video].replace("\\", "/").rsplit("/", 1)[-1]
 
@@ -91,17 +107,17 @@ def _facts(evaluation: "Evaluation") -> str:
     span = float(evaluation.seconds[-1]) if evaluation.frames else 0.0
     lines = [f"{name}: {path}" for name, path in evaluation.videos.items()]
     lines.append(f"{evaluation.frames} frames of {width}x{height} over {span:.2f} s")
-    lines += [f"{key}: {value}" for key, value in evaluation.settings.items() if value not in (None, {}, False)]
+    lines += [f"{key}: {words(value)}" for key, value in evaluation.settings.items() if value not in (None, {}, False)]
     lines += [f"no face in these frames of the {name}: {which}" for name, which in evaluation.faceless.items()]
     lines += [f"note: {note}" for note in evaluation.notes]
     return "<p>" + "<br>".join(escape(line) for line in lines) + "</p>"
 
 
 def _table(rows: Sequence["Row"], candidates: Sequence[str]) -> str:
-    heads = "".join(f"<th>{escape(name)}</th>" for name in candidates)
-    lines = [f"<tr><th>metric</th>{heads}<th>source itself</th><th>unit</th><th></th><th>frames</th></tr>"]
+    heads = "".join(f'<th class="n">{escape(name)}</th>' for name in [*candidates, "source itself"])
+    lines = [f'<tr><th>metric</th>{heads}<th>unit</th><th class="n">frames</th></tr>']
     for group, members in groupby(rows, key=lambda row: row.group):
-        lines.append(f'<tr class="group"><th colspan="{len(candidates) + 5}">{escape(group)}</th></tr>')
+        lines.append(f'<tr class="group"><th colspan="{len(candidates) + 4}">{escape(group)}</th></tr>')
         lines += [_row(row, candidates) for row in members]
     return "<table>" + "\n".join(lines) + "</table>"
 
@@ -110,10 +126,11 @@ def _row(row: "Row", candidates: Sequence[str]) -> str:
     cells: list[Cell] = [row.cells[name] for name in candidates]
     values = "".join(f'<td class="n">{number(cell.value)}</td>' for cell in cells)
     notes = "; ".join(dict.fromkeys(cell.note for cell in cells if cell.note))
+    said = f'<span class="dim">{escape(notes)}</span>' if notes else ""
     floor = number(row.floor) if row.floor is not None else ""
     return (
-        f'<tr><td>{escape(row.name)} {ARROWS[row.better]}</td>{values}<td class="n">{floor}</td>'
-        f'<td>{escape(row.unit)}</td><td class="dim">{escape(notes)}</td><td class="n">{cells[0].count or ""}</td></tr>'
+        f'<tr><td>{escape(row.name)} {ARROWS[row.better]}{said}</td>{values}<td class="n">{floor}</td>'
+        f'<td>{escape(row.unit)}</td><td class="n">{cells[0].count or ""}</td></tr>'
     )
 
 

@@ -64,7 +64,7 @@ def draw(
             lines = _lines(plot, curves, source, candidates)
             if not lines:
                 continue
-            figure = Figure(figsize=(6.4, 2.3), layout="constrained")
+            figure = Figure(figsize=(6.4, 2.3 + 0.16 * -(-len(lines) // 3)), layout="constrained")
             axes = figure.add_subplot()
             for label, curve in lines.items():
                 x, y = thin(seconds, curve)
@@ -74,7 +74,8 @@ def draw(
             axes.set_ylabel(plot.unit)
             axes.margins(x=0.01)
             axes.grid(alpha=0.3)
-            axes.legend(fontsize=8, frameon=False, ncols=3)
+            # Below the axes: inside, it lies on the curves.
+            figure.legend(loc="outside lower center", fontsize=8, frameon=False, ncols=3)
             out = io.StringIO()
             figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
             # What stands before the element (XML and document type) has no place inside HTML.

@@ -116,7 +116,7 @@ class Table:
             self._add("time", name, "square of [0, 1]", "lower", mean(name, why), floor)
             if not where:
                 for paper, factor in SCALES.items():
-                    unit = "square of [0, 1]" if factor == 1 else f"{1 / factor:g} of it"
+                    unit = "square of [0, 1]" + (f", times {factor:g}" if factor != 1 else "")
                     self._add("time", f"{name}-{paper}", unit, "lower", mean(name, why, factor), floor * factor)
             self._add("time", f"{name}-ratio", "of the source's", "lower", _ratio(name, why), 1.0)
         flicker = self._source.curves.mean("flicker")
@@ -186,8 +186,8 @@ class Table:
         self._add("edit", name, "share of frames", "higher", mean(name, why))
         self._add("edit", "leakage", "spreads", "lower", leak)
         for attribute in NAMES:
-            better: Better = "" if attribute in asked or not asked else "lower"
-            self._add("edit", f"shift-{attribute}", "spreads", better, mean(f"shift-{attribute}", NO_FACE))
+            # Signed: what was not asked for is best at 0, which neither direction says.
+            self._add("edit", f"shift-{attribute}", "spreads, signed", "", mean(f"shift-{attribute}", NO_FACE))
 
 
 def mean(name: str, why: str, factor: float = 1.0) -> Make:

@@ -24,7 +24,12 @@ Mask = npt.NDArray[np.float32]
 
 SCALES: Final[Mapping[str, float]] = MappingProxyType({"rigid": 1e3, "vidstyleode": 1.0})
 """What the mean square in [0, 1] is multiplied by to stand beside a paper's table: RIGID (arXiv 2308.06097) prints
-thousandths, VidStyleODE (arXiv 2304.06020) the plain mean. Their flows and crops differ from ours all the same."""
+thousandths, VidStyleODE (arXiv 2304.06020) the plain mean. These are readings of the tables: neither paper's published
+code holds its evaluation. Both name Lai et al., whose own program (evaluate_WarpError.py of the repository
+phoenix104104/fast_blind_video_consistency) takes the mean of squares in [0, 1] over the pixels and channels that are
+not hidden, as we do, but warps the later frame back to the earlier one, by FlowNet2; and what it computes of its
+authors' results is several times smaller than what their paper prints (that repository's issue 16). So figures of
+different papers agree in their order of magnitude at best; what compares is the ratio to the source's own error."""
 
 
 @dataclass(frozen=True, slots=True)

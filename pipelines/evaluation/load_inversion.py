@@ -1,0 +1,90 @@
+"""The networks that score inversions, loaded once."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+
+from ...models.arcface import load_arcface
+from ...models.encoder import WEIGHTS, load_encoder
+from ...models.errors import ModelError, WeightsError
+from ...models.lpips import load_lpips
+from ..errors import PipelineError
+from ..load import load_renderer
+from ..metrics.identity import load_embedder
+from ..pivotal import FitSettings, bent, fit_person
+from ..refine import FRAMES
+from ..tensors import to_tensor
+from .inversion import Inversions, Judges, Refine, Settings
+
+if TYPE_CHECKING:
+    from ...models.arcface import ArcFace
+    from ...models.encoder import Encoder
+    from ...models.generator import Generator
+    from ...models.lpips import LPIPS
+    from ...models.zoo import Zoo
+    from ..metrics.identity import Embedder
+    from .face_sets import Faces
+    from .store import Store
+
+LONGEST: Final = 600.0
+"""Seconds of one fit; the steps are what is asked for."""
+
+
+def load_inversions(
+    zoo: "Zoo",
+    settings: Settings,
+    *,
+    encoder: Path | None = None,
+    generator: str = "mobilestylegan",
+    refine: int = 0,
+    store: "Store | None" = None,
+    report: Callable[[str], None] = lambda _note: None,
+) -> Inversions:
+    """Ready to score.
+
+    encoder: another file than the shipped one. refine: steps of fitting, 0 for no such row. report: is told what is
+    left out.
+
+    Raises:
+        PipelineError: no such device. ModelError, WeightsError: what cannot be loaded.
+    """
+    network_in, network_out = load_encoder(encoder or WEIGHTS), load_renderer(zoo, generator).generator
+    lpips, arcface = load_lpips(zoo), load_arcface(zoo)
+    try:
+        for network in (network_in, network_out, lpips, arcface):
+            assert isinstance(network, torch.nn.Module)
+            network.to(settings.device)
+    except (RuntimeError, AssertionError) as error:  # torch has no class of its own for either
+        raise PipelineError(f"--device {settings.device}: {error}; leave it out to use the CPU") from error
+    judges = Judges(load_lpips(zoo), _embedders(zoo, report))
+    fitted = _refine(network_in, network_out, lpips, arcface, refine, settings.device) if refine else None
+    return Inversions(network_in, network_out, lpips, judges, settings, refine=fitted, store=store)
+
+
+def _embedders(zoo: "Zoo", report: Callable[[str], None]) -> "dict[str, Embedder]":
+    found = {}
+    for family in ("arcface", "dlib"):
+        try:
+            found[family] = load_embedder(family, zoo)
+        except WeightsError:
+            raise
+        except ModelError as error:  # the package dlib is an extra
+            report(f"not measured: {error}")
+    return found
+
+
+def _refine(
+    encoder: "Encoder", generator: "Generator", lpips: "LPIPS", arcface: "ArcFace", steps: int, device: str
+) -> Refine:
+    settings = FitSettings(steps=steps, seconds=LONGEST)
+
+    def refine(faces: "Faces") -> "tuple[torch.Tensor, Generator]":
+        places = np.linspace(0, len(faces) - 1, min(FRAMES, len(faces))).round().astype(int)
+        pictures = to_tensor(faces[places]).to(device)
+        fit = fit_person(encoder, generator, lpips, arcface, pictures, settings)
+        return fit.offset, bent(generator, fit)
+
+    return refine

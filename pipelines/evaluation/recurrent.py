@@ -1,0 +1,262 @@
+"""What each part of the recurrent encoder is worth: RIGID's table of ablations (arXiv 2308.06097, table 3), of ours.
+
+Every row draws the same frames of the same clips: E0 alone, E0 averaged, the whole method, and it without each of its
+parts. The inverted video (mode `replace`, no edit) is held against its source; of each edited one it is measured how
+steady the identity is, as STIT does, relative to the source.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ...models.encoder import Encoder
+from ...models.faces import Floats
+from ...models.generator import Generator
+from ...models.recurrent_encoder import RecurrentEncoder
+from ...stream.reader import VideoReader
+from ..align import CROP, Quad, crop
+from ..composite import Mode
+from ..edit import Edits
+from ..errors import PipelineError
+from ..face_editor import FaceEditor, FinishState, Look, LookState
+from ..latent import LatentState, Parts
+from ..metrics import identity, reconstruction
+from ..recurrent import RecurrentInverter
+from ..render import Renderer
+from ..stages import Stages
+from ..tensors import to_tensor
+from ..track import Tracker
+from .looked import Looked, Picture
+from .store import digest
+
+if TYPE_CHECKING:
+    from .networks import Networks
+
+LPIPS: Final = "alexnet"
+FAMILY: Final = "arcface"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One way to invert. renderer: that does it. averaged: False forgets each frame at once."""
+
+    name: str
+    renderer: Renderer
+    averaged: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LookedClip:
+    """Frames in which the largest face is in sight and drawn, one after the other.
+
+    looks: what is to be done with each. quads: of its face. before: whether the frame before is one of them, too.
+    """
+
+    name: str
+    looks: tuple[Look, ...]
+    quads: tuple[Quad, ...]
+    before: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowScores:
+    """Means over all frames of all clips.
+
+    mse: in [-1, 1]. lpips: AlexNet's. warp, frame_warp: warp error inside the face's quad and of the whole frame, as
+    ratios to the source's. tl_id, tg_id: of each edit, ratios to the source. seconds: for 100 frames of the inverted
+    video, from E0's codes to the frame.
+    """
+
+    mse: float
+    lpips: float
+    warp: float
+    frame_warp: float
+    tl_id: Mapping[str, float]
+    tg_id: Mapping[str, float]
+    seconds: float
+
+
+class KnownCodes(nn.Module):
+    """E0 that answers a face it has seen before from memory: every row asks for the same ones."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self._encoder = encoder
+        self._known: dict[str, Tensor] = {}
+
+    def forward(self, faces: Tensor) -> Tensor:
+        return torch.stack([self._one(face) for face in faces])
+
+    def _one(self, face: Tensor) -> Tensor:
+        key = digest(face.contiguous().numpy().view(np.uint8))
+        if key not in self._known:
+            self._known[key] = self._encoder(face[None])[0]
+        return self._known[key]
+
+
+def make_rows(
+    encoder: nn.Module,
+    generator: Generator,
+    network: RecurrentEncoder,
+    others: Mapping[str, RecurrentEncoder],
+) -> list[Row]:
+    """E0, E0 averaged, the whole method, without each part, and the whole method with other weights."""
+
+    def row(name: str, own: RecurrentEncoder, parts: Parts) -> Row:
+        inverter = RecurrentInverter(own, generator, parts=parts)
+        return Row(name, Renderer(encoder, generator, recurrent=inverter))  # type: ignore[arg-type]
+
+    alone = Renderer(encoder, generator)  # type: ignore[arg-type]
+    return [
+        Row("E0 frame by frame", alone, averaged=False),
+        Row("E0 averaged", alone),
+        row("recurrent", network, Parts()),
+        row("without the compensated code", network, Parts(compensation=False)),
+        row("without the noise map", network, Parts(noise=False)),
+        row("without frequency sharing", network, Parts(sharing="none")),
+        row("codes from 10 on of the first frame for good", network, Parts(sharing="first")),
+        *(row(name, own, Parts()) for name, own in others.items()),
+    ]
+
+
+def look_at(path: Path, tracker: Tracker, renderer: Renderer, frames: int) -> LookedClip:
+    """The first `frames` frames of a clip that show a face. Raises PipelineError where none does."""
+    editor = FaceEditor(tracker, renderer, Edits((), {}), mode="replace")
+    state, looks, quads, before = LookState(), [], [], []
+    linked, last = False, -1
+    with VideoReader(path) as reader:
+        for frame in islice(reader, frames):
+            state, look = editor.look(state, frame, Stages())
+            drawn = [sight for sight in look.faces if sight.job is not None]
+            if drawn and drawn[0].track.seen:
+                looks.append(replace(look, faces=tuple(drawn[:1])))
+                quads.append(drawn[0].track.quad)
+                before.append(linked and drawn[0].track.id == last)
+                linked, last = True, drawn[0].track.id
+            else:
+                linked = False
+    with torch.inference_mode():  # E0's answers are the same for every row: none of them is to pay for them
+        for look in looks:
+            renderer.encoder(to_tensor(np.stack([job.face for job in look.jobs])))
+    if len(looks) < 3:
+        raise PipelineError(f"{path} shows a face in {len(looks)} of its first {frames} frames; name another clip")
+    return LookedClip(path.name, tuple(looks), tuple(quads), tuple(before))
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Sums over frames and clips."""
+
+    mse: float = 0.0
+    lpips: float = 0.0
+    frames: int = 0
+    warp: float = 0.0
+    warp_source: float = 0.0
+    frame_warp: float = 0.0
+    frame_warp_source: float = 0.0
+
+
+def score_row(
+    row: Row,
+    clips: Sequence[LookedClip],
+    offsets: Mapping[str, Tensor],
+    networks: "Networks",
+    looked: Looked,
+    *,
+    mode: Mode = "replace",
+    progress: Callable[[int], None] = lambda _frames: None,
+) -> RowScores:
+    """Scores of a row. offsets: name of an edit -> (codes, 512). mode: in which edited faces are put back.
+
+    progress: called with the frames drawn so far.
+    """
+    assert networks.tracker is not None
+    sums, done, seconds, drawn = _Sums(), 0, 0.0, 0
+    local: dict[str, list[float]] = {name: [] for name in offsets}
+    everywhere: dict[str, list[float]] = {name: [] for name in offsets}
+    for clip in clips:
+        own = _embeddings(looked, [look.frame.pixels for look in clip.looks], clip.quads)
+        for name, offset in [("", None), *offsets.items()]:
+            editor = FaceEditor(networks.tracker, row.renderer, Edits((), {}), mode=mode if name else "replace")
+            begun = time.perf_counter()
+            frames, inverted = _draw(row, editor, clip, offset)
+            if name:
+                found = _embeddings(looked, frames, clip.quads)
+                local[name].append(identity.tl_id(found, own))
+                everywhere[name].append(identity.tg_id(found, own))
+            else:
+                seconds, drawn = seconds + time.perf_counter() - begun, drawn + len(frames)
+                _add(sums, looked, clip, frames, inverted)
+            done += len(frames)
+            progress(done)
+    return RowScores(
+        mse=sums.mse / sums.frames,
+        lpips=sums.lpips / sums.frames,
+        warp=sums.warp / sums.warp_source,
+        frame_warp=sums.frame_warp / sums.frame_warp_source,
+        tl_id={name: float(np.mean(values)) for name, values in local.items()},
+        tg_id={name: float(np.mean(values)) for name, values in everywhere.items()},
+        seconds=100 * seconds / drawn,
+    )
+
+
+def _draw(
+    row: Row, editor: FaceEditor, clip: LookedClip, offset: Tensor | None
+) -> tuple[list[npt.NDArray[np.uint8]], list[npt.NDArray[np.uint8]]]:
+    """(frames with the face put back, the inverted faces)."""
+    memory: LatentState | None = None
+    finish: Mapping[int, FinishState] = {}
+    frames, faces, stages = [], [], Stages()
+    for look in clip.looks:
+        (sight,) = look.faces
+        assert sight.job is not None
+        job = replace(sight.job, offset=offset)
+        if sight.fresh:
+            memory, finish = None, {}
+        (rendered,) = row.renderer.render([job], [memory if row.averaged else None], stages)
+        memory = rendered.latent
+        changed = replace(look, faces=(replace(sight, job=job),))
+        finish, edited = editor.finish(finish, changed, [rendered], stages)
+        frames.append(edited.frame.pixels)
+        faces.append(np.rint(rendered.inverted).astype(np.uint8))
+    return frames, faces
+
+
+def _add(
+    sums: _Sums,
+    looked: Looked,
+    clip: LookedClip,
+    frames: Sequence[npt.NDArray[np.uint8]],
+    inverted: Sequence[npt.NDArray[np.uint8]],
+) -> None:
+    last: tuple[Picture, Picture] | None = None
+    for look, quad, linked, frame, face in zip(clip.looks, clip.quads, clip.before, frames, inverted, strict=True):
+        (sight,) = look.faces
+        assert sight.job is not None
+        sums.mse += reconstruction.mse(face, sight.job.face)
+        sums.lpips += looked.lpips(LPIPS, Picture.of(face), Picture.of(sight.job.face))
+        sums.frames += 1
+        now = Picture.of(look.frame.pixels), Picture.of(frame)
+        if linked and last is not None:
+            whole, inside = looked.warp_errors((last[0], now[0]), (last[1], now[1]), quad)
+            if inside.result == inside.result:
+                sums.warp += inside.result
+                sums.warp_source += inside.source
+            if whole.result == whole.result:
+                sums.frame_warp += whole.result
+                sums.frame_warp_source += whole.source
+        last = now
+
+
+def _embeddings(looked: Looked, frames: Sequence[npt.NDArray[np.uint8]], quads: Sequence[Quad]) -> Floats:
+    """(N, D): who is on each frame, cropped through the source's quad."""
+    crops = (Picture.of(crop(frame, quad, CROP)) for frame, quad in zip(frames, quads, strict=True))
+    return np.stack([looked.embedding(FAMILY, face) for face in crops])
