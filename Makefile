@@ -12,7 +12,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --constraint constraints.txt
 SAFE_VENV := test ! -e $(VENV) -o -f $(VENV)/pyvenv.cfg || { \
   echo "$(VENV) exists and is no virtual environment: remove it, or name another with 'make VENV=...'" >&2; exit 2; }
 
-.PHONY: help demo test lint format hooks wheel constraints clean
+.PHONY: help demo test lint format hooks results wheel constraints clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -36,6 +36,9 @@ format: $(VENV)/.installed-dev ## let ruff mend and format the code
 hooks: $(VENV)/.installed-dev ## make git run the linters before each commit
 	$(BIN)/pre-commit install
 
+results: $(VENV)/.installed-test ## measure everything and write docs/results.md (ARGS="--data FOLDER --cores 2")
+	$(BIN)/dynstream results run $(ARGS)
+
 wheel: $(VENV)/.installed-test ## build the sdist, and the wheel from that sdist, into dist/
 	$(BIN)/python -m build --no-isolation --outdir $(DIST) .
 
@@ -43,7 +46,7 @@ constraints: ## pin anew: install the newest of everything into a fresh environm
 	set -eu; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	$(PYTHON) -m venv "$$fresh/venv"; pip="$$fresh/venv/bin/python -m pip"; \
 	$$pip install --upgrade pip; \
-	$$pip install --group dev --editable '.[dlib,face-alignment]' torch==$(TORCH); \
+	$$pip install --group dev --editable '.[dlib,face-alignment,webcam]' torch==$(TORCH); \
 	{ grep '^#' constraints.txt; $$pip freeze --all --exclude-editable | sed -E 's/[+][A-Za-z0-9.]+$$//'; } > "$$fresh/pins"; \
 	cp "$$fresh/pins" constraints.txt
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from . import bench_compositing, bench_dynamics, bench_live, bench_peers, bench_serve
 from .progress import Count, count_frames
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from ..pipelines.bench.quality import Judges
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed and quality: median, spread, machine and versions.")
+app.command("compositing")(bench_compositing.command)
+app.command("dynamics")(bench_dynamics.command)
+app.command("live")(bench_live.command)
+app.command("peers")(bench_peers.command)
+app.command("serve")(bench_serve.command)
 
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every number here, too.")]
 PIPE_WIDTH = 160

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..pipelines.bench.quality import Quality
     from ..pipelines.bench.transcode import ClipResult, Settings, Speed
     from ..pipelines.metrics.warp_error import VideoWarpError
+    from ..pipelines.results.document import Table as DocumentTable
 
 
 def transcode_table(result: "ClipResult", settings: "Settings") -> Table:
@@ -94,6 +95,20 @@ def generator_table(rows: "Sequence[Row]", settings: "GeneratorSettings") -> Tab
         apart = "" if row.apart is None else f"{row.apart:.1e}"
         table.add_row(escape(row.name), str(row.size), *numbers, apart, escape(row.note))
     return table
+
+
+def document_table(table: "DocumentTable", title: str) -> Table:
+    """A table in the form of the page of results."""
+    from ..pipelines.results.markdown import ARROWS, number
+
+    shown = Table("", title=escape(title), title_justify="left")
+    for column in table.columns:
+        unit = f", {column.unit}" if column.unit else ""
+        shown.add_column(escape(f"{column.name}{unit}{ARROWS[column.better]}"), justify="right")
+    for row in table.rows:
+        cells = [number(row.values.get(column.name), column.digits) for column in table.columns]
+        shown.add_row(escape(row.name), *(escape(cell) for cell in cells))
+    return shown
 
 
 def _range(spread: "Spread", digits: int) -> str:

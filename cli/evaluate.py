@@ -1,8 +1,5 @@
 """`dynstream evaluate`: a result against its source, in numbers, and as a report to look at."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
+from . import evaluate_dynamics, evaluate_inversion, evaluate_recurrent
 from .progress import check_style, count_frames
+from .target import json_text, target
 from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
@@ -37,6 +36,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Measure results. `dynstream evaluate SOURCE RESULT` compares two videos (`evaluate videos --help`: options).",
 )
+app.command("dynamics")(evaluate_dynamics.command)
+app.command("inversion")(evaluate_inversion.command)
+app.command("recurrent")(evaluate_recurrent.command)
 
 
 @app.command(DEFAULT)
@@ -112,7 +114,7 @@ def videos(
         total, seconds_per_frame = reader.frame_count_estimate, float(1 / reader.rate)
     names = [SOURCE, RESULT] + ([INVERTED] if inverted else [])
     keepsakes = Keepsakes(names, SOURCE) if html else None
-    with _target(json_file, overwrite) as json_target, _target(html, overwrite) as html_target:
+    with target(json_file, overwrite) as json_target, target(html, overwrite) as html_target:
         with (
             open_zoo(offline=offline, index_url=index_url) as zoo,
             count_frames(progress, result.name, total, seconds_per_frame) as count,
@@ -127,26 +129,10 @@ def videos(
                 watch=keepsakes.watch if keepsakes else None,
             )
         if json_target is not None:
-            json_target.write_text(json.dumps(found.as_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            json_target.write_text(json_text(found.as_dict()), encoding="utf-8")
         if html_target is not None and keepsakes is not None:
             html_target.write_text(render(found, keepsakes, SOURCE), encoding="utf-8")
     _print(found, names[1:])
-
-
-@contextmanager
-def _target(path: Path | None, overwrite: bool) -> Iterator[Path | None]:
-    """A file beside `path` that takes its name when the block ends well; SinkError before any work is done."""
-    from ..stream.atomic import AtomicFile
-
-    if path is None:
-        yield None
-        return
-    file = AtomicFile(path, overwrite=overwrite)
-    try:
-        yield file.path
-        file.commit()
-    finally:
-        file.discard()
 
 
 def _print(found: "Evaluation", candidates: list[str]) -> None:

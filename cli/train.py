@@ -5,11 +5,16 @@ from typing import Annotated
 
 import typer
 
+from .train_latent import latent_transformer
+from .train_recurrent import recurrent, visibility
 from .weights import IndexUrl, Offline, open_zoo
 
 app = typer.Typer(
     no_args_is_help=True, help="Train the project's own networks; the same command again goes on where it stopped."
 )
+app.command()(visibility)
+app.command()(recurrent)
+app.command()(latent_transformer)
 
 Run = Annotated[Path, typer.Option("--run", metavar="FOLDER", help="Checkpoint, log and TensorBoard events.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="The weights; by default in the run folder.")]
@@ -130,4 +135,44 @@ def encoder(
             return
     target = out or run / "encoder.safetensors"
     save_weights(trained, target)
+    print(target)
+
+
+@app.command()
+def dynamics(
+    data: Annotated[
+        list[Path], typer.Option("--data", metavar="PATH", help="Clips, folders, or files of codes. Repeatable.")
+    ],
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="File names to hold out.")
+    ] = None,
+    generated: Annotated[int, typer.Option(min=0, metavar="N", help="Clips of drawn people beside them.")] = 4,
+    run: Run = Path("runs/dynamics"), out: Out = None, steps: Steps = None, lr: Rate = None,
+    generator: Annotated[str, typer.Option(metavar="NAME", help="Generator of the drawn people.")] = "mobilestylegan",
+    offline: Offline = False, index_url: IndexUrl = None,
+) -> None:  # fmt: skip
+    """Learn how codes of faces move, for the online updater and for fits. Minutes on one core.
+
+    Clips are encoded with the shipped encoder, once: their codes are kept in the cache. A new encoder needs this anew.
+
+    Example: `dynstream train dynamics --data clips --exclude "lp_d10*" --exclude "lp_d18*"`
+    """
+    from ..models.directions import load_directions
+    from ..models.generator import load_generator
+    from ..pipelines.dynamics.load import clip_files, load_codes
+    from ..pipelines.dynamics.train import DynamicsConfig, generated_codes, shorter, train_dynamics
+    from ..pipelines.training.loop import save_weights
+    from .progress import count_frames
+
+    files = clip_files(data, exclude or [])
+    with open_zoo(offline=offline, index_url=index_url) as zoo:
+        series = []
+        for path in files:
+            with count_frames("auto", path.name, None, 0.0) as count:
+                series.append(load_codes(path, zoo, progress=count))
+            print(f"{len(series[-1])} codes of {path}")
+        drawn = generated_codes(load_generator(generator, zoo), load_directions(), generated) if generated else []
+    model = train_dynamics(series, drawn, run, config=shorter(DynamicsConfig(), steps, lr))
+    target = out or run / "dynamics.safetensors"
+    save_weights(model, target)
     print(target)

@@ -28,10 +28,23 @@ def command(
     mode: Mode = "detail",
     faces: Faces = "largest",
     refine: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Steps of fitting one code offset to the clip before editing.")
+        int, typer.Option(metavar="N", min=0, help="Steps of fitting the inversion to the clip before editing.")
     ] = 0,
+    refine_seconds: Annotated[
+        float, typer.Option("--refine-seconds", metavar="S", min=1, help="Longest that --refine may take.")
+    ] = 120.0,
+    first_frame_edit: Annotated[
+        bool, typer.Option("--first-frame-edit", help="Edit the first frame alone; the clip's motion carries it on.")
+    ] = False,
+    encode_every: Annotated[
+        str,
+        typer.Option("--encode-every", metavar="K|auto", help="Encode one frame in so many; foretell those between."),
+    ] = "1",
     generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")] = "mobilestylegan",
     backend: Annotated[str, typer.Option(metavar="mesh|face-alignment", help="Face landmarks.")] = "mesh",
+    encoder: Annotated[
+        str, typer.Option(metavar="recurrent|frame", help="Correct the inversion from frame to frame, or average it.")
+    ] = "recurrent",
     codec: Annotated[str, typer.Option(metavar="NAME", help="FFmpeg video encoder.")] = "libx264",
     crf: Annotated[float | None, typer.Option(metavar="Q", help="Quality, lower is better.")] = None,
     encoder_preset: Annotated[
@@ -53,12 +66,14 @@ def command(
     - `dynstream transcode in.mp4 out.mp4 --edit smile=2`
     - `dynstream transcode in.mp4 out.mp4 --edit smile=0:3@2s --edit age=-1`
     - `dynstream transcode in.mkv out.mkv --preset older.toml --faces all --crf 20`
+    - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --encode-every 4`
     - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --progress ffmpeg --stats stats.json`
     """
     from ..models.directions import load_directions
     from ..pipelines.composite import check_mode
+    from ..pipelines.dynamics.keyframes import parse_every
     from ..pipelines.edit import parse_edits
-    from ..pipelines.load import load_editor
+    from ..pipelines.load import keyframed, load_editor
     from ..pipelines.transcode import VideoOptions, open_writer, transcode
     from ..stream.errors import SinkError
     from ..stream.reader import VideoReader
@@ -74,21 +89,42 @@ def command(
         raise SinkError(f"--stats {stats} is one of the videos; name another file for the numbers")
     for warning in edits.outside_range():
         console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
-    if refine and faces != "largest":
-        raise typer.BadParameter(f"--refine fits one person, the largest face; leave out --faces {faces} or --refine")
+    if first_frame_edit and (faces not in ("largest", "1") or refine):
+        raise typer.BadParameter("--first-frame-edit follows the largest face; leave out --faces and --refine")
+    try:
+        every = parse_every(encode_every)
+    except ValueError as error:
+        raise typer.BadParameter(f"--encode-every: {error}") from None
+    if first_frame_edit and every != 1:
+        raise typer.BadParameter("--first-frame-edit encodes as it needs to; leave out --encode-every")
     video = VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt)
     with VideoReader(source) as reader:  # refuse what cannot be done before anything is fetched
         total, seconds_per_frame = reader.frame_count_estimate, float(1 / reader.rate)
         open_writer(target, reader, video, overwrite=overwrite).check()
     with open_zoo(offline=offline, index_url=index_url) as zoo:
-        editor = load_editor(zoo, edits, mode=checked, faces=faces, generator=generator, backend=backend)
+        editor = load_editor(
+            zoo, edits, mode=checked, faces=faces, generator=generator, backend=backend, encoder=encoder
+        )
         if refine:
+            from ..models.zoo import default_cache
+            from ..pipelines.pivotal import FitSettings
             from ..pipelines.refine import refine_clip
 
+            settings = FitSettings(steps=refine, seconds=refine_seconds)
+            kept = default_cache() / "refined"
             # A program that reads the blocks takes the first "end" for the end of the file.
             style = "none" if progress == "ffmpeg" else progress
             with count_frames(style, "refine", refine, 0.0) as count:
-                editor = refine_clip(editor, source, zoo, steps=refine, progress=count)
+                editor = refine_clip(
+                    editor, source, zoo, settings=settings, one=faces in ("largest", "1"), cache=kept, progress=count
+                )
+        editor.renderer = keyframed(editor.renderer, every)
+        if first_frame_edit:
+            from ..pipelines.dynamics.first_frame import carry_clip
+            from ..pipelines.dynamics.load import load_prior
+
+            with count_frames("none" if progress == "ffmpeg" else progress, "fit", total, 0.0) as count:
+                editor = carry_clip(editor, source, load_prior(), progress=count)
     with count_frames(progress, source.name, total, seconds_per_frame) as count:
         report = transcode(
             source,
@@ -103,6 +139,8 @@ def command(
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in report.outcomes.items())
     speed = report.frames / max(1e-9, report.seconds)
     console.print(f"{target}: {report.frames} frames, {speed:.1f} per second ({outcomes})", soft_wrap=True)
+    if first_frame_edit:
+        console.print(str(getattr(editor.renderer, "calls", "")), soft_wrap=True)
     if stats:
         try:
             _write(stats, json.dumps(report.as_dict(), indent=2) + "\n")

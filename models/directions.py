@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import platformdirs
 import safetensors
 import torch
 from safetensors.torch import save
@@ -19,6 +20,13 @@ from torch import Tensor
 from .errors import ShapeError, WeightsError
 
 WEIGHTS = Path(__file__).parent / "weights" / "directions.safetensors"
+FOLDER_VARIABLE = "DYNSTREAM_DIRECTIONS"
+
+
+def user_folder() -> Path:
+    """$DYNSTREAM_DIRECTIONS, else a folder in the user's data folder: where directions of the user's own lie."""
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("dynstream") / "directions"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +64,10 @@ class Direction:
         """(codes, 512): what a strength adds to a code."""
         return self.vector * (strength * self.scale)
 
+    def step(self, w_plus: Tensor, strength: float) -> Tensor:
+        """(codes, 512): `offset`, which is the same for every code w_plus (B, codes, 512)."""
+        return self.offset(strength).to(w_plus)
+
 
 def unit(vector: Tensor, name: str) -> Tensor:
     """The vector at length 1. Raises ShapeError where it has no length."""
@@ -87,8 +99,24 @@ def save_directions(path: Path, directions: Mapping[str, Direction]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def load_directions(path: Path = WEIGHTS) -> dict[str, Direction]:
-    """The directions of a file, the shipped ones where none is named. Raises WeightsError where it is not one."""
+def load_directions(path: Path | None = None) -> dict[str, Direction]:
+    """The directions of a file; without one all that `--edit` knows, the shipped ones and those of the user's folder.
+
+    Raises WeightsError where a file is none of directions, or a name of the user's is taken.
+    """
+    if path is not None:
+        return _read(path)
+    found = _read(WEIGHTS)
+    origin = dict.fromkeys(found, WEIGHTS)
+    for file in sorted(user_folder().glob("*.safetensors")):
+        for name, direction in _read(file).items():
+            if name in found:
+                raise WeightsError(f"the direction {name!r} is in {origin[name]} and in {file}; remove one of the two")
+            found[name], origin[name] = direction, file
+    return found
+
+
+def _read(path: Path) -> dict[str, Direction]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})["directions"])

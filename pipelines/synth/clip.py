@@ -136,7 +136,7 @@ class _Clip:
         background = script.background(seconds)
         frames = [compose_scene(background, drawn.pixels, drawn.mask, quad, body, gains)]
         if self._edits is not None:
-            edited_codes = apply(codes, self._edits.offset(seconds))
+            edited_codes = apply(codes, self._edits.move(seconds))
             edited = draw(self._networks, edited_codes, self._size)
             put("edited_codes", row, edited_codes.numpy())
             put("edited_mask", row, edited.mask)

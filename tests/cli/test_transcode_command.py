@@ -8,6 +8,7 @@ import pytest
 
 from dynstream.pipelines import refine as refine_module
 from dynstream.pipelines.face_editor import FaceEditor
+from dynstream.pipelines.pivotal import FitSettings
 
 from ..pipelines import fakes
 from ..pipelines.fakes import scene, write_clip
@@ -52,6 +53,8 @@ def test_it_does_the_work(
         (["--edit", "smile=1", "--crf", "-1"], "--crf"),
         (["--preset", "missing.toml"], "cannot read the preset missing.toml"),
         (["--edit", "smile=1", "--stats", "no/such/folder/s.json"], "does not exist"),
+        (["--edit", "smile=1", "--encode-every", "0"], "auto or a number of frames of 1 or more, got '0'"),
+        (["--edit", "smile=1", "--encode-every", "2", "--first-frame-edit"], "leave out --encode-every"),
     ],
 )
 def test_what_a_user_got_wrong(
@@ -106,8 +109,10 @@ def test_stats_that_cannot_be_written_do_not_cost_the_result(
 def test_ffmpeg_progress_ends_once(
     source: Path, target: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refine_clip(editor: FaceEditor, *_: object, steps: int, progress: object) -> FaceEditor:
-        for number in range(steps):
+    def refine_clip(
+        editor: FaceEditor, *_: object, settings: FitSettings, progress: object, **_options: object
+    ) -> FaceEditor:
+        for number in range(settings.steps):
             progress(number + 1)  # type: ignore[operator]
         return editor
 
@@ -122,15 +127,22 @@ def test_ffmpeg_progress_ends_once(
 
 
 def test_refine_gives_the_editor_that_is_used(source: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps: list[int] = []
+    asked: list[tuple[object, object]] = []
     refined = fakes.editor("smile=1")
 
     def refine_clip(_editor: FaceEditor, clip: Path, _zoo: object, **options: object) -> FaceEditor:
-        steps.append(options["steps"])  # type: ignore[arg-type]
+        asked.append((options["settings"], options["one"]))
         assert clip == source
         return refined
 
     monkeypatch.setattr(refine_module, "refine_clip", refine_clip)
-    assert run(source, target, "--edit", "smile=1", "--refine", "7") == 0
-    assert steps == [7]
+    command = ("--edit", "smile=1", "--refine", "7", "--refine-seconds", "9", "--faces", "all")
+    assert run(source, target, *command) == 0
+    assert asked == [(FitSettings(steps=7, seconds=9), False)]
     assert len(refined.renderer.generator.asked) == 12  # type: ignore[attr-defined]
+
+
+def test_encode_every(source: Path, target: Path, tmp_path: Path) -> None:
+    assert run(source, target, "--edit", "smile=1", "--encode-every", "4", "--stats", tmp_path / "s.json") == 0
+    stats = json.loads((tmp_path / "s.json").read_text())
+    assert (stats["calls"], stats["outcomes"]) == ({"encoded": 2, "drawn": 6}, {"edited": 6})

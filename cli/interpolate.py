@@ -1,0 +1,102 @@
+"""`dynstream interpolate`: a clip at another frame rate, or at any times."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from .progress import check_style, count_frames
+from .weights import IndexUrl, Offline, open_zoo
+
+
+def command(
+    source: Annotated[Path, typer.Argument(metavar="CLIP", help="A video file.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The result; its suffix names the container.")],
+    fps: Annotated[float | None, typer.Option("--fps", metavar="RATE", help="Frames a second, evenly spaced.")] = None,
+    times: Annotated[
+        str | None, typer.Option("--times", metavar="T,T,...", help="Seconds, ascending: 0,0.01,0.4")
+    ] = None,
+    method: Annotated[
+        str, typer.Option(metavar="ode|linear|spline", help="How the face's codes move between frames.")
+    ] = "ode",
+    every: Annotated[int, typer.Option(min=1, help="Look at one frame in so many alone.")] = 1,
+    fit: Annotated[
+        Path | None,
+        typer.Option("--fit", metavar="FILE", help="What `dynstream fit` made of this clip; else it is fitted."),
+    ] = None,
+    generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")] = "mobilestylegan",
+    codec: Annotated[str, typer.Option(metavar="NAME", help="FFmpeg video encoder.")] = "libx264",
+    crf: Annotated[float | None, typer.Option(metavar="Q", help="Quality, lower is better.")] = None,
+    encoder_preset: Annotated[
+        str | None, typer.Option("--encoder-preset", metavar="NAME", help="The encoder's speed preset.")
+    ] = None,
+    pix_fmt: Annotated[str | None, typer.Option(metavar="NAME", help='Pixel format, or "source".')] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it exists.")] = False,
+    progress: Annotated[
+        str, typer.Option(metavar="auto|bar|ffmpeg|none", callback=check_style, help="How to show progress.")
+    ] = "auto",
+    offline: Offline = False,
+    index_url: IndexUrl = None,
+) -> None:
+    """Write a clip at another frame rate: its frames as they are, and new ones between them. Sound is copied.
+
+    Around the face the neighbouring frames are carried along by optical flow. The face is drawn from its codes at each
+    time, with the frames' own detail.
+
+    Examples:
+
+    - `dynstream interpolate clip.mp4 smooth.mp4 --fps 120`
+    - `dynstream interpolate clip.mp4 few.mp4 --times 0,0.013,0.5`
+    - `dynstream interpolate clip.mp4 straight.mp4 --fps 60 --method linear`
+    - `dynstream fit clip.mp4 && dynstream interpolate clip.mp4 out.mp4 --fps 60 --fit clip.ode.safetensors`
+    """
+    from fractions import Fraction
+
+    from ..models.generator import load_generator
+    from ..pipelines.dynamics.fit import fit_trajectory
+    from ..pipelines.dynamics.interpolate import check_method, codes_by, interpolate, times_at
+    from ..pipelines.dynamics.load import load_codes, load_prior
+    from ..pipelines.dynamics.retimed import parse_times
+    from ..pipelines.dynamics.trajectory import load_trajectory
+    from ..pipelines.transcode import VideoOptions, open_writer
+    from ..stream.reader import VideoReader
+
+    if (fps is None) == (times is None):
+        raise typer.BadParameter("give either --fps or --times")
+    checked = check_method(method)
+    asked = parse_times(times) if times else None
+    if fps is not None:
+        times_at(0.0, 0.0, fps)  # refuses a rate that is none
+    video = VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt)
+    with VideoReader(source) as reader:  # refuse what cannot be done before anything is fetched
+        open_writer(target, reader, video, overwrite=overwrite).check()
+        total = reader.frame_count_estimate
+        rate = Fraction(fps).limit_denominator(1001) if fps else reader.rate
+    trajectory = load_trajectory(fit) if fit else None
+    with open_zoo(offline=offline, index_url=index_url) as zoo:
+        network = load_generator(generator, zoo)
+        with count_frames(progress, f"encode {source.name}", total, 0.0) as count:
+            series = load_codes(source, zoo, every=every, progress=count)
+    if checked == "ode" and trajectory is None:
+        trajectory = fit_trajectory(series, load_prior())
+    begin, end = float(series.about["begin"]), float(series.about["end"])
+    seconds = asked if asked is not None else times_at(begin, end, float(rate))
+    with count_frames(progress, target.name, len(seconds), float(1 / rate)) as count:
+        written = interpolate(
+            source,
+            target,
+            seconds,
+            series,
+            codes_by(checked, series, trajectory),
+            network,
+            rate=rate,
+            every=every,
+            video=video,
+            overwrite=overwrite,
+            progress=count,
+        )
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    console.print(
+        f"{target}: {written.frames} frames, {written.shown} of them the clip's own, {written.drawn} with a drawn face"
+    )

@@ -1,0 +1,29 @@
+"""A file that a command leaves beside what it prints: checked first, written whole or not at all."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def target(path: Path | None, overwrite: bool) -> Iterator[Path | None]:
+    """A file beside `path` that takes its name when the block ends well; SinkError before any work is done."""
+    from ..stream.atomic import AtomicFile
+
+    if path is None:
+        yield None
+        return
+    file = AtomicFile(path, overwrite=overwrite)
+    try:
+        yield file.path
+        file.commit()
+    finally:
+        file.discard()
+
+
+def json_text(document: object) -> str:
+    """The document as JSON, with dataclasses as tables."""
+    from ..pipelines.bench.measure import plain
+
+    return json.dumps(plain(document), indent=1, allow_nan=False) + "\n"

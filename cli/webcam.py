@@ -1,0 +1,229 @@
+"""`dynstream webcam`: a camera in, a virtual camera with edited faces out, steered by keys while it runs."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live as Screen
+
+from . import panel
+from .keys import Keys, open_keys
+from .preview import Preview, open_preview
+from .transcode import Edit, Faces, Mode, Preset
+from .weights import IndexUrl, Offline, open_zoo
+
+if TYPE_CHECKING:
+    from ..pipelines.live import Live
+    from ..stream.live_source import LiveSource
+    from ..stream.virtual_camera import FrameSink
+
+LOOK_SECONDS = 0.03
+"""Between two looks at the keys."""
+PANEL_SECONDS = 0.125
+LINE_SECONDS = 10.0
+"""Between two lines of numbers where there is no terminal."""
+
+
+def command(
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="[SOURCE]", help='Camera (number or name; default: the first), video file, or "test".'),
+    ] = None,
+    edit: Edit = None,
+    preset: Preset = None,
+    mode: Mode = "detail",
+    faces: Faces = "largest",
+    size: Annotated[str, typer.Option(metavar="WxH", help="Camera size in pixels; the nearest is taken.")] = "640x360",
+    fps: Annotated[float, typer.Option(metavar="RATE", help="Camera frames a second; the nearest is taken.")] = 30.0,
+    output: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Virtual camera (/dev/video10); default: the first free one.")
+    ] = None,
+    no_output: Annotated[
+        bool, typer.Option("--no-output", help="Use no virtual camera, to try edits out with --preview.")
+    ] = False,
+    max_latency: Annotated[
+        float, typer.Option(metavar="MS", help="Show a frame at this age, whatever the edit has come to.")
+    ] = 250.0,
+    preview: Annotated[bool, typer.Option("--preview", help="Open a window that shows what is sent.")] = False,
+    mirror: Annotated[
+        bool, typer.Option("--mirror/--no-mirror", help="Mirror the preview, never what is sent.")
+    ] = True,
+    paused: Annotated[bool, typer.Option("--paused", help="Begin paused: the source passes through.")] = False,
+    ramp: Annotated[float, typer.Option(metavar="MS", min=0, help="Milliseconds over which a change moves.")] = 250.0,
+    reconnect: Annotated[
+        float, typer.Option(metavar="S", min=0, help="Wait so long for a camera that was unplugged; 0: do not.")
+    ] = 10.0,
+    seconds: Annotated[float | None, typer.Option(metavar="S", min=0, help="Stop after so long.")] = None,
+    listing: Annotated[bool, typer.Option("--list", help="Show cameras and virtual cameras, and stop.")] = False,
+    generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")] = "mobilestylegan",
+    backend: Annotated[str, typer.Option(metavar="mesh|face-alignment", help="Face landmarks.")] = "mesh",
+    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Where to draw.")] = "cpu",
+    offline: Offline = False,
+    index_url: IndexUrl = None,
+) -> None:
+    """Edit the face of your webcam live: other programs see the result as a camera.
+
+    Keys: up and down choose an edit, left and right change it, 0 resets, space pauses (the source passes through),
+    m mirrors the preview, q quits. When the camera or the edit stops, the picture says so.
+
+    Examples:
+
+    - `dynstream webcam --edit smile=1 --preview`
+    - `dynstream webcam 1 --size 1280x720 --output /dev/video10`
+    - `dynstream webcam clip.mp4 --edit age=2`
+    - `dynstream webcam test --no-output --preview`
+    """
+    if listing:
+        _list()
+        return
+    from ..models.directions import load_directions
+    from ..pipelines.composite import check_mode
+    from ..pipelines.edit import parse_edits
+    from ..pipelines.engine.load import Models, load_engine
+    from ..pipelines.engine.settings import SessionSpec
+    from ..pipelines.live import Live, LiveSettings
+    from ..pipelines.synth.options import parse_size
+    from ..stream.open_live import open_live
+
+    console = Console(stderr=True, highlight=False, markup=False)
+    directions = load_directions()
+    checked, edits, wanted_size = check_mode(mode), parse_edits(edit or [], preset, directions), parse_size(size)
+    strengths = {spec.name: spec.end for spec in edits.specs}
+    for warning in edits.outside_range():
+        console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
+    stop, told = threading.Event(), _Told()
+    live_source = open_live(
+        source,
+        size=wanted_size,
+        rate=fps,
+        reconnect=reconnect,
+        lost=told.lost,
+        found=told.found,
+        sleep=stop.wait,
+    )
+    with ExitStack() as opened:
+        opened.callback(live_source.close)
+        for note in live_source.notes:
+            console.print(f"Note: {note}", style="yellow", soft_wrap=True)
+        sink = _open_sink(live_source, output, no_output)
+        opened.callback(sink.close)
+        spec = SessionSpec(edits=edits, mode=checked, faces=faces, max_latency_ms=max_latency, rate=live_source.rate)
+        with open_zoo(offline=offline, index_url=index_url) as zoo:
+            engine = load_engine(zoo, Models(generator=generator, backend=backend, device=device))
+        opened.callback(engine.close)
+        window = open_preview("dynstream webcam") if preview else None
+        settings = LiveSettings(in_flight=engine.settings.live_flight, ramp_ms=ramp)
+        session = engine.open(spec)
+        live = Live(live_source, session, sink, settings, strengths=strengths, stop=stop)
+        opened.pop_all()  # from here on the run lets source and sink go
+    told.live = live
+    console.print(f"{live_source.name} to {sink.device}, {sink.size[0]}x{sink.size[1]}; q or Ctrl-C ends it")
+    state = panel.start(directions, strengths, paused=paused, mirrored=mirror)
+    if paused:
+        live.pause()
+    live.start()
+    try:
+        with open_keys() as keys:
+            steer(live, state, keys, window, console, seconds=seconds)
+    finally:
+        live.stop()
+        engine.close()
+        if window is not None:
+            window.close()
+    status = live.status()
+    console.print(f"{panel.summary(status)} ({panel.outcomes(status)})", soft_wrap=True)
+    if live.error is not None:
+        raise live.error
+
+
+def steer(
+    live: "Live",
+    state: panel.PanelState,
+    keys: Keys,
+    window: Preview | None,
+    console: Console,
+    *,
+    seconds: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    wait: Callable[[float], object] = time.sleep,
+) -> panel.PanelState:
+    """Pass keys on to the run and show how it goes, until it ends, the user quits or `seconds` are over."""
+    began = shown = clock()
+    with Screen(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as screen:
+        while live.running and not state.quitting and (seconds is None or clock() - began < seconds):
+            pressed = keys.pressed()
+            if window is not None:
+                pressed += window.show(live.picture, mirrored=state.mirrored)
+            for key in pressed:
+                before, state = state, panel.press(state, key)
+                apply(live, before, state)
+            if console.is_terminal and (pressed or clock() - shown >= PANEL_SECONDS):
+                screen.update(panel.draw(state, live.status()), refresh=True)
+                shown = clock()
+            elif not console.is_terminal and clock() - shown >= LINE_SECONDS:
+                console.print(panel.summary(live.status()))
+                shown = clock()
+            wait(LOOK_SECONDS)
+    return state
+
+
+def apply(live: "Live", before: panel.PanelState, after: panel.PanelState) -> None:
+    """Do to the run what the user did to the panel."""
+    changed: Mapping[str, float] = panel.changes(before, after)
+    if changed:
+        live.set(changed)
+    if after.paused and not before.paused:
+        live.pause()
+    elif before.paused and not after.paused:
+        live.resume()
+
+
+class _Told:
+    """Carries word of a lost camera to the run, which does not exist yet when the camera is opened."""
+
+    live: "Live | None" = None
+
+    def lost(self, reason: str) -> None:
+        if self.live is not None:
+            self.live.source_lost(reason)
+
+    def found(self) -> None:
+        if self.live is not None:
+            self.live.source_found()
+
+
+def _open_sink(source: "LiveSource", output: str | None, no_output: bool) -> "FrameSink":
+    from ..stream.virtual_camera import NoSink, VirtualCamera
+
+    if no_output:
+        if output is not None:
+            raise typer.BadParameter(f"--no-output and --output {output} exclude each other; leave one out")
+        return NoSink(source.size)
+    return VirtualCamera(source.size, source.rate, output)
+
+
+def _list() -> None:
+    from ..stream.camera_devices import list_cameras, no_camera
+    from ..stream.errors import SinkError
+    from ..stream.virtual_camera import install_hint, list_devices, load_pyvirtualcam
+
+    cameras = list_cameras()
+    print("Cameras:")
+    for number, camera in enumerate(cameras):
+        print(f"  {number}: {camera}{' (virtual)' if camera.virtual else ''}")
+    if not cameras:
+        print(f"  {no_camera()}")
+    print("Virtual cameras:")
+    devices = list_devices()
+    for name in devices:
+        print(f"  {name or 'asked for when it is opened'}")
+    if not devices:
+        print(f"  none: {install_hint()}")
+    try:
+        load_pyvirtualcam()
+    except SinkError as error:
+        print(f"  {error}")
