@@ -44,7 +44,7 @@ def command(
     backend: Annotated[str, typer.Option(metavar="mesh|face-alignment", help="Face landmarks.")] = "mesh",
     encoder: Annotated[
         str, typer.Option(metavar="recurrent|frame", help="Correct the inversion from frame to frame, or average it.")
-    ] = "recurrent",
+    ] = "frame",
     codec: Annotated[str, typer.Option(metavar="NAME", help="FFmpeg video encoder.")] = "libx264",
     crf: Annotated[float | None, typer.Option(metavar="Q", help="Quality, lower is better.")] = None,
     encoder_preset: Annotated[

@@ -45,7 +45,7 @@ def load_backend(name: str, zoo: "Zoo") -> FaceBackend:
 
 
 ENCODERS: Final = ("recurrent", "frame")
-DEFAULT_ENCODER: Final = "recurrent"
+DEFAULT_ENCODER: Final = "frame"
 
 
 def load_editor(

@@ -27,6 +27,7 @@ SETTLE_SECONDS: Final = 2.0
 """After the first frame, before anything counts."""
 
 GONE_SECONDS: Final = 60.0
+WARM_UP_CONNECTS: Final = 50
 PLAIN: Final = "dynstream.pipelines.bench.plain_server"
 
 
@@ -133,7 +134,7 @@ async def admission(settings: Settings) -> list[Row]:
 async def come_and_go(settings: Settings) -> list[Row]:
     """Many connects and disconnects; every other client leaves its session to the grace time."""
     async with _server(0, "--grace", "1", "--max-sessions", "32", "--max-per-address", "32") as server:
-        await _connects(server, settings, min(10, settings.connects))
+        await _connects(server, settings, min(WARM_UP_CONNECTS, settings.connects))
         await _until_empty(server)
         before = await server.resources()
         await _connects(server, settings, settings.connects)

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from ...stream.webrtc.network import usable_addresses, use_ports
 from .app import make_app
+from .arenas import share_heaps
 from .context import Context
 from .editing import EditEngine
 from .metrics import Metrics
@@ -111,6 +112,7 @@ async def serve(
 
     Raises what the warm-up raises, and ServeSettingsError.
     """
+    share_heaps()
     async with running(settings, engine) as server:
         told(server.url, False)
         stopping = asyncio.ensure_future(stop.wait())
