@@ -154,7 +154,7 @@ def combine(effects: Floats, own: int, penalty: float, *, layers: tuple[int, int
     """
     used = np.array([layers[0] <= block % len(BLOCKS) < layers[1] for block in range(len(effects))])
     held = [index for index in range(effects.shape[1]) if index not in free]
-    seen = effects[np.ix_(used, held)]
+    seen = effects[np.ix_(used, np.array(held, dtype=np.intp))]
     strongest = np.abs(effects[used][:, own]).max()
     gram = seen @ seen.T + max(1e-9, penalty * strongest**2) * np.eye(len(seen))
     weights = np.zeros(len(effects))

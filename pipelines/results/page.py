@@ -120,7 +120,7 @@ def make_page(folder: Path) -> Page:
     """The page of a folder of JSON files. PipelineError where one cannot be read or shown."""
     if not folder.is_dir():
         raise PipelineError(f"{folder} is no folder; name the one with the JSON files, such as docs/results")
-    found = {path.stem: path for path in sorted(folder.glob("*.json")) if path.name != PAPERS}
+    found = {path.stem: path for path in sorted(folder.glob("[!.]*.json")) if path.name != PAPERS}
     papers = read_json(folder / PAPERS) if (folder / PAPERS).exists() else {}
     known = {one.name: one for one in SECTIONS}
     places = [*SECTIONS, *(Section(name=name, title=name, command="") for name in found if name not in known)]
