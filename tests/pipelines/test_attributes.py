@@ -12,7 +12,7 @@ from dynstream.models.faces import Face, FaceRegion
 from dynstream.models.mobile_stylegan import load_mobile_stylegan
 from dynstream.models.zoo import Zoo
 from dynstream.pipelines.attributes import NAMES, UNITS, AttributeScorer, load_attribute_scorer, smile
-from dynstream.pipelines.find_directions import draw
+from dynstream.pipelines.labels import draw
 from dynstream.stream.frame import Pixels
 
 from .fakes import TEMPLATE, OvalBackend
