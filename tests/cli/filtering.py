@@ -1,5 +1,6 @@
 """Running `dynstream filter` in this process on bytes, and as a process of its own between pipes."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -47,4 +48,8 @@ class Pipes:
 
 def process(*arguments: object, **options: int) -> subprocess.Popen[bytes]:
     """The command as a process of its own; options: standard streams."""
-    return subprocess.Popen([*COMMAND, *map(str, arguments)], stderr=subprocess.PIPE, **options)  # type: ignore[call-overload, no-any-return]
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test run in the background ignores it, and so would this
+    try:
+        return subprocess.Popen([*COMMAND, *map(str, arguments)], stderr=subprocess.PIPE, **options)  # type: ignore[call-overload, no-any-return]
+    finally:
+        signal.signal(signal.SIGINT, before)
