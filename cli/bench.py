@@ -61,8 +61,8 @@ def transcode(
     from ..models.directions import load_directions
     from ..pipelines.bench.machine import describe_machine
     from ..pipelines.bench.transcode import Settings, bench_clip
-    from ..pipelines.choose import parse_policy
     from ..pipelines.edit import parse_edits
+    from ..pipelines.tracking.choose import parse_policy
     from ..stream.reader import VideoReader
     from .bench_tables import transcode_table
 
@@ -153,10 +153,10 @@ def _judges(zoo: "Zoo", faces: str, flow: str, every: int, console: Console) -> 
     """All judges that are at hand; one whose package is not installed is named and left out."""
     from ..models.errors import ModelError, WeightsError
     from ..pipelines.bench.quality import IDENTITY, Judges
-    from ..pipelines.choose import parse_policy
     from ..pipelines.flow import load_flow
     from ..pipelines.load import load_backend
     from ..pipelines.metrics.identity import load_embedder
+    from ..pipelines.tracking.choose import parse_policy
 
     embedders = {}
     for family in IDENTITY:

@@ -31,9 +31,9 @@ def command(
     """
     from ..models.directions import load_directions
     from ..models.errors import ModelError, WeightsError
-    from ..pipelines.attributes import load_attribute_scorer
     from ..pipelines.bench.compositing import Judges, bench_compositing
     from ..pipelines.bench.machine import describe_machine
+    from ..pipelines.directions.attributes import load_attribute_scorer
     from ..pipelines.edit import parse_edits
     from ..pipelines.load import load_editor
     from ..pipelines.metrics.identity import Embedder, load_embedder

@@ -58,11 +58,11 @@ def command(
     from ..models.directions import load_directions
     from ..pipelines.bench.live import Settings, bench_live, bench_overhead, read_frames
     from ..pipelines.bench.machine import describe_machine, usable_cores
-    from ..pipelines.choose import parse_policy
-    from ..pipelines.composite import check_mode
+    from ..pipelines.compositing.composite import check_mode
     from ..pipelines.edit import parse_edits
     from ..pipelines.engine.accelerate import check_device, check_precision
     from ..pipelines.engine.load import Models, defaults, hold, load_engine
+    from ..pipelines.tracking.choose import parse_policy
     from ..stream.rawvideo import parse_size
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)

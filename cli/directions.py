@@ -71,10 +71,10 @@ def find(
     """
     from ..models.directions import save_directions
     from ..models.generator import load_generator
+    from ..pipelines.directions.face_scores import load_face_scorer
+    from ..pipelines.directions.find import WANTED, find, measure_blocks
+    from ..pipelines.directions.labels import label
     from ..pipelines.errors import EditError
-    from ..pipelines.face_scores import load_face_scorer
-    from ..pipelines.find_directions import WANTED, find, measure_blocks
-    from ..pipelines.labels import label
     from ..stream.atomic import check_target
     from .progress import count_frames
 
@@ -118,10 +118,10 @@ def measure(
     from ..models.directions import load_directions
     from ..models.generator import load_generator
     from ..models.latent_transformer import load_bends
-    from ..pipelines.direction_report import heat_map, strength_sheet, table
+    from ..pipelines.directions.face_scores import load_face_scorer
+    from ..pipelines.directions.measure import judge_edit, load_identity, measure, measuring_codes
+    from ..pipelines.directions.report import heat_map, strength_sheet, table
     from ..pipelines.errors import EditError
-    from ..pipelines.face_scores import load_face_scorer
-    from ..pipelines.measure_directions import judge_edit, load_identity, measure, measuring_codes
     from ..pipelines.pictures import encode_png
     from ..stream.atomic import write_whole
     from .progress import count_frames
@@ -202,8 +202,8 @@ def discover(
     """
     from ..models.directions import save_directions
     from ..models.generator import load_generator
-    from ..pipelines.discover import check_method, discover, sheet
-    from ..pipelines.effects import unseen_codes
+    from ..pipelines.directions.discover import check_method, discover, sheet
+    from ..pipelines.directions.effects import unseen_codes
     from ..pipelines.pictures import encode_png
     from ..stream.atomic import check_target, write_whole
     from .progress import count_frames

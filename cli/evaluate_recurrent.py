@@ -82,7 +82,7 @@ def command(
     from ..models.generator import load_generator
     from ..models.recurrent_encoder import WEIGHTS, load_recurrent_encoder
     from ..pipelines.bench.machine import describe_machine
-    from ..pipelines.composite import check_mode
+    from ..pipelines.compositing.composite import check_mode
     from ..pipelines.edit import parse_edits
     from ..pipelines.errors import PipelineError
     from ..pipelines.evaluate import STORE_FILE

@@ -15,7 +15,7 @@ from .transcode import Edit, Faces, Mode, Preset
 from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
-    from ..pipelines import composite
+    from ..pipelines.compositing import composite
     from ..pipelines.edit import Edits
     from ..pipelines.filter import FilterReport
 
@@ -127,7 +127,7 @@ def command(
 
 def _choose(texts: list[str], preset: Path | None, mode: str, console: Console) -> "tuple[Edits, composite.Mode]":
     from ..models.directions import load_directions
-    from ..pipelines.composite import check_mode
+    from ..pipelines.compositing.composite import check_mode
     from ..pipelines.edit import parse_edits
 
     checked = check_mode(mode)

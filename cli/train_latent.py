@@ -40,8 +40,8 @@ def latent_transformer(
     from ..models.generator import load_generator
     from ..models.latent_transformer import SUFFIX, Bend, save_bends
     from ..models.lpips import load_lpips
+    from ..pipelines.directions.labels import kept_labels
     from ..pipelines.errors import EditError
-    from ..pipelines.labels import kept_labels
     from ..pipelines.training.latent_transformer import ATTRIBUTES, BendConfig, read_judges, train_bend
     from ..pipelines.training.workers import training_device
     from .progress import count_frames

@@ -163,7 +163,7 @@ def recurrent(
 
 def _clips(data: list[Path], exclude: list[str], zoo: "Zoo", flow: "Flow", folder: Path) -> "list[FaceClip]":
     from ..models.mesh import load_mesh_backend
-    from ..pipelines.track import Tracker
+    from ..pipelines.tracking.track import Tracker
     from ..pipelines.training.clips import clip_files, read_clips
 
     return read_clips(

@@ -70,7 +70,7 @@ def command(
     - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --progress ffmpeg --stats stats.json`
     """
     from ..models.directions import load_directions
-    from ..pipelines.composite import check_mode
+    from ..pipelines.compositing.composite import check_mode
     from ..pipelines.dynamics.keyframes import parse_every
     from ..pipelines.edit import parse_edits
     from ..pipelines.load import keyframed, load_editor
@@ -107,8 +107,8 @@ def command(
         )
         if refine:
             from ..models.zoo import default_cache
-            from ..pipelines.pivotal import FitSettings
-            from ..pipelines.refine import refine_clip
+            from ..pipelines.inversion.pivotal import FitSettings
+            from ..pipelines.inversion.refine import refine_clip
 
             settings = FitSettings(steps=refine, seconds=refine_seconds)
             kept = default_cache() / "refined"

@@ -81,7 +81,7 @@ def command(
         _list()
         return
     from ..models.directions import load_directions
-    from ..pipelines.composite import check_mode
+    from ..pipelines.compositing.composite import check_mode
     from ..pipelines.edit import parse_edits
     from ..pipelines.engine.load import Models, load_engine
     from ..pipelines.engine.settings import SessionSpec

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from ..models.faces import Floats
-from .attributes import NAMES
 from .bench.machine import usable_cores
+from .directions.attributes import NAMES
 from .edit import EditSpec
 from .errors import PipelineError
 from .evaluation.cost import cost_rows

@@ -12,11 +12,10 @@ import numpy.typing as npt
 
 from ..models.faces import FaceRegion
 from ..stream.frame import Frame
-from . import colour_match, fade
-from .align import Points, crop, to_crop
-from .carry import Drawn, carry
-from .colour_match import ColourMatch
-from .composite import (
+from .compositing import colour_match, fade
+from .compositing.carry import Drawn, carry
+from .compositing.colour_match import ColourMatch
+from .compositing.composite import (
     FaceFlow,
     Layers,
     Mode,
@@ -29,16 +28,17 @@ from .composite import (
     replace_layers,
     warp,
 )
-from .composite import follow as follow_motion
+from .compositing.composite import follow as follow_motion
+from .compositing.face_mask import face_mask
+from .compositing.mouth import mouth_inside
+from .compositing.shape_match import displacement
 from .edit import Edits
-from .face_mask import face_mask
-from .face_track import FaceTrack
-from .latent import LatentState
-from .mouth import mouth_inside
+from .inversion.latent import LatentState
 from .render import FaceJob, Rendered, Renderer
-from .shape_match import displacement
 from .stages import Stages
-from .track import Tracker, TrackerState
+from .tracking.align import Points, crop, to_crop
+from .tracking.face_track import FaceTrack
+from .tracking.track import Tracker, TrackerState
 
 HIDDEN_SECONDS = 0.15
 LEAST_PRESENCE = 0.5  # of a drawn face, for its landmarks to be believed

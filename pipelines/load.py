@@ -8,15 +8,15 @@ from ..models.encoder import LEVELS, load_encoder
 from ..models.faces import FaceBackend
 from ..models.generator import load_generator
 from ..models.recurrent_encoder import load_recurrent_encoder
-from .choose import parse_policy
-from .composite import Mode
+from .compositing.composite import Mode
 from .dynamics.keyframes import Every
 from .edit import Edits
 from .errors import PipelineError
 from .face_editor import FaceEditor
-from .recurrent import RecurrentInverter
+from .inversion.recurrent import RecurrentInverter
 from .render import Renderer
-from .track import Tracker
+from .tracking.choose import parse_policy
+from .tracking.track import Tracker
 
 if TYPE_CHECKING:
     from ..models.zoo import Zoo

@@ -11,14 +11,14 @@ from torch import Tensor
 from ..models.encoder import Encoder
 from ..models.generator import Generator
 from ..stream.frame import Pixels
-from . import latent
-from .align import Points
-from .composite import Picture
+from .compositing.composite import Picture
 from .edit import Move, apply
-from .latent import LatentState
-from .recurrent import Inverted, RecurrentInverter
+from .inversion import latent
+from .inversion.latent import LatentState
+from .inversion.recurrent import Inverted, RecurrentInverter
 from .stages import Stages
 from .tensors import to_tensor
+from .tracking.align import Points
 
 
 @dataclass(frozen=True, slots=True, eq=False)

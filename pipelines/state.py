@@ -23,20 +23,20 @@ import torch
 
 from ..models.faces import FaceRegion
 from ..models.recurrent_encoder import RecurrentState
-from .carry import Drawn
-from .colour_match import ColourMatch
-from .composite import Layers, Motion
-from .cover import FaceColours
+from .compositing.carry import Drawn
+from .compositing.colour_match import ColourMatch
+from .compositing.composite import Layers, Motion
+from .compositing.cover import FaceColours
 from .dynamics.keyframes import LandmarkMap, MotionMemory
 from .dynamics.online import DynamicsState
 from .edit import EditSpec
 from .errors import StateError
 from .face_editor import FinishState, LookState, Presence, SessionState
-from .face_track import FaceTrack
-from .head_pose import HeadPose
-from .latent import LatentState, RecurrentMemory
-from .one_euro import OneEuroState
-from .track import HeldFace, LostFace, TrackerState
+from .inversion.latent import LatentState, RecurrentMemory
+from .tracking.face_track import FaceTrack
+from .tracking.head_pose import HeadPose
+from .tracking.one_euro import OneEuroState
+from .tracking.track import HeldFace, LostFace, TrackerState
 
 FORMAT: Final = "dynstream-state"
 VERSION: Final = 1

@@ -13,21 +13,31 @@ import numpy as np
 from ...models.faces import Floats
 from ...stream.frame import Pixels
 from ...stream.reader import VideoReader
-from .. import colour_match
-from ..align import crop, to_crop
-from ..attributes import NAMES
-from ..composite import FaceFlow, Layers, Motion, Picture, compose, detail_layers, measure_motion, replace_layers, warp
+from ..compositing import colour_match
+from ..compositing.composite import (
+    FaceFlow,
+    Layers,
+    Motion,
+    Picture,
+    compose,
+    detail_layers,
+    measure_motion,
+    replace_layers,
+    warp,
+)
+from ..compositing.face_mask import face_mask
+from ..directions.attributes import NAMES
 from ..errors import PipelineError
 from ..face_editor import FaceEditor, LookState, Sight
-from ..face_mask import face_mask
 from ..metrics.editing import SPREADS
 from ..metrics.identity import Embedder, cosine, distance
 from ..results.document import Column, Document, Row, Table, Value
 from ..results.markdown import nth
 from ..stages import Stages
+from ..tracking.align import crop, to_crop
 
 if TYPE_CHECKING:
-    from ..attributes import AttributeScorer
+    from ..directions.attributes import AttributeScorer
     from ..render import Rendered
 
 MOST_COVERED: Final = 0.15

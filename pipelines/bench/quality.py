@@ -17,15 +17,15 @@ import numpy.typing as npt
 from ...models.faces import Face, FaceBackend
 from ...stream.frame import Frame, Pixels
 from ...stream.reader import VideoReader
-from ..align import crop
-from ..attributes import smile
-from ..choose import Policy
+from ..directions.attributes import smile
 from ..errors import PipelineError
-from ..face_track import FaceTrack
 from ..flow import Flow, FlowPair
 from ..metrics.identity import Embedder, cosine, distance
 from ..metrics.warp_error import VideoWarpError, WarpError, mean_error, pair_error
-from ..track import Tracker, TrackerState
+from ..tracking.align import crop
+from ..tracking.choose import Policy
+from ..tracking.face_track import FaceTrack
+from ..tracking.track import Tracker, TrackerState
 
 GROWTH: Final = 0.25
 """The face region is the box around the tracked landmarks, grown by this share of its width and height."""

@@ -10,10 +10,10 @@ import torch
 from ...stream.frame import Frame
 from ..edit import Edits
 from ..face_editor import Edited, FinishState, Look, LookState, Presence, Sight
-from ..face_track import FaceTrack
-from ..latent import LatentState
+from ..inversion.latent import LatentState
 from ..render import FaceJob, Rendered
 from ..stages import Stages
+from ..tracking.face_track import FaceTrack
 
 NO_EDITS = Edits((), {})
 _PICTURE = np.zeros((1, 1, 3), np.float32)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...stream.reader import VideoReader
 from ..clips import repeat
-from ..composite import MODES, Mode
+from ..compositing.composite import MODES, Mode
 from .measure import Spread
 from .process import ProcessRun, run_measured
 from .quality import Judges, Quality, judge

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from ...stream.frame import Frame
 from ...stream.reader import VideoReader
-from ..align import crop, to_crop
 from ..errors import DynamicsError
-from ..face_track import FaceTrack
 from ..tensors import to_tensor
-from ..track import Tracker, TrackerState
+from ..tracking.align import crop, to_crop
+from ..tracking.face_track import FaceTrack
+from ..tracking.track import Tracker, TrackerState
 from .series import CodeSeries, load_series, save_series
 
 VERSION = "1"

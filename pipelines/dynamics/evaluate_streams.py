@@ -13,18 +13,18 @@ from torch import Tensor
 
 from ...models.motion import MotionModel
 from ...stream.frame import Pixels
-from ..align import to_crop
-from ..composite import FaceFlow
+from ..compositing.composite import FaceFlow
 from ..edit import Edits
 from ..evaluation.looked import Looked, Picture
 from ..evaluation.recurrent import LookedClip, Row, RowScores, score_row
 from ..face_editor import FaceEditor, FinishState
 from ..flow import DisFlow
-from ..latent import LatentState
+from ..inversion.latent import LatentState
 from ..metrics.warp_error import warp
 from ..render import FaceJob, Rendered, Renderer
 from ..stages import Stages
 from ..tensors import to_levels
+from ..tracking.align import to_crop
 from .keyframed import KeyframedRenderer
 from .motion_blend import Seen, bend_face
 from .online import OnlineDynamics

@@ -18,7 +18,7 @@ from ...models.motion import MotionModel
 from ..edit import Move, apply
 from ..errors import DynamicsError
 from ..face_editor import FaceEditor
-from ..latent import LatentState
+from ..inversion.latent import LatentState
 from ..render import FaceJob, Rendered, Renderer
 from ..stages import Stages
 from ..tensors import to_levels

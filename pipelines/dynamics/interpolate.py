@@ -15,10 +15,10 @@ from torch import Tensor
 from ...models.generator import Generator
 from ...stream.frame import Frame
 from ...stream.reader import VideoReader
-from ..align import Quad
-from ..composite import FaceFlow, Picture
+from ..compositing.composite import FaceFlow, Picture
 from ..errors import DynamicsError
 from ..tensors import to_levels
+from ..tracking.align import Quad
 from ..transcode import VideoOptions, open_writer
 from .between import linear, spline
 from .losses import to_w_plus

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from ...models.motion import MotionModel
-from ..align import Points
-from ..latent import GAP_SECONDS, LatentState, is_another
+from ..inversion.latent import GAP_SECONDS, LatentState, is_another
 from ..render import FaceJob, Rendered, Renderer
 from ..stages import Stages
+from ..tracking.align import Points
 from .keyframes import Every, LandmarkMap, MotionMemory, begin_map, carry, is_due, learn
 from .online import DynamicsState, OnlineDynamics
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from ...models.encoder import load_encoder
 from ...models.generator import load_generator
 from ...models.motion import WEIGHTS, MotionModel, load_motion
-from ..choose import parse_policy
 from ..errors import DynamicsError
 from ..load import load_backend
-from ..track import Tracker
+from ..tracking.choose import parse_policy
+from ..tracking.track import Tracker
 from ..training.crops import CLIPS
 from .encode import encode_clip, kept_codes, weights_digest
 from .losses import Losses, Weights

@@ -3,8 +3,8 @@
 Both neighbours are carried to the wanted time along the flow between them, and blended: sharp, and right as far as
 motion is even. Flow cannot know that a mouth opened and closed again. The path of the codes may, where it bends away
 from the straight line between its ends. The drawing of the bent code stands to that of the straight one as an edited
-face to its inversion, so the frame is moved along and changed by the formula for edits (`pipelines.composite`), which
-leaves it as it is where the path is straight.
+face to its inversion, so the frame is moved along and changed by the formula for edits (`compositing.composite`),
+which leaves it as it is where the path is straight.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...stream.frame import Pixels
-from ..align import Points, Quad
-from ..composite import FaceFlow, Picture, compose, detail_layers, hull_mask, measure_motion
+from ..compositing.composite import FaceFlow, Picture, compose, detail_layers, hull_mask, measure_motion
 from ..flow import DisFlow, Field, FlowPair
+from ..tracking.align import Points, Quad
 
 
 @dataclass(frozen=True, slots=True, eq=False)

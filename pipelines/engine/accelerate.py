@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ...models.generator import Generator
 from ..errors import PipelineError
-from ..recurrent import RecurrentInverter
+from ..inversion.recurrent import RecurrentInverter
 from ..render import Renderer
 
 Precision = Literal["float32", "bfloat16"]

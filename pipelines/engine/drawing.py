@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 
 from ..errors import DeviceMemoryError
-from ..latent import LatentState
+from ..inversion.latent import LatentState
 from ..render import FaceJob, Rendered
 from ..stages import Stages
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...models.faces import FaceBackend
-from ..choose import parse_policy
 from ..dynamics.keyframed import KeyframedRenderer
 from ..dynamics.load import load_prior
 from ..face_editor import FaceEditor
 from ..load import load_backend, load_renderer
 from ..render import Renderer
-from ..track import Tracker
+from ..tracking.choose import parse_policy
+from ..tracking.track import Tracker
 from .accelerate import Precision, accelerate
 from .conceal import Conceal
 from .engine import Engine, Predict

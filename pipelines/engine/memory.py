@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..face_editor import Look, SessionState
-from ..latent import LatentState
+from ..inversion.latent import LatentState
 from ..render import Rendered
 
 

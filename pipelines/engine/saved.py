@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..composite import MODES, Mode
+from ..compositing.composite import MODES, Mode
 from ..edit import EditSpec
 from ..errors import StateError
 from ..face_editor import SessionState

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...stream.frame import Frame
-from ..composite import Mode, check_mode
+from ..compositing.composite import Mode, check_mode
 from ..edit import Edits
 from ..editing import ramped
 from ..errors import SessionClosedError

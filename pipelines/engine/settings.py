@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..composite import Mode
+from ..compositing.composite import Mode
 from ..edit import Edits
 from ..errors import PipelineError
 from .ladder import RUNGS, LadderSettings, Rung

@@ -15,8 +15,8 @@ from ...models.faces import Floats
 from ...stream.frame import Pixels
 from ..bench.measure import Spread, timed
 from ..bench.transcode import Watch, unwatched
+from ..inversion.optimize import optimize_codes
 from ..metrics import identity, reconstruction
-from ..optimize import optimize_codes
 from ..tensors import to_pixels, to_tensor
 from .face_sets import Faces, FaceSet
 from .store import Store, digest

@@ -12,10 +12,10 @@ from ...models.encoder import WEIGHTS, load_encoder
 from ...models.errors import ModelError, WeightsError
 from ...models.lpips import load_lpips
 from ..errors import PipelineError
+from ..inversion.pivotal import FitSettings, bent, fit_person
+from ..inversion.refine import FRAMES
 from ..load import load_renderer
 from ..metrics.identity import load_embedder
-from ..pivotal import FitSettings, bent, fit_person
-from ..refine import FRAMES
 from ..tensors import to_tensor
 from .inversion import Inversions, Judges, Refine, Settings
 

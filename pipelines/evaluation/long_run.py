@@ -15,7 +15,7 @@ from ...stream.frame import Pixels
 from ..errors import PipelineError
 from ..flow import FlowPair
 from ..flow_cache import ClipFlows, enlarge
-from ..latent import LatentState
+from ..inversion.latent import LatentState
 from ..metrics import identity, reconstruction
 from ..metrics.warp_error import pair_error
 from ..render import FaceJob, Renderer

@@ -12,16 +12,16 @@ import numpy.typing as npt
 
 from ...models.faces import Floats
 from ...stream.frame import Pixels
-from ..align import Quad
 from ..flow import Field, FlowPair
 from ..metrics import motion, reconstruction
 from ..metrics.video_clips import clip_features
 from ..metrics.warp_error import Mask, WarpError, pair_errors
+from ..tracking.align import Quad
 from .store import Store, digest
 
 if TYPE_CHECKING:
     from ...models.lpips import LPIPS
-    from ..attributes import AttributeScorer
+    from ..directions.attributes import AttributeScorer
     from ..flow import Flow
     from .networks import Networks
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...models.faces import Floats
 from ...models.inception import FEATURES
-from ..attributes import NAMES
+from ..directions.attributes import NAMES
 from ..metrics import editing, identity, motion, reconstruction
 from ..metrics.frechet import Gathered
 from ..metrics.temporal import flicker

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..align import CROP, Quad, crop
 from ..metrics.video_clips import Ticks
-from ..track import TrackerState
+from ..tracking.align import CROP, Quad, crop
+from ..tracking.track import TrackerState
 from .looked import Picture
 
 if TYPE_CHECKING:

@@ -9,19 +9,19 @@ from ...models.errors import ModelError
 from ...models.inception import load_i3d, load_inception, load_inception_classes
 from ...models.lpips import load_lpips
 from ...models.mesh import load_mesh_backend
-from ..attributes import load_attribute_scorer
-from ..choose import POLICIES
+from ..directions.attributes import load_attribute_scorer
 from ..errors import PipelineError
 from ..flow import load_flow
 from ..metrics.identity import load_embedder
-from ..track import Tracker
+from ..tracking.choose import POLICIES
+from ..tracking.track import Tracker
 
 if TYPE_CHECKING:
     from ...models.faces import FaceBackend
     from ...models.inception import I3D, Inception, InceptionClasses
     from ...models.lpips import LPIPS
     from ...models.zoo import Zoo
-    from ..attributes import AttributeScorer
+    from ..directions.attributes import AttributeScorer
     from ..flow import Flow
     from ..metrics.identity import Embedder
 

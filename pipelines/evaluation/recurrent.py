@@ -22,18 +22,18 @@ from ...models.faces import Floats
 from ...models.generator import Generator
 from ...models.recurrent_encoder import RecurrentEncoder
 from ...stream.reader import VideoReader
-from ..align import CROP, Quad, crop
-from ..composite import Mode
+from ..compositing.composite import Mode
 from ..edit import Edits
 from ..errors import PipelineError
 from ..face_editor import FaceEditor, FinishState, Look, LookState
-from ..latent import LatentState, Parts
+from ..inversion.latent import LatentState, Parts
+from ..inversion.recurrent import RecurrentInverter
 from ..metrics import identity, reconstruction
-from ..recurrent import RecurrentInverter
 from ..render import Renderer
 from ..stages import Stages
 from ..tensors import to_tensor
-from ..track import Tracker
+from ..tracking.align import CROP, Quad, crop
+from ..tracking.track import Tracker
 from .looked import Looked, Picture
 from .store import digest
 

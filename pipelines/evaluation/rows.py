@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from ..attributes import NAMES
+from ..directions.attributes import NAMES
 from ..metrics.frechet import Gathered, frechet_distance, inception_score
 from ..metrics.reconstruction import psnr
 from ..metrics.video_clips import LENGTHS

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ..attributes import NAMES
+from ..directions.attributes import NAMES
 from ..errors import PipelineError
 
 Scores = npt.NDArray[np.float64]

@@ -14,8 +14,8 @@ from ...models.faces import BLENDSHAPE_COUNT, POINTS
 from ...stream.atomic import AtomicFile
 from ...stream.encoding import EncoderOptions
 from ...stream.frame import Pixels
-from ..align import Quad
 from ..edit import Edits, apply
+from ..tracking.align import Quad
 from .describe import describe
 from .mask import SIDE
 from .measure import measure

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from ...models.faces import BLENDSHAPE_COUNT, POINTS, FaceBackend, Layout
 from ...stream.frame import Pixels
-from ..align import Quad, side, to_frame
+from ..tracking.align import Quad, side, to_frame
 
 Floats = npt.NDArray[np.float32]
 

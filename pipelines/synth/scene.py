@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ...models.patch import patch_to_frame
 from ...stream.frame import Pixels
-from ..align import Quad, unalign
+from ..tracking.align import Quad, unalign
 from .mask import Mask, as_floats
 from .paths import Drift, drift, random_of
 

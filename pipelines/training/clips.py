@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from ...stream.errors import SourceError
 from ...stream.reader import VideoReader
-from ..align import crop, to_crop
 from ..errors import PipelineError, TrainingError
 from ..flow import Flow
 from ..flow_cache import ClipFlows, FlowCache
 from ..synth.truth import load_truth
-from ..track import Tracker, TrackerState
+from ..tracking.align import crop, to_crop
+from ..tracking.track import Tracker, TrackerState
 from .crops import CLIPS, data_files
 
 SHORTEST: Final = 8

@@ -14,8 +14,8 @@ from ...models.faces import FaceBackend
 from ...stream.errors import SourceError
 from ...stream.frame import Pixels
 from ...stream.reader import VideoReader
-from ..align import alignment_points, crop, ffhq_quad
 from ..errors import TrainingError
+from ..tracking.align import alignment_points, crop, ffhq_quad
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 CLIPS = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi"})

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from ...stream.frame import Pixels
-from ..align import CROP
-from ..composite import hull_mask
+from ..compositing.composite import hull_mask
+from ..compositing.shape_match import displacement
 from ..flow import Field
 from ..flow_cache import enlarge
-from ..shape_match import displacement
 from ..synth.paths import Drift, drift
 from ..tensors import to_tensor
+from ..tracking.align import CROP
 from .augment import compress
 from .clips import FaceClip
 from .morph import FURTHEST, TRIES, Morphs

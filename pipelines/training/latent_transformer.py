@@ -21,10 +21,10 @@ from ...models.directions import Direction
 from ...models.generator import Generator
 from ...models.latent_transformer import LatentTransformer
 from .. import keep
+from ..directions.face_scores import NAMES
+from ..directions.labels import Labelled
 from ..errors import TrainingError
-from ..face_scores import NAMES
 from ..keep import Array
-from ..labels import Labelled
 from .codes import sample_codes
 from .loop import LoopConfig, train
 from .score_reader import Features, ScoreReader, fit_reader

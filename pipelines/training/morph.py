@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from ...models.faces import FaceBackend, FaceRegion
 from ...stream.frame import Pixels
-from ..align import CROP
-from ..composite import warp
-from ..shape_match import displacement
+from ..compositing.composite import warp
+from ..compositing.shape_match import displacement
+from ..tracking.align import CROP
 
 Landmarks = npt.NDArray[np.float64]
 LEAST_PRESENCE = 0.5

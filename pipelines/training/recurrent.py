@@ -28,8 +28,8 @@ from ...models.generator import Generator
 from ...models.lpips import LPIPS
 from ...models.recurrent_encoder import RecurrentEncoder, RecurrentState
 from ...models.visibility import Visibility
-from .. import latent
-from ..recurrent import FIRST_PASSES
+from ..inversion import latent
+from ..inversion.recurrent import FIRST_PASSES
 from .clips import FaceClip
 from .composition import composition_loss, consistency_loss, paste, seen
 from .encoder import FEATURES

@@ -15,7 +15,7 @@ from dynstream.pipelines.bench.generator import Settings as GeneratorSettings
 from dynstream.pipelines.bench.measure import Spread
 from dynstream.pipelines.bench.quality import Judges
 from dynstream.pipelines.bench.transcode import Settings
-from dynstream.pipelines.choose import POLICIES
+from dynstream.pipelines.tracking.choose import POLICIES
 
 from ..pipelines.fakes import DIRECTIONS, OvalBackend, scene, write_clip
 

@@ -14,12 +14,12 @@ from dynstream.models import generator as generator_module
 from dynstream.models import latent_transformer as bends_module
 from dynstream.models.directions import Direction, load_directions, save_directions
 from dynstream.models.latent_transformer import Bend, LatentTransformer
-from dynstream.pipelines import effects as effects_module
-from dynstream.pipelines import face_scores as scores_module
-from dynstream.pipelines import find_directions as find_module
-from dynstream.pipelines import measure_directions as measure_module
-from dynstream.pipelines.find_directions import WANTED, Blocks, Wanted, in_layers
-from dynstream.pipelines.labels import Labelled
+from dynstream.pipelines.directions import effects as effects_module
+from dynstream.pipelines.directions import face_scores as scores_module
+from dynstream.pipelines.directions import find as find_module
+from dynstream.pipelines.directions import measure as measure_module
+from dynstream.pipelines.directions.find import WANTED, Blocks, Wanted, in_layers
+from dynstream.pipelines.directions.labels import Labelled
 
 from ..pipelines.linear_world import LIVE, LinearGenerator, read_stripes
 

@@ -21,7 +21,7 @@ from dynstream.models.zoo import Zoo
 from dynstream.pipelines import load as load_module
 from dynstream.pipelines.face_editor import Edited, FaceEditor, SessionState
 from dynstream.pipelines.stages import Stages
-from dynstream.pipelines.track import Tracker
+from dynstream.pipelines.tracking.track import Tracker
 from dynstream.stream.frame import Frame, Pixels
 from dynstream.stream.reader import VideoReader
 

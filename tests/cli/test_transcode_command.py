@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dynstream.pipelines import refine as refine_module
 from dynstream.pipelines.face_editor import FaceEditor
-from dynstream.pipelines.pivotal import FitSettings
+from dynstream.pipelines.inversion import refine as refine_module
+from dynstream.pipelines.inversion.pivotal import FitSettings
 
 from ..pipelines import fakes
 from ..pipelines.fakes import scene, write_clip

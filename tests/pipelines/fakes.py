@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from dynstream.models.directions import Direction
 from dynstream.models.faces import Face, FaceRegion, Layout
-from dynstream.pipelines.cover import INNER_LIPS
+from dynstream.pipelines.compositing.cover import INNER_LIPS
 from dynstream.pipelines.edit import Edits, parse_edit
 from dynstream.pipelines.face_editor import FaceEditor
-from dynstream.pipelines.head_pose import MEAN_FACE
 from dynstream.pipelines.render import Renderer
-from dynstream.pipelines.track import Tracker
+from dynstream.pipelines.tracking.head_pose import MEAN_FACE
+from dynstream.pipelines.tracking.track import Tracker
 from dynstream.stream.frame import Frame, Pixels
 
 SIZE = (200, 160)

@@ -7,10 +7,10 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from dynstream.pipelines.choose import POLICIES
+from dynstream.pipelines.compositing.fade import FADE_SECONDS
 from dynstream.pipelines.face_editor import FaceEditor, SessionState
-from dynstream.pipelines.fade import FADE_SECONDS
 from dynstream.pipelines.stages import Stages
+from dynstream.pipelines.tracking.choose import POLICIES
 from dynstream.stream.frame import Frame, Pixels
 
 from . import fakes

@@ -11,7 +11,7 @@ import torch
 from dynstream.models.recurrent_encoder import RecurrentState
 from dynstream.pipelines.errors import StateError
 from dynstream.pipelines.face_editor import SessionState
-from dynstream.pipelines.latent import LatentState, RecurrentMemory
+from dynstream.pipelines.inversion.latent import LatentState, RecurrentMemory
 from dynstream.pipelines.stages import Stages
 from dynstream.pipelines.state import KINDS, from_bytes, to_bytes
 

@@ -9,8 +9,8 @@ import pytest
 from dynstream.pipelines.bench.measure import plain
 from dynstream.pipelines.bench.quality import Judges
 from dynstream.pipelines.bench.transcode import LONG, Settings, bench_clip, transcode_command
-from dynstream.pipelines.choose import POLICIES
 from dynstream.pipelines.errors import PipelineError
+from dynstream.pipelines.tracking.choose import POLICIES
 
 from ..fakes import OvalBackend, scene, write_clip
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from dynstream.models.faces import Face, FaceRegion, Floats
-from dynstream.pipelines.attributes import SMILE
 from dynstream.pipelines.bench.quality import Judges, Quality, face_region, judge
-from dynstream.pipelines.choose import POLICIES
+from dynstream.pipelines.directions.attributes import SMILE
 from dynstream.pipelines.errors import PipelineError
 from dynstream.pipelines.flow import load_flow
-from dynstream.pipelines.track import Tracker, TrackerState
+from dynstream.pipelines.tracking.choose import POLICIES
+from dynstream.pipelines.tracking.track import Tracker, TrackerState
 from dynstream.stream.frame import Pixels
 
 from ..fakes import SKIN, OvalBackend, frames, scene, write_clip

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dynstream.models.ode_field import ODEField
-from dynstream.pipelines.composite import FaceFlow
+from dynstream.pipelines.compositing.composite import FaceFlow
 from dynstream.pipelines.dynamics.coordinates import Coordinates
 from dynstream.pipelines.dynamics.encode import encode_clip, kept_codes, weights_digest
 from dynstream.pipelines.dynamics.first_frame import Calls, CarriedRenderer, carry_clip
@@ -24,7 +24,7 @@ from dynstream.pipelines.edit import Edits, parse_edit
 from dynstream.pipelines.errors import DynamicsError
 from dynstream.pipelines.face_editor import SessionState
 from dynstream.pipelines.stages import Stages
-from dynstream.pipelines.track import Tracker
+from dynstream.pipelines.tracking.track import Tracker
 from dynstream.stream.reader import VideoReader
 
 from ...stream.media import Clip, make

@@ -26,7 +26,7 @@ from dynstream.pipelines.evaluation.store import Store
 from dynstream.pipelines.flow import DisFlow
 from dynstream.pipelines.render import Renderer
 from dynstream.pipelines.results.readers import read_dynamics
-from dynstream.pipelines.track import Tracker
+from dynstream.pipelines.tracking.track import Tracker
 from dynstream.stream.frame import Pixels
 
 from ..fakes import LevelEncoder, LevelGenerator, OvalBackend, scene, write_clip

@@ -14,8 +14,8 @@ from dynstream.models.recurrent_encoder import RecurrentEncoder
 from dynstream.pipelines.dynamics.keyframed import KeyframedRenderer
 from dynstream.pipelines.dynamics.keyframes import Every
 from dynstream.pipelines.face_editor import FaceEditor, SessionState
-from dynstream.pipelines.latent import LatentState
-from dynstream.pipelines.recurrent import RecurrentInverter
+from dynstream.pipelines.inversion.latent import LatentState
+from dynstream.pipelines.inversion.recurrent import RecurrentInverter
 from dynstream.pipelines.render import FaceJob, Rendered, Renderer
 from dynstream.pipelines.stages import Stages
 from dynstream.pipelines.state import from_bytes, to_bytes

@@ -10,7 +10,7 @@ from dynstream.pipelines.engine.conceal import Conceal
 from dynstream.pipelines.face_editor import FaceEditor, SessionState
 from dynstream.pipelines.render import Renderer
 from dynstream.pipelines.stages import Stages
-from dynstream.pipelines.track import Tracker
+from dynstream.pipelines.tracking.track import Tracker
 from dynstream.stream.frame import Frame
 
 from ..fakes import LevelEncoder, LevelGenerator, OvalBackend, edits, frames, scene

@@ -15,7 +15,7 @@ from dynstream.pipelines.face_editor import Edited, FaceEditor, SessionState
 from dynstream.pipelines.load import load_backend, load_renderer
 from dynstream.pipelines.render import Renderer
 from dynstream.pipelines.stages import Stages
-from dynstream.pipelines.track import Tracker
+from dynstream.pipelines.tracking.track import Tracker
 from dynstream.stream.drawn_face import draw_face
 from dynstream.stream.frame import Frame, Pixels
 

@@ -11,7 +11,7 @@ from dynstream.pipelines.edit import Edits, parse_edit
 from dynstream.pipelines.engine.settings import EngineSettings, SessionSpec
 from dynstream.pipelines.errors import DeviceMemoryError, EditError, EngineError, PipelineError, SessionClosedError
 from dynstream.pipelines.face_editor import Edited, FinishState, Look, LookState
-from dynstream.pipelines.latent import LatentState
+from dynstream.pipelines.inversion.latent import LatentState
 from dynstream.pipelines.render import FaceJob, Rendered
 from dynstream.pipelines.stages import Stages
 from dynstream.stream.frame import Frame

@@ -10,7 +10,7 @@ from torch import Tensor
 from dynstream.models.faces import Floats
 from dynstream.pipelines.errors import PipelineError
 from dynstream.pipelines.evaluation.long_run import run_long, there_and_back
-from dynstream.pipelines.latent import LatentState
+from dynstream.pipelines.inversion.latent import LatentState
 from dynstream.pipelines.render import FaceJob, Rendered
 from dynstream.pipelines.stages import Stages
 from dynstream.stream.frame import Pixels

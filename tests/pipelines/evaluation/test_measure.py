@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from dynstream.pipelines.choose import POLICIES
 from dynstream.pipelines.edit import parse_edit
 from dynstream.pipelines.errors import PipelineError
 from dynstream.pipelines.evaluation.cost import cost_rows
@@ -21,7 +20,8 @@ from dynstream.pipelines.evaluation.pairs import Step
 from dynstream.pipelines.evaluation.rows import Row, Table
 from dynstream.pipelines.evaluation.store import Store
 from dynstream.pipelines.flow import DisFlow
-from dynstream.pipelines.track import Tracker
+from dynstream.pipelines.tracking.choose import POLICIES
+from dynstream.pipelines.tracking.track import Tracker
 from dynstream.stream.frame import Frame
 
 from ..fakes import OvalBackend, scene

@@ -14,7 +14,7 @@ from dynstream.pipelines.evaluation.networks import Networks
 from dynstream.pipelines.evaluation.recurrent import KnownCodes, LookedClip, Row, look_at, make_rows, score_row
 from dynstream.pipelines.evaluation.store import Store
 from dynstream.pipelines.flow import DisFlow
-from dynstream.pipelines.track import Tracker
+from dynstream.pipelines.tracking.track import Tracker
 from dynstream.stream.frame import Pixels
 
 from ..fakes import LevelEncoder, LevelGenerator, OvalBackend, scene, write_clip

@@ -5,7 +5,7 @@ import pytest
 
 from dynstream.models.mesh import load_mesh_backend
 from dynstream.models.zoo import Zoo
-from dynstream.pipelines.attributes import NAMES
+from dynstream.pipelines.directions.attributes import NAMES
 from dynstream.pipelines.errors import PipelineError
 from dynstream.pipelines.metrics.editing import SPREADS, leakage, manipulation_accuracy, shifts
 from dynstream.pipelines.metrics.motion import aed, akd, landmarks

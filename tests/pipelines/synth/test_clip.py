@@ -14,13 +14,13 @@ import torch
 from dynstream.models.faces import FaceBackend
 from dynstream.models.mesh import load_mesh_backend
 from dynstream.models.zoo import Zoo
-from dynstream.pipelines.align import alignment_points, ffhq_quad, side
 from dynstream.pipelines.synth import clip as clip_module
 from dynstream.pipelines.synth.background import Background
 from dynstream.pipelines.synth.media import ClipWriter
 from dynstream.pipelines.synth.networks import draw
 from dynstream.pipelines.synth.scene import body_colour, compose_scene
 from dynstream.pipelines.synth.truth import Truth
+from dynstream.pipelines.tracking.align import alignment_points, ffhq_quad, side
 from dynstream.stream.encoding import EncoderOptions
 from dynstream.stream.errors import SinkError
 from dynstream.stream.reader import VideoReader

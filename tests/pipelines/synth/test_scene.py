@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from dynstream.models.bisenet import CLASSES
-from dynstream.pipelines.align import side
 from dynstream.pipelines.synth.background import LOOKS, Background
 from dynstream.pipelines.synth.head import make_head_path, square
 from dynstream.pipelines.synth.mask import SIDE, OvalCutter, ParserCutter, as_floats
 from dynstream.pipelines.synth.scene import body_colour, compose_scene, make_light
+from dynstream.pipelines.tracking.align import side
 
 NO_GAIN = np.ones(3)
 GREY = np.full(3, 100.0)

@@ -7,7 +7,7 @@ import pytest
 
 from dynstream.pipelines.errors import TrainingError
 from dynstream.pipelines.flow import DisFlow
-from dynstream.pipelines.track import Tracker
+from dynstream.pipelines.tracking.track import Tracker
 from dynstream.pipelines.training import clips as clips_module
 from dynstream.pipelines.training.clips import clip_files, read_clips
 

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from dynstream.models.visibility import Visibility
-from dynstream.pipelines.align import CROP, ffhq_quad, to_crop, to_frame
-from dynstream.pipelines.align_torch import crop_tensor, unalign_tensor
+from dynstream.pipelines.tracking.align import CROP, ffhq_quad, to_crop, to_frame
+from dynstream.pipelines.tracking.align_torch import crop_tensor, unalign_tensor
 from dynstream.pipelines.training.composition import (
     composition_loss,
     consistency_loss,

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from dynstream.models.directions import Direction, unit
+from dynstream.pipelines.directions.face_scores import NAMES
+from dynstream.pipelines.directions.labels import Labelled
 from dynstream.pipelines.errors import TrainingError
-from dynstream.pipelines.face_scores import NAMES
-from dynstream.pipelines.labels import Labelled
 from dynstream.pipelines.training.latent_transformer import (
     BendConfig,
     Judges,

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from dynstream.models.recurrent_encoder import RecurrentEncoder
 from dynstream.models.visibility import Visibility
-from dynstream.pipelines.latent import SHARED_FROM
-from dynstream.pipelines.recurrent import RecurrentInverter
+from dynstream.pipelines.inversion.latent import SHARED_FROM
+from dynstream.pipelines.inversion.recurrent import RecurrentInverter
 from dynstream.pipelines.render import FaceJob, Renderer
 from dynstream.pipelines.stages import Stages
 from dynstream.pipelines.training.loop import LoopConfig

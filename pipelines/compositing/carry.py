@@ -1,0 +1,54 @@
+"""Move what was drawn of a face onto a later frame of it, by its landmarks: an edit that costs no network.
+
+The layers of an edit vary slowly, and the face's features carry them: lips that have opened since take their part of
+the edit along.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..tracking.align import Points, to_crop
+from ..tracking.face_track import FaceTrack
+from .composite import Layers, leave, warp
+from .face_mask import face_mask
+from .mouth import mouth_inside
+from .shape_match import displacement
+
+STALE_SECONDS = 2.0
+"""A face looks different by then; what is older is not shown any more."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """What was put into a frame.
+
+    layers: in the crop, with the strength they had, the mouth's inside included. points: (N, 2) float64 landmarks in
+    crop pixels. weight: 0..1, how far the face was faded in. seconds: time of the frame.
+    """
+
+    layers: Layers
+    points: Points
+    weight: float
+    seconds: float
+
+
+def carry(
+    drawn: Drawn, track: FaceTrack, weight: float, hidden: npt.NDArray[np.float64], seconds: float
+) -> Layers | None:
+    """The layers for another frame of the same face, None where they are too old or it has faded out.
+
+    weight, hidden: of the face in that frame, as in `face_editor.Presence`. seconds: its time.
+    """
+    if weight <= 0 or drawn.weight <= 0 or abs(seconds - drawn.seconds) > STALE_SECONDS:
+        return None
+    points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
+    if points.shape != drawn.points.shape:
+        return None
+    field = displacement(points, drawn.points)
+    old = drawn.layers
+    fading = min(1.0, weight / drawn.weight)
+    mask = np.minimum(warp(old.mask, field), face_mask(points, hidden)) * np.float32(fading)
+    moved = Layers(warp(old.change, field), warp(old.keep, field), warp(old.flow, field), mask)
+    return leave(moved, mouth_inside(points, track.layout)) if old.keep.any() else moved

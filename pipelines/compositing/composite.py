@@ -1,0 +1,198 @@
+"""Put the edited face into the frame with all that the generator could not draw.
+
+The generator draws a face that is like the one in the frame (the inversion O) and the same face edited (E). What it
+cannot draw, the inversion error I - O, is carried along with the edit:
+
+    E' = E + m W(I - O)
+
+W warps by the dense flow from E to O; m fades it out where the two flows disagree, and where E and W(O) differ much, as
+teeth and lips do where a mouth opens. Sorted by where pixels come from,
+
+    E' = m W(I) + (E - m W(O))
+
+the first term samples the *frame* itself, at its own resolution and only once; the second is smooth and small, so that
+256x256 are enough for it. With no edit E = O, W is the identity, and E' is the frame, to the byte.
+
+Colours are combined as they are coded, not in linear light: both pictures of the generator are gamma-coded, their
+difference is what was learned to look alike, and in linear light the same difference would come out weaker on dark
+skin and stronger on bright.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ...stream.frame import Pixels
+from ..errors import EditError
+from ..tracking.align import CROP, Quad, frame_to_patch, unalign
+
+Picture = npt.NDArray[np.float32]
+Mode = Literal["detail", "replace"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+TOLERANCE = 1.5  # crop pixels by which the two flows may disagree before the detail fades
+LARGE_CHANGE = 45.0  # of 255, root mean square over colours, by which E and W(O) may differ before the detail fades
+MOTION_SECONDS = 0.15
+FEATHER = 9.0  # crop pixels, standard deviation of the mask's edge
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """What the composite needs of one face, all in the 256x256 crop.
+
+    change: (S, S, 3) float32, E - m W(O) in 0..255. keep: (S, S), m. flow: (S, S, 2) crop pixels from E to O.
+    mask: (S, S) in 0..1, where the frame may change.
+    """
+
+    change: Picture
+    keep: Picture
+    flow: Picture
+    mask: Picture
+
+
+def check_mode(mode: str) -> Mode:
+    """The mode of that name. Raises EditError, which lists the known ones."""
+    for known in MODES:
+        if mode == known:
+            return known
+    raise EditError(f"unknown mode {mode!r}; expected one of {', '.join(MODES)}")
+
+
+class FaceFlow:
+    """Dense flow between drawn faces by DIS (Kroeger et al., arXiv 1603.03590), good and cheap on clean faces."""
+
+    def __init__(self) -> None:
+        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+
+    def __call__(self, origin: Pixels, target: Pixels) -> Picture:
+        """(S, S, 3) uint8 twice -> (S, S, 2) float32: origin(x) looks like target(x + flow(x))."""
+        first, second = (cv2.cvtColor(face, cv2.COLOR_RGB2GRAY) for face in (origin, target))
+        return np.asarray(self._dis.calc(first, second, None), dtype=np.float32)  # type: ignore[call-overload]
+
+
+def warp(picture: npt.NDArray[np.float32], flow: Picture) -> Picture:
+    """(S, S) or (S, S, C) float32: the picture sampled at x + flow(x), edges repeated."""
+    height, width = flow.shape[:2]
+    columns = np.arange(width, dtype=np.float32) + flow[..., 0]
+    rows = np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]
+    return np.asarray(
+        cv2.remap(picture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), dtype=np.float32
+    )
+
+
+def agreement(forward: Picture, backward: Picture, tolerance: float = TOLERANCE) -> Picture:
+    """(S, S) in 0..1: 1 where going along `forward` and back along `backward` ends where it began."""
+    error = forward + warp(backward, forward)
+    squared = np.square(error).sum(axis=2)
+    return np.asarray(np.exp(-squared / (2 * tolerance**2)), dtype=np.float32)
+
+
+def likeness(first: Picture, second: Picture, tolerance: float = LARGE_CHANGE) -> Picture:
+    """(S, S) in 0..1: 1 where two (S, S, 3) pictures in 0..255 have the same colours, seen a little blurred."""
+    difference = cv2.GaussianBlur(first - second, (0, 0), 1.5)
+    squared = np.square(difference).mean(axis=2)
+    return np.asarray(np.exp(-squared / (2 * tolerance**2)), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """How the edit moves a face. flow: (S, S, 2) crop pixels from E to O. keep: (S, S) in 0..1, m."""
+
+    flow: Picture
+    keep: Picture
+
+
+def measure_motion(inversion: Picture, edited: Picture, flow: FaceFlow) -> Motion:
+    """The motion of one frame's edit. inversion, edited: (S, S, 3) float32 in 0..255."""
+    first, second = _bytes(edited), _bytes(inversion)
+    forward = _floats(cv2.GaussianBlur(flow(first, second), (0, 0), 2.0))
+    backward = _floats(cv2.GaussianBlur(flow(second, first), (0, 0), 2.0))
+    keep = agreement(forward, backward) * likeness(edited, warp(inversion, forward))
+    return Motion(forward, _floats(cv2.GaussianBlur(keep, (0, 0), 2.0)))
+
+
+def follow(before: Motion | None, now: Motion, elapsed: float, seconds: float = MOTION_SECONDS) -> Motion:
+    """An exponential average over `seconds`: the edit of a face changes slowly, however fast the face moves."""
+    if before is None:
+        return now
+    share = np.float32(1 - np.exp(-max(0.0, elapsed) / seconds))
+    return Motion(before.flow + (now.flow - before.flow) * share, before.keep + (now.keep - before.keep) * share)
+
+
+def detail_layers(inversion: Picture, edited: Picture, mask: Picture, motion: Motion) -> Layers:
+    """The layers of mode `detail`. inversion, edited: (S, S, 3) float32 in 0..255, in the frame's colours."""
+    forward = motion.flow * mask[..., None]
+    change = edited - motion.keep[..., None] * warp(inversion, forward)
+    return Layers(_floats(change), motion.keep, forward, mask)
+
+
+def leave(layers: Layers, own: Picture | None) -> Layers:
+    """The layers with the frame moved along and not changed where `own`, (S, S) in 0..1, says so."""
+    if own is None or not own.any():
+        return layers
+    moved = warp(own, layers.flow)
+    keep = layers.keep + (1 - layers.keep) * moved
+    return Layers(_floats(layers.change * (1 - moved)[..., None]), keep, layers.flow, layers.mask)
+
+
+def replace_layers(edited: Picture, mask: Picture) -> Layers:
+    """The layers of mode `replace`: the generated face alone, as RIGID pastes it (arXiv 2308.06097, eq. 6-7)."""
+    nothing = np.zeros(edited.shape[:2], dtype=np.float32)
+    return Layers(edited, nothing, np.zeros((*edited.shape[:2], 2), dtype=np.float32), mask)
+
+
+def compose(pixels: Pixels, quad: Quad, layers: Layers) -> Pixels:
+    """The frame (H, W, 3) with one face's layers put in at `quad`; outside the mask every byte is the frame's own."""
+    size = (pixels.shape[1], pixels.shape[0])
+    placed_mask = unalign(layers.mask, quad, size, outside="zero")
+    top, left = placed_mask.top, placed_mask.left
+    rows, columns = placed_mask.window
+    region = pixels[rows, columns]
+    if region.size == 0:
+        return pixels
+    used = placed_mask.values > 1 / 512
+    if not used.any():
+        return pixels
+    change = unalign(layers.change, quad, size).values
+    keep = unalign(layers.keep, quad, size).values
+    flow = unalign(layers.flow, quad, size).values
+    turn = np.linalg.inv(frame_to_patch(quad, CROP, (0, 0))[:, :2]).astype(np.float32)
+    height, width = region.shape[:2]
+    across = np.arange(left, left + width, dtype=np.float32) + flow[..., 0] * turn[0, 0] + flow[..., 1] * turn[0, 1]
+    down = (
+        np.arange(top, top + height, dtype=np.float32)[:, None] + flow[..., 0] * turn[1, 0] + flow[..., 1] * turn[1, 1]
+    )
+    moved = cv2.remap(pixels, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+    result = moved * keep[..., None] + change
+    weight = placed_mask.values[..., None]
+    blended = region + (result - region) * weight
+    out = pixels.copy()
+    out[rows, columns] = np.where(used[..., None], np.clip(np.rint(blended), 0, 255).astype(np.uint8), region)
+    return out
+
+
+def hull_mask(points: npt.NDArray[np.float64], *, grow: float = 1.12, feather: float = FEATHER) -> Picture:
+    """(S, S) in 0..1: the hull of face points, grown about its middle, with a soft edge.
+
+    points: (N, 2) in crop pixels.
+    """
+    hull = cv2.convexHull(points.astype(np.float32))[:, 0]
+    middle = hull.mean(axis=0)
+    grown = middle + (hull - middle) * grow
+    mask = np.zeros((CROP, CROP), dtype=np.float32)
+    shift = 4
+    cv2.fillConvexPoly(mask, np.rint(grown * (1 << shift)).astype(np.int32), 1.0, cv2.LINE_8, shift)
+    # The soft edge lies inside the hull and inside the crop, so that nothing beyond either changes.
+    soft = cv2.GaussianBlur(mask, (0, 0), feather, borderType=cv2.BORDER_CONSTANT)
+    return np.clip(2 * soft - 1, 0, 1).astype(np.float32)
+
+
+def _bytes(picture: Picture) -> Pixels:
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+
+
+def _floats(picture: npt.ArrayLike) -> Picture:
+    return np.asarray(picture, dtype=np.float32)

@@ -1,0 +1,1 @@
+"""From a face to its codes: what a stream remembers, the recurrent encoder, optimization, the fit to one person."""

@@ -1,0 +1,1 @@
+"""Who is where in a frame: detection, identities over time, steady points, the FFHQ crop and exactly back."""
