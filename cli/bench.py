@@ -1,6 +1,5 @@
 """`dynstream bench`: measurements that anybody can print again, with what they were made on."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -203,14 +202,15 @@ def _watch(console: Console) -> Any:
 
 
 def _write(path: Path | None, document: Mapping[str, object]) -> None:
-    from ..pipelines.bench.measure import plain
     from ..pipelines.errors import PipelineError
+    from ..stream.atomic import write_whole
+    from .target import json_text
 
     if path is None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(plain(document), indent=2) + "\n", "utf-8")
     except OSError as error:
         raise PipelineError(f"cannot write {path}: {error.strerror}; name another file with --json") from error
+    write_whole(path, json_text(document).encode())
     print(path)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .options import Backend, Generator
 from .target import json_text, target
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -34,8 +35,8 @@ def command(
     max_latency: Annotated[float, typer.Option("--max-latency", metavar="MS", help="The latency contract.")] = 250.0,
     mode: Annotated[str, typer.Option(metavar="detail|replace", help="How faces are put back.")] = "detail",
     faces: Annotated[str, typer.Option(metavar="largest|all|N", help="Which faces to edit.")] = "largest",
-    generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")] = "mobilestylegan",
-    backend: Annotated[str, typer.Option(metavar="mesh|face-alignment", help="Face landmarks.")] = "mesh",
+    generator: Generator = "mobilestylegan",
+    backend: Backend = "mesh",
     device: Annotated[str, typer.Option(metavar="cpu|cuda|cuda:N", help="Where the networks run.")] = "cpu",
     compiled: Annotated[bool, typer.Option("--compile/--eager", help="torch.compile, and CUDA graphs.")] = False,
     precision: Annotated[str, typer.Option(metavar="float32|bfloat16", help="Of the networks.")] = "float32",

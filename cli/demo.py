@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .progress import check_style, count_frames
+from .options import ProgressStyle
+from .progress import count_frames
 from .weights import IndexUrl, Offline, open_zoo
 
 
@@ -19,9 +20,7 @@ def command(
     seconds: Annotated[
         float | None, typer.Option(metavar="N", min=0.1, help="Edit only the first N seconds of the clip.")
     ] = None,
-    progress: Annotated[
-        str, typer.Option(metavar="auto|bar|ffmpeg|none", callback=check_style, help="How to show progress.")
-    ] = "auto",
+    progress: ProgressStyle = "auto",
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:

@@ -10,7 +10,8 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from . import evaluate_dynamics, evaluate_inversion, evaluate_recurrent
-from .progress import check_style, count_frames
+from .options import ProgressStyle
+from .progress import count_frames
 from .target import json_text, target
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -80,9 +81,7 @@ def videos(
         bool, typer.Option("--cache/--no-cache", help="Keep flows and embeddings in the cache for the next run.")
     ] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the JSON and HTML files.")] = False,
-    progress: Annotated[
-        str, typer.Option(metavar="auto|bar|ffmpeg|none", callback=check_style, help="How to show progress.")
-    ] = "auto",
+    progress: ProgressStyle = "auto",
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from .progress import Count, check_style, count_frames
+from .options import Generator, ProgressStyle
+from .progress import Count, count_frames
 from .target import json_text, target
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -38,16 +39,14 @@ def command(
     ] = 8,
     refine: Annotated[int, typer.Option(min=0, metavar="STEPS", help="Also after `--refine` of each file: slow.")] = 0,
     encoder: Annotated[Path | None, typer.Option(metavar="FILE", help="Another encoder than the shipped one.")] = None,
-    generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")] = "mobilestylegan",
+    generator: Generator = "mobilestylegan",
     device: Annotated[str, typer.Option(metavar="NAME", help="Where to draw and optimize: cpu, cuda, cuda:1.")] = "cpu",
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every number here.")] = None,
     sheet_file: Annotated[
         Path | None, typer.Option("--sheet", metavar="FILE.png", help="Write source and drawings side by side.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the JSON and PNG files.")] = False,
-    progress: Annotated[
-        str, typer.Option(metavar="auto|bar|ffmpeg|none", callback=check_style, help="How to show progress.")
-    ] = "auto",
+    progress: ProgressStyle = "auto",
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:

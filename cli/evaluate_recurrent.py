@@ -7,7 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .progress import check_style, count_frames
+from .options import Generator, ProgressStyle
+from .progress import count_frames
 from .target import json_text, target
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -55,12 +56,10 @@ def command(
         int,
         typer.Option(metavar="FRAMES", help="Instead: does it drift? So many frames of the first clip, to and fro."),
     ] = 0,
-    generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")] = "mobilestylegan",
+    generator: Generator = "mobilestylegan",
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every number here.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the JSON file.")] = False,
-    progress: Annotated[
-        str, typer.Option(metavar="auto|bar|ffmpeg|none", callback=check_style, help="How to show progress.")
-    ] = "auto",
+    progress: ProgressStyle = "auto",
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, TextIO, cast
 import typer
 from rich.console import Console
 
+from .options import Backend, Edit, Faces, Generator, Mode, Preset
 from .progress import Count, FfmpegBlocks, check_style, count_frames
-from .transcode import Edit, Faces, Mode, Preset
 from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def command(
             show_default=False,
         ),
     ] = None,
-    generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")] = "mobilestylegan",
-    backend: Annotated[str, typer.Option(metavar="mesh|face-alignment", help="Face landmarks.")] = "mesh",
+    generator: Generator = "mobilestylegan",
+    backend: Backend = "mesh",
     progress: Annotated[
         str,
         typer.Option(

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .progress import check_style, count_frames
+from .options import ProgressStyle
+from .progress import count_frames
 from .weights import IndexUrl, Offline, open_zoo
 
 
@@ -39,9 +40,7 @@ def command(
         Path | None, typer.Option("--codes", metavar="FILE", help="Write the observed codes here, too.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
-    progress: Annotated[
-        str, typer.Option(metavar="auto|bar|ffmpeg|none", callback=check_style, help="How to show progress.")
-    ] = "auto",
+    progress: ProgressStyle = "auto",
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .progress import check_style, count_frames
+from .options import Codec, Crf, EncoderPreset, Generator, PixFmt, ProgressStyle
+from .progress import count_frames
 from .weights import IndexUrl, Offline, open_zoo
 
 
@@ -25,17 +26,13 @@ def command(
         Path | None,
         typer.Option("--fit", metavar="FILE", help="What `dynstream fit` made of this clip; else it is fitted."),
     ] = None,
-    generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")] = "mobilestylegan",
-    codec: Annotated[str, typer.Option(metavar="NAME", help="FFmpeg video encoder.")] = "libx264",
-    crf: Annotated[float | None, typer.Option(metavar="Q", help="Quality, lower is better.")] = None,
-    encoder_preset: Annotated[
-        str | None, typer.Option("--encoder-preset", metavar="NAME", help="The encoder's speed preset.")
-    ] = None,
-    pix_fmt: Annotated[str | None, typer.Option(metavar="NAME", help='Pixel format, or "source".')] = None,
+    generator: Generator = "mobilestylegan",
+    codec: Codec = "libx264",
+    crf: Crf = None,
+    encoder_preset: EncoderPreset = None,
+    pix_fmt: PixFmt = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it exists.")] = False,
-    progress: Annotated[
-        str, typer.Option(metavar="auto|bar|ffmpeg|none", callback=check_style, help="How to show progress.")
-    ] = "auto",
+    progress: ProgressStyle = "auto",
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .progress import check_style, count_frames
+from .options import Codec, Crf, EncoderPreset, Generator, ProgressStyle
+from .progress import count_frames
 from .weights import IndexUrl, Offline, open_zoo
 
 
@@ -53,17 +54,13 @@ def command(
     directions: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Directions to move and edit along, in place of the shipped.")
     ] = None,
-    generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")] = "mobilestylegan",
-    codec: Annotated[str, typer.Option(metavar="NAME", help="FFmpeg video encoder.")] = "libx264",
-    crf: Annotated[float | None, typer.Option(metavar="Q", help="Quality, lower is better.")] = None,
-    encoder_preset: Annotated[
-        str | None, typer.Option("--encoder-preset", metavar="NAME", help="The encoder's speed preset.")
-    ] = None,
+    generator: Generator = "mobilestylegan",
+    codec: Codec = "libx264",
+    crf: Crf = None,
+    encoder_preset: EncoderPreset = None,
     pix_fmt: Annotated[str | None, typer.Option(metavar="NAME", help="Pixel format.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files where they exist.")] = False,
-    progress: Annotated[
-        str, typer.Option(metavar="auto|bar|ffmpeg|none", callback=check_style, help="How to show progress.")
-    ] = "auto",
+    progress: ProgressStyle = "auto",
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:

@@ -8,16 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .progress import check_style, count_frames
+from .options import Backend, Codec, Crf, Edit, EncoderPreset, Faces, Generator, Mode, PixFmt, Preset, ProgressStyle
+from .progress import count_frames
 from .weights import IndexUrl, Offline, open_zoo
-
-Edit = Annotated[
-    list[str] | None,
-    typer.Option("--edit", metavar="NAME=STRENGTH", help="An edit: smile=2, or a ramp smile=0:3@2s. Repeatable."),
-]
-Preset = Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Edits from a TOML file.")]
-Mode = Annotated[str, typer.Option(metavar="detail|replace", help="Keep the frame's own detail, or paste the drawing.")]
-Faces = Annotated[str, typer.Option(metavar="largest|all|N", help="Which faces to edit.")]
 
 
 def command(
@@ -40,21 +33,17 @@ def command(
         str,
         typer.Option("--encode-every", metavar="K|auto", help="Encode one frame in so many; foretell those between."),
     ] = "1",
-    generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")] = "mobilestylegan",
-    backend: Annotated[str, typer.Option(metavar="mesh|face-alignment", help="Face landmarks.")] = "mesh",
+    generator: Generator = "mobilestylegan",
+    backend: Backend = "mesh",
     encoder: Annotated[
         str, typer.Option(metavar="recurrent|frame", help="Correct the inversion from frame to frame, or average it.")
     ] = "frame",
-    codec: Annotated[str, typer.Option(metavar="NAME", help="FFmpeg video encoder.")] = "libx264",
-    crf: Annotated[float | None, typer.Option(metavar="Q", help="Quality, lower is better.")] = None,
-    encoder_preset: Annotated[
-        str | None, typer.Option("--encoder-preset", metavar="NAME", help="The encoder's speed preset.")
-    ] = None,
-    pix_fmt: Annotated[str | None, typer.Option(metavar="NAME", help='Pixel format, or "source".')] = None,
+    codec: Codec = "libx264",
+    crf: Crf = None,
+    encoder_preset: EncoderPreset = None,
+    pix_fmt: PixFmt = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it exists.")] = False,
-    progress: Annotated[
-        str, typer.Option(metavar="auto|bar|ffmpeg|none", callback=check_style, help="How to show progress.")
-    ] = "auto",
+    progress: ProgressStyle = "auto",
     stats: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write times and outcomes here.")] = None,
     offline: Offline = False,
     index_url: IndexUrl = None,
@@ -75,6 +64,7 @@ def command(
     from ..pipelines.edit import parse_edits
     from ..pipelines.load import keyframed, load_editor
     from ..pipelines.transcode import VideoOptions, open_writer, transcode
+    from ..stream.atomic import write_whole
     from ..stream.errors import SinkError
     from ..stream.reader import VideoReader
 
@@ -143,18 +133,6 @@ def command(
         console.print(str(getattr(editor.renderer, "calls", "")), soft_wrap=True)
     if stats:
         try:
-            _write(stats, json.dumps(report.as_dict(), indent=2) + "\n")
-        except (OSError, SinkError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise SinkError(f"{target} is written, but the numbers in {stats} are not: {reason}") from error
-
-
-def _write(path: Path, text: str) -> None:
-    from ..stream.atomic import AtomicFile
-
-    file = AtomicFile(path, overwrite=True)
-    try:
-        file.path.write_text(text, encoding="utf-8")
-        file.commit()
-    finally:
-        file.discard()
+            write_whole(stats, (json.dumps(report.as_dict(), indent=2) + "\n").encode())
+        except SinkError as error:
+            raise SinkError(f"{target} is written, but the numbers in {stats} are not: {error}") from error

@@ -12,8 +12,8 @@ from rich.live import Live as Screen
 
 from . import panel
 from .keys import Keys, open_keys
+from .options import Backend, Edit, Faces, Generator, Mode, Preset
 from .preview import Preview, open_preview
-from .transcode import Edit, Faces, Mode, Preset
 from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def command(
     ] = 10.0,
     seconds: Annotated[float | None, typer.Option(metavar="S", min=0, help="Stop after so long.")] = None,
     listing: Annotated[bool, typer.Option("--list", help="Show cameras and virtual cameras, and stop.")] = False,
-    generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")] = "mobilestylegan",
-    backend: Annotated[str, typer.Option(metavar="mesh|face-alignment", help="Face landmarks.")] = "mesh",
+    generator: Generator = "mobilestylegan",
+    backend: Backend = "mesh",
     device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Where to draw.")] = "cpu",
     offline: Offline = False,
     index_url: IndexUrl = None,

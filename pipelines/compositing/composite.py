@@ -35,7 +35,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 
 TOLERANCE = 1.5  # crop pixels by which the two flows may disagree before the detail fades
 LARGE_CHANGE = 45.0  # of 255, root mean square over colours, by which E and W(O) may differ before the detail fades
-MOTION_SECONDS = 0.15
+MOTION_SECONDS = 0.4
 FEATHER = 9.0  # crop pixels, standard deviation of the mask's edge
 
 

@@ -1,7 +1,6 @@
 """Codes over time: what was observed of one face, checked once, and kept in a file."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,8 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from ...stream.atomic import write_whole
+from ...stream.errors import SinkError
 from ..errors import DynamicsError
 
 Floats = npt.NDArray[np.float64]
@@ -112,14 +113,10 @@ def load_series(path: Path) -> CodeSeries:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write safetensors beside `path`, then rename. Raises DynamicsError where that fails."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write safetensors, whole or not at all. Raises DynamicsError where that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Written from memory: a full disk then is an OSError, which safetensors would hide.
-        temporary.write_bytes(save({name: value.contiguous() for name, value in tensors.items()}, dict(metadata)))
-        os.replace(temporary, path)
-    except OSError as error:
-        raise DynamicsError(f"cannot write {path}: {error.strerror}; free space or name another file") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        # Written from memory: a full disk then is an error of its own, which safetensors would hide.
+        write_whole(path, save({name: value.contiguous() for name, value in tensors.items()}, dict(metadata)))
+    except (OSError, SinkError) as error:
+        raise DynamicsError(f"cannot write {path}: {error}; free space or name another file") from error

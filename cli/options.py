@@ -1,0 +1,29 @@
+"""Options that several commands share, each said once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .progress import check_style
+
+Edit = Annotated[
+    list[str] | None,
+    typer.Option("--edit", metavar="NAME=STRENGTH", help="An edit: smile=2, or a ramp smile=0:3@2s. Repeatable."),
+]
+Preset = Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Edits from a TOML file.")]
+Mode = Annotated[str, typer.Option(metavar="detail|replace", help="Keep the frame's own detail, or paste the drawing.")]
+Faces = Annotated[str, typer.Option(metavar="largest|all|N", help="Which faces to edit.")]
+Generator = Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")]
+Backend = Annotated[str, typer.Option(metavar="mesh|face-alignment", help="Face landmarks.")]
+
+Codec = Annotated[str, typer.Option(metavar="NAME", help="FFmpeg video encoder.")]
+Crf = Annotated[float | None, typer.Option(metavar="Q", help="Quality, lower is better.")]
+EncoderPreset = Annotated[
+    str | None, typer.Option("--encoder-preset", metavar="NAME", help="The encoder's speed preset.")
+]
+PixFmt = Annotated[str | None, typer.Option(metavar="NAME", help='Pixel format, or "source".')]
+
+ProgressStyle = Annotated[
+    str, typer.Option(metavar="auto|bar|ffmpeg|none", callback=check_style, help="How to show progress.")
+]
