@@ -27,6 +27,9 @@ def command(
         ),
     ] = None,
     seconds: Annotated[float, typer.Option(min=2, help="That count, of each measurement.")] = 10.0,
+    warm_up: Annotated[
+        float, typer.Option(min=0, metavar="S", help="Before that, from when every client has had a picture.")
+    ] = 5.0,
     streams: Annotated[int, typer.Option(min=1, help="Of the scenario with several.")] = 4,
     size: Annotated[str, typer.Option(metavar="WxH", help="Of the pictures.")] = "640x360",
     fps: Annotated[float, typer.Option(min=1, max=120, help="Frames a second of each client.")] = 30.0,
@@ -38,7 +41,8 @@ def command(
 ) -> None:
     """Measure the server with a stand-in for the model and real WebRTC clients that stamp each frame, on loopback.
 
-    Age counts from the sending of a frame until it is back. The clients run on the same cores as the server.
+    Age counts from the sending of a frame until it is back. The clients run on the same cores as the server. Steady
+    streams have two lines: after the warm-up, and from the first connection on, in which all of them connect.
 
     Examples:
 
@@ -56,6 +60,7 @@ def command(
         raise typer.BadParameter(f"--codec {codec}: expected VP8 or H264")
     settings = Settings(
         seconds=seconds,
+        warm_up=warm_up,
         size=parse_size(size),
         rate=fps,
         streams=streams,

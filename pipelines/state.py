@@ -33,6 +33,7 @@ from .edit import EditSpec
 from .errors import StateError
 from .face_editor import FinishState, LookState, Presence, SessionState
 from .inversion.latent import LatentState, RecurrentMemory
+from .tracking.choose import Aim, Place
 from .tracking.face_track import FaceTrack
 from .tracking.head_pose import HeadPose
 from .tracking.one_euro import OneEuroState
@@ -46,6 +47,7 @@ DEEPEST: Final = 32
 KINDS: Final[Mapping[str, type]] = {
     kind.__name__: kind
     for kind in (
+        Aim,
         ColourMatch,
         Drawn,
         DynamicsState,
@@ -64,6 +66,7 @@ KINDS: Final[Mapping[str, type]] = {
         Motion,
         MotionMemory,
         OneEuroState,
+        Place,
         Presence,
         RecurrentMemory,
         RecurrentState,

@@ -1,6 +1,7 @@
 """What the live server holds, measured by real aiortc clients on loopback that stamp each frame.
 
 Server and clients are processes of their own and share the machine's cores. Each scenario starts a server anew.
+Steady streams are told twice: after a warm-up that is named, and with everything from the first connection on.
 """
 
 import asyncio
@@ -23,9 +24,6 @@ from .serve_measure import StreamNumbers, summarize
 from .serve_process import Resources, ServerProcess, server_process
 
 FIRST_FRAME_SECONDS: Final = 60.0
-SETTLE_SECONDS: Final = 2.0
-"""After the first frame, before anything counts."""
-
 GONE_SECONDS: Final = 60.0
 WARM_UP_CONNECTS: Final = 50
 PLAIN: Final = "dynstream.pipelines.bench.plain_server"
@@ -33,13 +31,16 @@ PLAIN: Final = "dynstream.pipelines.bench.plain_server"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """seconds: of each measurement. size: (width, height). rate: frames a second that each client sends.
+    """seconds: of each measurement. warm_up: seconds before it, from when every client has had a picture.
+
+    size: (width, height). rate: frames a second that each client sends.
 
     streams: of the scenario with several. connects: of the one that comes and goes. loss, jitter: of the poor line;
     a share of 1, and seconds. codec: "VP8" or "H264".
     """
 
     seconds: float = 10.0
+    warm_up: float = 5.0
     size: tuple[int, int] = (640, 360)
     rate: float = 30.0
     streams: int = 4
@@ -51,6 +52,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.seconds < 2 or self.rate <= 0 or min(self.streams, self.connects) < 1:
             raise PipelineError(f"expected at least 2 s, a rate above 0, one stream and one connect, got {self}")
+        if self.warm_up < 0:
+            raise PipelineError(f"expected a warm-up from 0 s, got {self.warm_up:g}")
         if not (0 <= self.loss < 1 and self.jitter >= 0):
             raise PipelineError(f"expected a loss from 0 to below 1 and a jitter from 0, got {self}")
 
@@ -64,6 +67,14 @@ class Row:
     before: Resources | None
     after: Resources | None
     notes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """settled: after the warm-up. whole: from the first connection on; it has the settled part in it."""
+
+    settled: StreamNumbers
+    whole: StreamNumbers
 
 
 Watch = Callable[[str], object]
@@ -87,12 +98,12 @@ def make_picture(size: tuple[int, int]) -> Callable[[int], Pixels]:
 
 async def one_stream(settings: Settings) -> list[Row]:
     """A model that takes no time, one stream."""
-    return [await _steady("pass-through, 1 stream", settings, 1, model_ms=0)]
+    return await _steady("pass-through, 1 stream", settings, 1, model_ms=0)
 
 
 async def several_streams(settings: Settings) -> list[Row]:
     """The same with several."""
-    return [await _steady(f"pass-through, {settings.streams} streams", settings, settings.streams, model_ms=0)]
+    return await _steady(f"pass-through, {settings.streams} streams", settings, settings.streams, model_ms=0)
 
 
 async def half_rate(settings: Settings) -> list[Row]:
@@ -100,14 +111,14 @@ async def half_rate(settings: Settings) -> list[Row]:
     model_ms = 2000 / settings.rate
     ours = await _steady("model at half rate", settings, 1, model_ms=model_ms, sound=True)
     async with server_process(PLAIN, [f"{model_ms:g}"]) as server, _clients(settings, 1, sound=True) as clients:
-        numbers = await _measure(server, clients, settings, stamp=False)
-    return [ours, Row("the obvious server, model at half rate", numbers, None, None, {})]
+        measured = await _measure(server, clients, settings, stamp=False)
+    return [*ours, *_rows("the obvious server, model at half rate", measured, settings)]
 
 
 async def admission(settings: Settings) -> list[Row]:
     """One stream more than there is room for."""
     async with _server(0, "--max-sessions", "2") as server, _clients(settings, 2) as clients:
-        alone = await _measure(server, clients, settings)
+        alone = (await _measure(server, clients, settings)).settled
         refusal: dict[str, Any] = {}
 
         async def knock() -> None:
@@ -152,7 +163,7 @@ async def poor_line(settings: Settings) -> list[Row]:
             chance = random.Random(11)
             lines.extend(LossyLine(one.connection, settings.loss, settings.jitter, chance) for one in clients)
 
-        numbers = await _measure(server, clients, settings, at_first_frame=spoil)
+        numbers = (await _measure(server, clients, settings, at_first_frame=spoil)).settled
         for line in lines:
             line.close()
     lost = sum(line.lost for line in lines) / max(1, sum(line.lost + line.passed for line in lines))
@@ -200,24 +211,39 @@ async def _clients(settings: Settings, count: int, *, sound: bool = False) -> As
         await asyncio.gather(*(one.close() for one in clients))
 
 
-async def _steady(name: str, settings: Settings, count: int, *, model_ms: float, sound: bool = False) -> Row:
+async def _steady(name: str, settings: Settings, count: int, *, model_ms: float, sound: bool = False) -> list[Row]:
     more = ("--max-sessions", str(count), "--max-per-address", str(count))
     async with _server(model_ms, *more) as server, _clients(settings, count, sound=sound) as clients:
         held: list[Resources] = []
 
         async def look() -> None:
-            await asyncio.sleep(settings.seconds / 5)
+            await asyncio.sleep(settings.warm_up + settings.seconds / 5)
             held.append(await server.resources())
 
         looking = asyncio.ensure_future(look())
-        numbers = await _measure(server, clients, settings)
+        measured = await _measure(server, clients, settings)
         await looking
         held.append(await server.resources())
         async with server.http.get(server.url + "/api/sessions") as response:
             sessions = (await response.json())["sessions"]
     frames = [one["stats"]["frames"] for one in sessions]
     notes = {key: sum(one[key] for one in frames) for key in ("received", "edited", "concealed", "dropped")}
-    return Row(name, numbers, held[0], held[-1], notes)
+    return _rows(name, measured, settings, held[0], held[-1], notes)
+
+
+def _rows(
+    name: str,
+    measured: Measured,
+    settings: Settings,
+    before: Resources | None = None,
+    after: Resources | None = None,
+    notes: Mapping[str, Any] | None = None,
+) -> list[Row]:
+    """notes: of the whole."""
+    return [
+        Row(f"{name}, after {settings.warm_up:g} s of warm-up", measured.settled, before, after, {}),
+        Row(f"{name}, from the first connection on", measured.whole, None, None, notes or {}),
+    ]
 
 
 async def _measure(
@@ -227,21 +253,26 @@ async def _measure(
     *,
     stamp: bool = True,
     at_first_frame: Callable[[], object] = lambda: None,
-) -> StreamNumbers:
-    """Connect all of them, and measure for a while from when every one has pictures."""
+) -> Measured:
+    """Connect all of them, and measure for a while from when every one has had pictures for the warm-up."""
+    begin = time.monotonic()
     for one in clients:
         await one.connect(lambda offer: _signal(server, offer, {}, stamp=stamp))
     for one in clients:
         await one.until(lambda client: bool(client.received.frames), FIRST_FRAME_SECONDS)
     at_first_frame()
-    await asyncio.sleep(SETTLE_SECONDS)
-    return await _watch_on(clients, settings)
+    await asyncio.sleep(settings.warm_up)
+    settled = await _watch_on(clients, settings)
+    return Measured(settled, _numbers(clients, begin, time.monotonic()))
 
 
 async def _watch_on(clients: Sequence[LiveClient], settings: Settings) -> StreamNumbers:
     begin = time.monotonic()
     await asyncio.sleep(settings.seconds)
-    end = time.monotonic()
+    return _numbers(clients, begin, time.monotonic())
+
+
+def _numbers(clients: Sequence[LiveClient], begin: float, end: float) -> StreamNumbers:
     return summarize([(_sent(one, begin, end), one.received) for one in clients], begin, end)
 
 

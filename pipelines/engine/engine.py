@@ -260,6 +260,8 @@ class Engine:
             self._event(lambda now: self._schedule.drew(now, tickets))
 
         size = sum(ticket.faces for ticket in tickets)
+        for ticket in tickets:
+            ticket.work.batch = size
         self._crew.start("device", _caught(lambda: draw(self._renderer, shares, self.stages)), done, size)
 
     def _begin_finish(self, ticket: Ticket, show: bool) -> None:
@@ -324,7 +326,8 @@ class Engine:
         age = self._clock() - ticket.captured
         if what == "result" and result is not None:
             # The source's own time: the session's may run on from before a reconnection.
-            shown = Shown(work.frame.with_pixels(result.frame.pixels), result.outcome, age)
+            batch = work.batch if ticket.drawn else None
+            shown = Shown(work.frame.with_pixels(result.frame.pixels), result.outcome, age, batch)
         else:
             shown = Shown(work.frame, f"passed: {reason}", age)
         session.tally.add(shown.outcome, age)

@@ -28,7 +28,7 @@ def editors(renderer: Renderer, backends: Callable[[], FaceBackend]) -> Editors:
     def make(spec: SessionSpec, before: Editor | None) -> FaceEditor:
         policy = parse_policy(spec.faces)
         backend = before.tracker.backend if isinstance(before, FaceEditor) else backends()
-        return FaceEditor(Tracker(backend, policy), renderer, spec.edits, mode=spec.mode)
+        return FaceEditor(Tracker(backend, policy, place=spec.place), renderer, spec.edits, mode=spec.mode)
 
     return make
 

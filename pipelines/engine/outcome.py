@@ -20,11 +20,13 @@ class Shown:
     outcome: its kind, and after a colon the reason. "edited": drawn for this frame. "faded: REASON": the same, partly
     shown. "moved: REASON": drawn for an earlier frame and moved onto this one by its landmarks. "predicted: REASON":
     drawn from a guess. "passed: REASON": the source. age: seconds from capture until it went out.
+    batch: faces that were drawn together with this frame's, None where none was drawn for it.
     """
 
     frame: Frame
     outcome: str
     age: float
+    batch: int | None = None
 
     @property
     def kind(self) -> str:

@@ -16,6 +16,7 @@ from ..errors import SessionClosedError
 from ..face_editor import Edited, FinishState, Look, LookState
 from ..render import Rendered
 from ..stages import Stages
+from ..tracking.choose import Place
 from .memory import Memory
 from .outbox import Outbox
 from .outcome import Shown, Tally
@@ -59,7 +60,7 @@ class Editor(Protocol):
 
 
 class Editors(Protocol):
-    """Makes the editor of a session, or a new one where its mode or its faces change."""
+    """Makes the editor of a session, or a new one where its mode or the choice of its faces changes."""
 
     def __call__(self, spec: SessionSpec, before: Editor | None) -> Editor:
         """before: the session's editor so far, whose face backend can be used further."""
@@ -79,6 +80,7 @@ class Work:
     look: Look | None = None
     rendered: "Sequence[Rendered]" = ()
     result: Edited | None = None
+    batch: int | None = None
 
 
 class Session:
@@ -98,6 +100,7 @@ class Session:
         self.outbox = Outbox(engine.changed)
         self._edits = editor.edits
         self._wishes: list[tuple[dict[str, float], float, bool]] = []
+        self._choices = 0
         self._last: float | None = None
         self._restored: float | None = None
         self._shift = Fraction(0)
@@ -142,12 +145,22 @@ class Session:
 
     @property
     def faces(self) -> str:
-        """Which faces are edited; may be set, for the frames from the next on."""
+        """Which faces are edited, by their size; may be set, for the frames from the next on."""
         return self.spec.faces
 
     @faces.setter
     def faces(self, faces: str) -> None:
-        self._engine.change(self, faces=faces)
+        self._engine.change(self, faces=faces, place=None)
+
+    def choose_face(self, x: float, y: float) -> None:
+        """Edit the one face at a place in 0..1 of the next frame, wherever it goes; setting `faces` ends that.
+
+        Raises PipelineError for a place outside the picture.
+        """
+        with self._lock:
+            self._choices += 1
+            place = Place(x, y, self._choices)
+        self._engine.change(self, place=place)
 
     @property
     def bypass(self) -> bool:

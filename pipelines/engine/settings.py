@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ..compositing.composite import Mode
 from ..edit import Edits
 from ..errors import PipelineError
+from ..tracking.choose import Place
 from .ladder import RUNGS, LadderSettings, Rung
 
 
@@ -54,13 +55,14 @@ class SessionSpec:
     """What a session wants.
 
     live: frames are shown within `max_latency_ms` or not at all, and newer ones win; False never drops, has no
-    deadline, and `submit` waits while too much is under way. faces: as after --faces. rate: frames a second that are
-    going to come, for `admit`.
+    deadline, and `submit` waits while too much is under way. faces: as after --faces. place: of the one face to edit
+    instead, see `Tracker`. rate: frames a second that are going to come, for `admit`.
     """
 
     edits: Edits
     mode: Mode = "detail"
     faces: str = "largest"
+    place: Place | None = None
     live: bool = True
     max_latency_ms: float = 250.0
     rate: float = 25.0

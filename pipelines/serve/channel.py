@@ -87,6 +87,7 @@ class ControlChannel:
         while not self._session.ended.is_set():
             await asyncio.sleep(seconds)
             self._session.look_for_faces()
+            self._session.look_for_load()
             self._send_if_room({"type": "stats", **self._session.stats(seconds)})
 
     def _notice(self, name: str, message: str, more: Mapping[str, Any]) -> None:

@@ -54,6 +54,8 @@ class Context:
             public_address=settings.public_address,
             rate=settings.rate,
             most_receive_bitrate=settings.rate.highest,
+            most_receive_size=settings.max_size,
+            most_receive_rate=settings.max_frame_rate,
             most_sdp_bytes=settings.limits.sdp_bytes,
         )
         try:

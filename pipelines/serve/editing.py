@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ...stream.frame import Frame
 from ..errors import PipelineError
+
+CHOSEN: Final = "chosen"
+"""What `faces` is called where a face was chosen by its place."""
 
 
 class NoRoomError(PipelineError):
@@ -62,11 +65,14 @@ class EditSession(Protocol):
         ...
 
     def configure(self, *, mode: str, faces: str, max_latency_ms: float) -> None:
-        """From the next frame on."""
+        """From the next frame on. faces: CHOSEN leaves the choice to the last `choose_face`."""
         ...
 
     def choose_face(self, x: float, y: float) -> None:
-        """Work on the face at a place in 0..1 of the picture. Raises NotAvailableError."""
+        """From the next frame on work on the one face at a place in 0..1 of the picture, wherever it goes.
+
+        Raises NotAvailableError where the engine knows no faces.
+        """
         ...
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from ...stream.drawn_face import draw_face
 from ...stream.frame import Frame
 from ..edit import Edits
 from ..errors import EngineFullError
-from .editing import EditChoice, NoRoomError, NotAvailableError, Shown
+from .editing import CHOSEN, EditChoice, NoRoomError, Shown
 
 if TYPE_CHECKING:
     from ...models.zoo import Zoo
@@ -100,6 +100,7 @@ class FaceSession:
         self._opened = clock()
         self._edits: dict[str, float] = {}
         self._configured: dict[str, object] = {}
+        self._place: tuple[float, float] | None = None
 
     def submit(self, frame: Frame, arrived: float) -> "Future[Shown]":
         """See `EditSession`. Raises SessionClosedError while a failed session may not be opened anew."""
@@ -109,6 +110,8 @@ class FaceSession:
             self._session = self._open_session()
             self._session.set(self._edits, 0, replace=True)
             self._configure()
+            if self._place is not None:
+                self._session.choose_face(*self._place)
         shown: Future[Shown] = Future()
 
         def pass_on(done: "Future[EngineShown]") -> None:
@@ -121,7 +124,7 @@ class FaceSession:
                     shown.set_exception(error)
                 else:
                     result = done.result()
-                    shown.set_result(Shown(result.frame, translate(result.kind, result.reason)))
+                    shown.set_result(Shown(result.frame, translate(result.kind, result.reason), result.batch))
 
         self._session.submit(frame, arrived).add_done_callback(pass_on)
         return shown
@@ -134,10 +137,16 @@ class FaceSession:
 
     def configure(self, *, mode: str, faces: str, max_latency_ms: float) -> None:
         """See `EditSession`."""
-        wanted: dict[str, object] = {"mode": mode, "faces": faces, "max_latency_ms": max_latency_ms}
+        wanted: dict[str, object] = {"mode": mode, "max_latency_ms": max_latency_ms}
+        if faces != CHOSEN:
+            wanted["faces"] = faces
         if wanted != self._configured:
             self._configured = wanted
             self._configure()
+        if faces != CHOSEN and self._place is not None:
+            self._place = None
+            if not self._session.closed:
+                self._session.faces = faces
 
     def _configure(self) -> None:
         if self._session.closed:
@@ -147,8 +156,10 @@ class FaceSession:
                 setattr(self._session, name, value)
 
     def choose_face(self, x: float, y: float) -> None:
-        """The engine chooses faces by their size."""
-        raise NotAvailableError("a face cannot be chosen by its place yet; use largest, all, or a number")
+        """See `EditSession`."""
+        self._place = (x, y)
+        if not self._session.closed:
+            self._session.choose_face(x, y)
 
     def close(self) -> None:
         """End the engine's session."""

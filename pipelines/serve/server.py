@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from ...stream.webrtc.datagrams import read_until_empty
 from ...stream.webrtc.network import usable_addresses, use_ports
 from .app import make_app
 from .arenas import share_heaps
@@ -48,6 +49,7 @@ async def running(settings: ServeSettings, engine: EditEngine, *, threads: int =
     addresses = tuple(settings.addresses or usable_addresses())
     context = Context(settings, sessions, metrics, encoding, addresses)
     loop = asyncio.get_running_loop()
+    read_until_empty(loop)
     if settings.ports is not None:
         use_ports(loop, settings.ports)
     runner = web.AppRunner(make_app(context), access_log=None, shutdown_timeout=2.0)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ...stream.webrtc.peer import Peer
 from ...stream.webrtc.tracks import read_sound, read_video
-from .editing import EditEngine, EditSession
+from .editing import CHOSEN, EditEngine, EditSession
 from .meters import Meters
 from .refusal import RefusalError
 from .settings import Limits
@@ -23,6 +23,9 @@ from .video_pump import VideoPump
 BYPASS_SECONDS: Final = 3.0
 CONNECT_SECONDS: Final = 60.0
 """In which an answered offer has to become a connection."""
+
+OVERLOADED, RELIEVED = 0.5, 0.1
+"""Shares of frames that come too late to be edited, between which nothing new is told."""
 
 HUNG_SECONDS: Final = 1.0
 """Beyond the maximum latency, after which an engine that keeps it is believed to hang."""
@@ -78,6 +81,7 @@ class LiveSession:
         self._background: set[asyncio.Task[Any]] = set()
         self._bytes: deque[tuple[float, int]] = deque(maxlen=64)
         self._face_told: bool | None = None
+        self._overload_told = False
         self._ending_told = False
         self._viewer_number = 0
         self.video = VideoPump(
@@ -111,6 +115,7 @@ class LiveSession:
     def choose_face(self, x: float, y: float) -> None:
         """Work on the face at a place in 0..1. Raises NotAvailableError."""
         self._edit.choose_face(x, y)
+        self.settings = replace(self.settings, faces=CHOSEN)
 
     def renew_token(self) -> str:
         """A new resume token; the old one is void."""
@@ -193,6 +198,16 @@ class LiveSession:
             if seen is False or self._face_told is False:
                 self.tell("face" if seen else "no_face", "a face is found" if seen else "no face is found")
             self._face_told = seen
+
+    def look_for_load(self) -> None:
+        """Tell the client when most of its frames are shown unedited because they would be late, and when no more."""
+        share = self.video.late_share
+        if not self._overload_told and share > OVERLOADED:
+            self._overload_told = True
+            self.tell("overloaded", "the server is too slow for this stream; most pictures are shown unedited")
+        elif self._overload_told and share < RELIEVED:
+            self._overload_told = False
+            self.tell("relieved", "pictures are edited in time again")
 
     def tell(self, name: str, message: str, **more: Any) -> None:
         """Send a notice to whoever listens."""

@@ -27,6 +27,8 @@ from .stream_settings import StreamSettings
 from .watermark import Watermark
 
 LEAST_WAIT: Final = 0.02
+FOLLOW: Final = 0.05
+"""Share of each new frame in the average of those that came too late to be edited."""
 
 T = TypeVar("T")
 
@@ -39,6 +41,7 @@ class VideoPump:
     edit: the engine's session. settings: asked for each frame. largest: (width, height) to work on at most.
     patience: seconds beyond the maximum latency that the engine is waited for.
     executor: for conversions. `mailbox`: where decoded frames are put; `outlets`: where results go.
+    `late_share`: 0..1, of the last twenty frames or so, those that were shown as they came since their edit was late.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class VideoPump:
         self.timeline = Timeline()
         self.last_frame = clock()
         self.face_seen: bool | None = None
+        self.late_share = 0.0
         self._edit = edit
         self._settings = settings
         self._meters = meters
@@ -145,6 +149,8 @@ class VideoPump:
         self._meters.stage("edit", edited - converted)
         self._meters.count(shown.outcome)
         self._meters.batch(shown.batch)
+        late = shown.outcome == "concealed" and shown.frame.pixels is source.pixels
+        self.late_share += FOLLOW * (late - self.late_share)
         if shown.outcome in ("edited", "no_face"):
             self.face_seen = shown.outcome == "edited"
         mark = self._mark.apply if settings.watermark and not settings.bypass else None

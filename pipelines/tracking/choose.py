@@ -1,14 +1,20 @@
-"""Which faces of a scene are worked on: `--faces largest|all|N`."""
+"""Which faces of a scene are worked on: `--faces largest|all|N`, or the one at a place in the picture."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+import numpy as np
+
+from ...models.faces import FaceRegion
 from ..errors import PipelineError
 
 CLEARLY_LARGER: Final = 1.5
 """A face must be this many times as wide as a chosen one to take its place, so that two alike never flip."""
+
+WITHIN: Final = 0.6
+"""A place belongs to a face whose middle is at most this many of its sizes away; of several, to the nearest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,37 @@ class Choice:
 
 Policy = Callable[[Sequence[float], Sequence[float]], Choice]
 """(widths of the faces held, widths of the faces newly found) -> Choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where somebody pointed to choose a face. x, y: 0..1 of the picture. number: tells one choice from the next."""
+
+    x: float
+    y: float
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.x <= 1 and 0 <= self.y <= 1):
+            raise PipelineError(f"expected a place in 0..1 of the picture, got ({self.x:g}, {self.y:g})")
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Memory of a choice by place. x, y: in frame pixels; where the face was last, until then where it is awaited."""
+
+    place: Place
+    x: float
+    y: float
+
+    def choose(self, held: Sequence[FaceRegion], candidates: Sequence[FaceRegion]) -> Choice:
+        """The one face that the place belongs to; none where it belongs to none."""
+        everybody = [*held, *candidates]
+        away = [float(np.hypot(one.x - self.x, one.y - self.y)) / one.size for one in everybody]
+        best = min(range(len(away)), key=lambda index: away[index], default=None)
+        if best is None or away[best] > WITHIN:
+            return Choice((), ())
+        return Choice((best,), ()) if best < len(held) else Choice((), (best - len(held),))
 
 
 def everyone(held: Sequence[float], candidates: Sequence[float]) -> Choice:

@@ -4,6 +4,7 @@ A face that is held is followed from its own landmarks, without the detector; th
 every few frames, and at once when a face is lost.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,7 +17,7 @@ from ..compositing import cover
 from ..compositing.cover import FaceColours
 from . import steady
 from .align import Points, alignment_points
-from .choose import POLICIES, Policy
+from .choose import POLICIES, Aim, Choice, Place, Policy
 from .face_track import FaceTrack
 from .head_pose import head_pose
 from .one_euro import OneEuro, OneEuroState
@@ -88,13 +89,17 @@ class LostFace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackerState:
-    """All that a tracker remembers of one stream; a new stream starts with `TrackerState()`."""
+    """All that a tracker remembers of one stream; a new stream starts with `TrackerState()`.
+
+    aim: what became of the choice by place, None where faces are chosen by their size.
+    """
 
     held: tuple[HeldFace, ...] = ()
     lost: tuple[LostFace, ...] = ()
     next_id: int = 1
     frames_since_detection: int = 0
     thumbnail: Pixels | None = None
+    aim: Aim | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,15 +111,22 @@ class TrackedFrame:
 
 
 class Tracker:
-    """Follows the faces of a stream; holds the backend and settings, and no memory of its own."""
+    """Follows the faces of a stream; holds the backend and settings, and no memory of its own.
+
+    place: follow the one face that is there when this place is first seen, wherever it goes; while it is not found,
+    the first that comes to where it was last. It takes the place of the policy.
+    """
 
     def __init__(
         self,
         backend: FaceBackend,
         policy: Policy = POLICIES["largest"],
         settings: TrackerSettings | None = None,
+        *,
+        place: Place | None = None,
     ) -> None:
         self._backend = backend
+        self._place = place
         self._policy = policy
         self._settings = settings if settings is not None else TrackerSettings()
 
@@ -132,12 +144,27 @@ class Tracker:
         held = self._follow(state.held, frame)
         waited = state.frames_since_detection + 1
         next_id, lost = state.next_id, state.lost
-        if self._must_detect(held, frame.seconds, waited):
+        aim = self._aim(state.aim, frame)
+        anew = aim is not None and aim is not state.aim
+        if anew or self._must_detect(held, frame.seconds, waited, aim):
             waited = 0
-            held, lost, next_id = self._detect(held, lost, next_id, frame)
+            held, lost, next_id = self._detect(held, lost, next_id, frame, aim)
         held, lost = self._give_up(held, lost, frame.seconds)
         held = tuple(self._fade(one, frame.seconds) for one in sorted(held, key=lambda one: one.track.id))
-        return TrackerState(held, lost, next_id, waited, small), TrackedFrame(tuple(one.track for one in held), cut)
+        seen = TrackedFrame(tuple(one.track for one in held), cut)
+        return TrackerState(held, lost, next_id, waited, small, _moved(aim, held)), seen
+
+    def _aim(self, before: Aim | None, frame: Frame) -> Aim | None:
+        """What the place that was chosen means in this frame; the memory of it where it is known already."""
+        if self._place is None or (before is not None and before.place == self._place):
+            return before if self._place is not None else None
+        width, height = frame.size
+        return Aim(self._place, self._place.x * width - 0.5, self._place.y * height - 0.5)
+
+    def _choose(self, aim: Aim | None, held: Sequence[FaceRegion], candidates: Sequence[FaceRegion]) -> Choice:
+        if aim is not None:
+            return aim.choose(held, candidates)
+        return self._policy([one.size for one in held], [one.size for one in candidates])
 
     def _follow(self, held: tuple[HeldFace, ...], frame: Frame) -> tuple[HeldFace, ...]:
         """Each face that the last frame showed, looked for around its last landmarks."""
@@ -152,17 +179,17 @@ class Tracker:
                 followed.append(self._see(one, *found, frame))
         return tuple(followed)
 
-    def _must_detect(self, held: tuple[HeldFace, ...], seconds: float, waited: int) -> bool:
+    def _must_detect(self, held: tuple[HeldFace, ...], seconds: float, waited: int, aim: Aim | None) -> bool:
         if not held or any(one.seen_seconds != seconds and not one.leaving for one in held):
             return True
         sizes = [one.region.size for one in held if not one.leaving]
-        wants_more = bool(self._policy(sizes, [0.0]).admit)
+        wants_more = not sizes if aim is not None else bool(self._policy(sizes, [0.0]).admit)
         return waited >= (self._settings.search_every if wants_more else self._settings.detect_every)
 
     def _detect(
-        self, held: tuple[HeldFace, ...], lost: tuple[LostFace, ...], next_id: int, frame: Frame
+        self, held: tuple[HeldFace, ...], lost: tuple[LostFace, ...], next_id: int, frame: Frame, aim: Aim | None
     ) -> tuple[tuple[HeldFace, ...], tuple[LostFace, ...], int]:
-        """Find missed faces again, then let the policy choose among the new ones."""
+        """Find missed faces again, then choose among the new ones."""
         in_sight = [one.region for one in held if one.seen_seconds == frame.seconds]
         free = [region for region in self._backend.detect(frame.pixels) if not covers(in_sight, region)]
         faces = list(held)
@@ -175,7 +202,7 @@ class Tracker:
                 free.remove(near)
                 faces[index] = self._see(one, *found, frame)
         staying = [index for index, one in enumerate(faces) if not one.leaving]
-        choice = self._policy([faces[index].region.size for index in staying], [region.size for region in free])
+        choice = self._choose(aim, [faces[index].region for index in staying], free)
         for position, index in enumerate(staying):
             if position not in choice.keep:
                 faces[index] = replace(faces[index], leaving=True)
@@ -233,6 +260,12 @@ class Tracker:
         left = max(0.0, 1 - missed / self._settings.fade_seconds)
         held = seconds - one.first_seconds
         return replace(one, track=replace(one.track, confidence=one.sure * left, seen=False, seconds_held=held))
+
+
+def _moved(aim: Aim | None, held: tuple[HeldFace, ...]) -> Aim | None:
+    """The aim goes where its face went."""
+    staying = [one.region for one in held if not one.leaving]
+    return replace(aim, x=staying[0].x, y=staying[0].y) if aim is not None and staying else aim
 
 
 def describe(

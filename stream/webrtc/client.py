@@ -1,6 +1,7 @@
 """A WebRTC client for measuring and for tests: it sends stamped pictures and beeps, and notes what comes back.
 
-It is aiortc as it is, but for its receiver's buffer: what a browser would have (`receive_live`).
+It is aiortc as it is, but for what a browser would have, too: its receiver's buffer (`receive_live`), and a socket that
+is read whatever else there is to do (`read_until_empty`; pictures are made and read on threads).
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 
 from ..frame import Pixels
+from .datagrams import read_until_empty
 from .network import listen_on, usable_addresses
 from .receivers import receive_live
 from .sound_delay import BLOCK, RATE
@@ -85,12 +87,15 @@ class StampedVideo(MediaStreamTrack):
         due = max(self._number, int((now - self._start) / self._interval))
         self._number = due + 1
         await asyncio.sleep(self._start + due * self._interval - now)
-        pixels = self._draw(due)
-        write_stamp(pixels, due)
-        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
+        frame = await asyncio.to_thread(self._make, due)
         frame.pts, frame.time_base = round(due * self._interval * 90_000), Fraction(1, 90_000)
         self.sent[due % MODULUS] = self._clock()
         return frame
+
+    def _make(self, number: int) -> av.VideoFrame:
+        pixels = self._draw(number)
+        write_stamp(pixels, number)
+        return av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
 
 
 class BeepingSound(MediaStreamTrack):
@@ -168,6 +173,7 @@ class LiveClient:
 
     async def connect(self, signal: Signal) -> None:
         """Offer, take the answer, and begin to read; returns before media flow."""
+        read_until_empty(asyncio.get_running_loop())
         listen_on(self.connection, self._addresses or usable_addresses()[:1])
         await self.connection.setLocalDescription(await self.connection.createOffer())
         answer = await signal(self.connection.localDescription.sdp)
@@ -203,12 +209,11 @@ class LiveClient:
             while True:
                 frame: Any = await track.recv()
                 seconds = arrival(frame.pts)
-                pixels = frame.to_ndarray(format="rgb24")
-                number = read_stamp(pixels)
+                number, pixels = await asyncio.to_thread(_read, frame, self._keep_picture)
                 sent = None if number is None or self.video is None else self.video.sent.get(number)
                 size = (frame.width, frame.height)
                 self.received.frames.append(Seen(number, sent, seconds or self._clock(), size))
-                if self._keep_picture:
+                if pixels is not None:
                     self.received.last_picture = pixels
                 async with self.changed:
                     self.changed.notify_all()
@@ -234,3 +239,13 @@ class LiveClient:
         before = [sent for sent in self.sound.sent if sent <= seconds]
         if before:
             self.received.beeps.append((before[-1], seconds))
+
+
+def _read(frame: Any, keep: bool) -> tuple[int | None, Pixels | None]:
+    """(the number of its stamp, the picture where it is to be kept)."""
+    if keep:
+        pixels: Pixels = frame.to_ndarray(format="rgb24")
+        return read_stamp(pixels), pixels
+    plane = frame.planes[0]  # brightness is enough for a stamp
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
+    return read_stamp(np.broadcast_to(rows[:, :, None], (*rows.shape, 3))), None

@@ -77,6 +77,20 @@ def _common(media: Any) -> list[Any]:
     return find_common_codecs(CODECS[media.kind], media.rtp.codecs)
 
 
+def cap_size(answer: str, size: tuple[int, int], frame_rate: int) -> str:
+    """An answer that tells the peer up to which size and rate its VP8 is decoded (RFC 7741: max-fs, max-fr).
+
+    size: (width, height); what counts is the number of 16x16 blocks. H.264 has its level for that.
+    """
+    blocks = -(-size[0] // 16) * -(-size[1] // 16)
+    return re.sub(
+        r"^(a=rtpmap:(\d+) VP8/90000\r?\n)",
+        rf"\1a=fmtp:\2 max-fr={frame_rate};max-fs={blocks}\r\n",
+        answer,
+        flags=re.MULTILINE | re.IGNORECASE,
+    )
+
+
 def cap_bitrate(answer: str, bits_per_second: int) -> str:
     """An answer that tells the peer to send video at no more than this (RFC 3556, RFC 3890).
 

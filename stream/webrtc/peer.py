@@ -26,13 +26,11 @@ from .encoders import LiveEncoder, VideoRate, Watch, encode_with
 from .executors import encode_on
 from .jitter import PatientJitterBuffer
 from .network import announce, listen_on
-from .offers import OfferSummary, cap_bitrate, read_offer
+from .offers import OfferSummary, cap_bitrate, cap_size, read_offer
 from .receivers import receive_live
 from .tracks import SoundOutlet, VideoOutlet, discard
 
 CLOSE_SECONDS: Final = 5.0
-MOST_PACKETS_A_FRAME: Final = 400
-"""Of 1200 bytes: what is asked of a sender stays far below aiortc's 512 and our own limit."""
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +49,8 @@ class PeerSettings:
     """What every connection of a server shares.
 
     addresses: to listen on; None for all but loopback. public_address: told to peers as well, None for none.
-    most_receive_bitrate: what senders are asked to stay within, bit/s. executor: where media are encoded.
+    most_receive_bitrate, most_receive_size, most_receive_rate: what senders are asked to stay within: bit/s, (width,
+    height), frames a second. executor: where media are encoded.
     """
 
     executor: Executor
@@ -60,6 +59,8 @@ class PeerSettings:
     public_address: str | None = None
     rate: VideoRate = field(default_factory=VideoRate)
     most_receive_bitrate: int = 2_500_000
+    most_receive_size: tuple[int, int] = (1280, 720)
+    most_receive_rate: int = 30
     most_sdp_bytes: int = 65_536
 
 
@@ -182,5 +183,6 @@ async def answer_offer(offer: str, settings: PeerSettings, *, send: bool = True,
         raise
     local: Any = connection.localDescription
     text = cap_bitrate(local.sdp, settings.most_receive_bitrate)
+    text = cap_size(text, settings.most_receive_size, settings.most_receive_rate)
     peer.answer = announce(text, settings.public_address) if settings.public_address else text
     return peer

@@ -5,11 +5,11 @@ import { Edits, presets } from "./edits.js";
 import { Numbers } from "./numbers.js";
 import { Recorder } from "./recorder.js";
 import { Result } from "./result.js";
-import { Source } from "./source.js";
+import { placeIn, Source } from "./source.js";
 
 const STATES = {
   idle: "Not connected", connecting: "Connecting…", live: "Live", noface: "Live, no face in the picture",
-  overloaded: "The server is full; trying again", reconnecting: "Reconnecting…", lost: "Connection lost; trying again", error: "Stopped",
+  slow: "Live, but overloaded: most pictures are unedited", overloaded: "The server is full; trying again", reconnecting: "Reconnecting…", lost: "Connection lost; trying again", error: "Stopped",
 };
 const STATS_MS = 500, HOLD_MS = 1000;
 
@@ -127,7 +127,7 @@ function told(message) {
     announce(message.message);
     if (message.notice === "no_face") say("noface");
     if (["face", "relieved"].includes(message.notice)) say("live");
-    if (message.notice === "overloaded") say("overloaded", message.message);
+    if (message.notice === "overloaded") say("slow");
     if (message.notice === "ended") stop();
     return;
   }
@@ -198,14 +198,17 @@ $("record").addEventListener("click", record);
 $("reset").addEventListener("click", () => edits.set({}));
 $("mode").addEventListener("change", () => ask("mode", { mode: $("mode").value }));
 $("latency").addEventListener("change", () => ask("latency", { max_ms: Number($("latency").value) }));
-$("faces").addEventListener("change", () => ask("faces", { faces: $("faces").value }));
+$("faces").addEventListener("change", () => {
+  const faces = $("faces").value;
+  ask("faces", { faces: Number(faces) || faces });
+});
 $("layout").addEventListener("change", () => (view.dataset.layout = $("layout").value));
 $("divider").addEventListener("input", () => view.style.setProperty("--divide", `${$("divider").value}%`));
 view.addEventListener("click", (event) => {
   if (!connection || event.target === $("divider")) return;
-  const { left, top, width, height } = $("edited").getBoundingClientRect();
-  const at = [(event.clientX - left) / width, (event.clientY - top) / height];
-  if (at.every((value) => value >= 0 && value <= 1)) ask("faces", { at });
+  const canvas = event.target.closest(".pane")?.querySelector("canvas");
+  const at = canvas && placeIn(canvas.getBoundingClientRect(), canvas.width, canvas.height, event.clientX, event.clientY);
+  if (at) ask("faces", { at });
 });
 
 const typing = (target) => target.matches("input:not([type=range]):not([type=checkbox]), select, textarea");

@@ -122,6 +122,18 @@ export class Source {
   }
 }
 
+// Where a click on a picture points: [x, y] in 0..1 of the picture that is sent, whose stamp rows are not shown; null
+// beside it. box: the canvas on the screen, in which the picture is fitted as by `object-fit: contain`.
+export function placeIn(box, width, height, clientX, clientY) {
+  const scale = Math.min(box.width / width, box.height / height);
+  const x = ((clientX - box.left - box.width / 2) / scale + width / 2) / width;
+  const y = ((clientY - box.top - box.height / 2) / scale + height / 2) / height;
+  if (!(x >= 0 && x <= 1 && y >= 0 && y <= 1)) return null;
+  let rows = 4; // those that were cut off, from the height that was left; the whole is even
+  while (stampRows(height + rows) > rows || (height + rows) % 2) rows += 1;
+  return [x, (rows + y * height) / (height + rows)];
+}
+
 // Draw a stamped picture without its stamp, the canvas taking its size.
 export function drawWithoutStamp(canvas, picture, width, height) {
   const rows = stampRows(height);

@@ -50,11 +50,23 @@ def test_a_beep_is_compared_with_the_pictures_around_it() -> None:
 
 
 def test_settings_and_names_that_cannot_be_are_refused() -> None:
-    for wrong in ({"seconds": 1.0}, {"rate": 0.0}, {"loss": 1.0}, {"streams": 0}):
+    for wrong in ({"seconds": 1.0}, {"rate": 0.0}, {"loss": 1.0}, {"streams": 0}, {"warm_up": -1.0}):
         with pytest.raises(PipelineError):
             Settings(**wrong)  # type: ignore[arg-type]
     with pytest.raises(PipelineError, match=f"expected one of {next(iter(SCENARIOS))}"):
         asyncio.run(bench_serve(["nothing"], Settings()))
+
+
+def test_the_start_is_told_beside_what_comes_after_it() -> None:
+    settings = Settings(seconds=2, warm_up=0.5, size=(160, 96), rate=5)
+    rows = asyncio.run(asyncio.wait_for(bench_serve(["one"], settings), 200))
+    settled, whole = rows
+    assert settled.scenario == "pass-through, 1 stream, after 0.5 s of warm-up"
+    assert whole.scenario == "pass-through, 1 stream, from the first connection on"
+    assert settled.numbers is not None
+    assert whole.numbers is not None
+    assert whole.numbers.received > settled.numbers.received > 0
+    assert settled.before is not None
 
 
 def test_a_server_that_does_not_come_up_is_quoted() -> None:

@@ -14,6 +14,7 @@ from dynstream.pipelines.face_editor import Edited, FinishState, Look, LookState
 from dynstream.pipelines.inversion.latent import LatentState
 from dynstream.pipelines.render import FaceJob, Rendered
 from dynstream.pipelines.stages import Stages
+from dynstream.pipelines.tracking.choose import Place
 from dynstream.stream.frame import Frame
 
 from ..fakes import DIRECTIONS
@@ -273,6 +274,16 @@ def test_mode_faces_and_latency_change_while_it_runs() -> None:
     world.submit(session, 0)
     world.crew.run()
     assert [len(one.seen) for one in made] == [0, 0, 1]
+    session.choose_face(0.25, 0.5)
+    assert session.spec.place == Place(0.25, 0.5, 1)
+    session.choose_face(0.25, 0.5)
+    assert session.spec.place == Place(0.25, 0.5, 2)
+    session.mode = "detail"
+    assert session.spec.place is not None
+    session.faces = "all"
+    assert session.spec.place is None
+    with pytest.raises(PipelineError, match=r"a place in 0\.\.1"):
+        session.choose_face(1.5, 0.0)
     with pytest.raises(EditError, match="unknown mode 'paint'"):
         session.mode = "paint"  # type: ignore[assignment]
     with pytest.raises(PipelineError, match="cannot be kept"):

@@ -1,18 +1,23 @@
 """Real clients against a real server; each waits for what has to happen, and never for a time."""
 
 import asyncio
+import os
 import random
+import threading
 
+import aioice.ice
 import numpy as np
 import pytest
 
+from dynstream.pipelines.serve.session import LiveSession
 from dynstream.pipelines.serve.settings import Limits
 from dynstream.pipelines.serve.stand_in import StandInEngine
 from dynstream.stream.frame import Pixels
 from dynstream.stream.webrtc.client import LiveClient
 from dynstream.stream.webrtc.lossy import LossyLine
+from dynstream.stream.webrtc.private import get_private
 
-from .live import PATIENCE, SMALL, Talk, client, grey, lab, run, until
+from .live import PATIENCE, SMALL, Lab, Talk, client, grey, lab, run, until
 
 
 def brightness(one: LiveClient) -> float:
@@ -143,14 +148,16 @@ def test_a_viewer_who_never_reads_and_one_who_vanishes_harm_nobody() -> None:
     run(story())
 
 
-def test_the_size_may_change_in_the_stream_and_be_odd_or_too_large() -> None:
-    sizes = [SMALL, (320, 180), (161, 97), (400, 300)]
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+def test_the_size_may_change_in_the_stream_and_be_odd_or_too_large(codec: str) -> None:
+    odd = (161, 97) if codec == "VP8" else (162, 98)  # x264 itself refuses odd sides
+    sizes = [SMALL, (320, 180), odd, (400, 300)]
 
     def draw(number: int) -> Pixels:
         return grey(number, sizes[number // 12 % len(sizes)])
 
     async def story() -> None:
-        async with lab(max_size=(320, 240)) as world, client(draw) as one:
+        async with lab(max_size=(320, 240)) as world, client(draw, codec=codec) as one:
             await world.join(one, settings={"stamp": True})
             wanted = {(160, 96), (320, 180), (320, 240)}
             await one.until(lambda _: wanted <= {seen.size for seen in one.received.frames}, PATIENCE)
@@ -184,6 +191,7 @@ def test_an_engine_that_hangs_shows_the_source() -> None:
             answer = await world.join(one, settings={"max_latency_ms": 50})
             session = world.sessions.find(answer["session"])
             await until(lambda: session.meters.counts["concealed"] >= 3)
+            assert session.video.late_share > 0
             await one.until(lambda _: len(one.received.frames) >= 2, PATIENCE)
             stopped.set()
             await until(lambda: session.meters.counts["edited"] >= 1)
@@ -228,6 +236,51 @@ def test_garbage_and_floods_on_the_channel_leave_the_stream_alone() -> None:
             await asyncio.wait_for(closed.wait(), PATIENCE)
             count = len(one.received.frames)
             await one.until(lambda _: len(one.received.frames) > count + 5, PATIENCE)
+
+    run(story())
+
+
+async def vanish(one: LiveClient) -> None:
+    """The client's sockets go, as if its machine were switched off: nothing is said to the server any more."""
+    for transport in get_private(one.connection, "iceTransports"):
+        for protocol in transport.iceGatherer._connection._protocols:
+            protocol.transport.sendto = lambda *_: None
+            protocol.transport.abort()
+
+
+def held() -> tuple[int, int]:
+    """(threads, open files) of this process."""
+    return threading.active_count(), len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open files are counted in /proc")
+def test_a_client_that_vanishes_is_missed_waited_for_and_then_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 0.05)
+    monkeypatch.setattr(aioice.ice, "CONSENT_FAILURES", 2)
+
+    async def visit(world: Lab) -> LiveSession:
+        async with client(channel="dynstream", sound=True) as one:
+            answer = await world.join(one)
+            await one.until(lambda one: bool(one.received.frames), PATIENCE)
+            session: LiveSession = world.sessions.find(answer["session"])
+            await vanish(one)
+            await until(lambda: session.state == "lost")
+            assert (session.peer, session._readers) == (None, [])
+            assert not session.ended.is_set()
+        return session
+
+    async def story() -> None:
+        async with lab() as world:
+            for number in range(3):
+                session = await visit(world)
+                session._lost_since = -1e9  # the grace time is over
+                await until(session.ended.is_set)
+                await until(lambda: not world.sessions.by_name)
+                tasks = len(asyncio.all_tasks())
+                if number == 0:  # executors and sockets that stay
+                    before = (tasks, *held())
+            await until(lambda: all(now <= then for now, then in zip(held(), before[1:], strict=True)))
+            await until(lambda: len(asyncio.all_tasks()) <= before[0])
 
     run(story())
 

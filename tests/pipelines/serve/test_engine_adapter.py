@@ -15,8 +15,9 @@ from dynstream.pipelines.engine.engine import Engine
 from dynstream.pipelines.engine.settings import EngineSettings
 from dynstream.pipelines.errors import SessionClosedError
 from dynstream.pipelines.serve import engine_adapter
-from dynstream.pipelines.serve.editing import NoRoomError, NotAvailableError, Shown
+from dynstream.pipelines.serve.editing import CHOSEN, NoRoomError, Shown
 from dynstream.pipelines.serve.engine_adapter import FaceEngine, FaceSession
+from dynstream.pipelines.tracking.choose import Place
 from dynstream.stream.frame import Frame
 
 DIRECTIONS = load_directions()
@@ -58,6 +59,7 @@ def test_frames_go_through_the_engine_and_come_back_with_their_own_time() -> Non
         session.set({"smile": 2.0}, 100)
         result = shown(session, 7)
         assert result.outcome == "edited"
+        assert result.batch == 1
         assert result.frame.pts >= 7 * 3000
         inner = session._session
         assert (inner.mode, inner.faces, inner.max_latency_ms) == ("replace", "all", 5000.0)
@@ -65,10 +67,24 @@ def test_frames_go_through_the_engine_and_come_back_with_their_own_time() -> Non
         session.set({}, 0)
         assert not any(inner.strengths.values())
         assert engine.level >= 0
-        with pytest.raises(NotAvailableError):
-            session.choose_face(0.5, 0.5)
         session.close()
         session.close()
+
+
+def test_a_face_is_chosen_by_its_place_until_it_is_chosen_otherwise() -> None:
+    with faces() as engine:
+        engine.warm_up()
+        session = engine.open()
+        session.configure(mode="detail", faces="all", max_latency_ms=400.0)
+        session.choose_face(0.25, 0.5)
+        inner = session._session
+        assert inner.spec.place == Place(0.25, 0.5, 1)
+        session.configure(mode="replace", faces=CHOSEN, max_latency_ms=400.0)
+        assert (inner.mode, inner.spec.place) == ("replace", Place(0.25, 0.5, 1))
+        session.configure(mode="replace", faces="all", max_latency_ms=400.0)
+        assert (inner.faces, inner.spec.place) == ("all", None)
+        session.close()
+        session.choose_face(0.5, 0.5)  # after the end, and no harm
 
 
 def test_a_session_whose_model_failed_is_opened_anew_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc import RTCCertificate, RTCConfiguration, RTCPeerConnection
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from dynstream.pipelines.serve.server import running
 from dynstream.pipelines.serve.settings import Limits, ServeSettings, ServeSettingsError, TurnSecret
@@ -200,6 +202,48 @@ def test_a_session_is_ended_by_its_own_token_or_the_servers() -> None:
     run(story())
 
 
+def test_an_expired_token_neither_resumes_nor_ends_anything() -> None:
+    async def story() -> None:
+        offer = {"type": "offer", "sdp": await make_offer("video")}
+        async with lab(limits=Limits(grace_seconds=1)) as world:
+            first = (await world.post("/offer", json=offer | {"settings": {"edits": {"smile": 2}}}))[2]
+            world.sessions.find(first["session"])._lost_since = -1e9
+            await world.sessions.sweep()
+            expired = {"Authorization": f"Bearer {first['resume']}"}
+            assert (await world.request("DELETE", f"/offer/{first['session']}", headers=expired))[0] == 401
+            status, _, again = await world.post("/offer", json=offer | {"resume": first["resume"]})
+            assert (status, again["resumed"]) == (200, False)
+            assert again["session"] != first["session"]
+            assert world.sessions.find(again["session"]).settings.edits == {}
+
+    run(story())
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """(certificate, key) of this machine's own, as PEM files."""
+    made = RTCCertificate.generateCertificate()
+    paths = folder / "cert.pem", folder / "key.pem"
+    paths[0].write_bytes(made._cert.public_bytes(Encoding.PEM))
+    paths[1].write_bytes(made._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return paths
+
+
+def test_https_with_a_certificate_and_an_error_that_names_files_which_do_not_fit(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (cert, key), (_, foreign) = certificate(tmp_path), certificate(tmp_path / "other")
+
+    async def story() -> None:
+        async with lab(certificate=cert, key=key) as world:
+            assert world.url.startswith("https://")
+            assert (await world.request("GET", "/healthz", ssl=False))[0] == 200
+        for wrong in ({"certificate": cert, "key": foreign}, {"certificate": tmp_path / "none", "key": key}):
+            with pytest.raises(ServeSettingsError, match="expected PEM files that belong together"):
+                async with lab(**wrong):
+                    raise AssertionError("there is no TLS with these")
+
+    run(story())
+
+
 def test_other_origins_are_kept_out_unless_they_are_listed() -> None:
     async def story() -> None:
         async with lab(origins=("https://friend.example",)) as world:
@@ -317,8 +361,15 @@ def test_metrics_and_sessions_tell_what_is_going_on() -> None:
             assert [(one["session"], one["kind"], one["state"]) for one in listed] == [(name, "page", "connecting")]
             text = (await world.request("GET", "/metrics"))[2]
             assert 'dynstream_sessions{state="connecting"} 1.0' in text
-            assert "dynstream_frame_age_seconds_bucket" in text
-            assert "process_resident_memory_bytes" in text
+            told = set(re.findall(r"^(\w+)[ {]", text, re.MULTILINE))
+            assert told >= {
+                "dynstream_sessions", "dynstream_sessions_opened", "dynstream_sessions_resumed",
+                "dynstream_sessions_refused", "dynstream_viewers", "dynstream_frame_age_seconds_bucket",
+                "dynstream_batch_faces_bucket", "dynstream_bitrate", "dynstream_http_total", "dynstream_threads",
+                "dynstream_tasks", "process_resident_memory_bytes", "process_open_fds",
+            }  # fmt: skip
+            assert "# TYPE dynstream_frames_total counter" in text or "# TYPE dynstream_frames counter" in text
+            assert "# TYPE dynstream_stage_seconds histogram" in text
             _, _, reply = await world.post(f"/api/sessions/{name}/control", json={"type": "pause", "on": True})
             assert reply["state"]["paused"] is True
             _, _, reply = await world.post(f"/api/sessions/{name}/control", json={"type": "stats", "every_ms": 500})

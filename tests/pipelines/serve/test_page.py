@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import msgpack
@@ -18,8 +19,9 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from dynstream.stream.webrtc.stamp import read_stamp, write_stamp
 
@@ -56,8 +58,22 @@ def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser(downloads: Path) -> Iterator[webdriver.Chrome]:
+def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the browser's camera sees, over and over: a bright window that wanders over a grey scene."""
+    path, (width, height) = tmp_path_factory.mktemp("camera") / "scene.y4m", (640, 360)
+    with path.open("wb") as file:
+        file.write(b"YUV4MPEG2 W%d H%d F15:1 Ip A1:1 C420jpeg\n" % (width, height))
+        for number in range(30):
+            luma = np.full((height, width), 100, np.uint8)
+            luma[200:260, 10 * number : 10 * number + 120] = 180
+            file.write(b"FRAME\n" + luma.tobytes() + bytes([128]) * (width * height // 2))
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(downloads: Path, camera: Path) -> Iterator[webdriver.Chrome]:
     options = Options()
+    options.add_argument(f"--use-file-for-fake-video-capture={camera}")
     options.binary_location = CHROMIUM or ""
     for flag in FLAGS:
         options.add_argument(flag)
@@ -120,6 +136,52 @@ def test_frames_advance_and_their_age_is_measured(page: webdriver.Chrome) -> Non
     until(page, lambda: frames(page) > before)
     until(page, lambda: "Age, end to end" in page.find_element(By.ID, "numbers").text)
     until(page, lambda: re.search(r"Age, end to end\s+\d+ ms", page.find_element(By.ID, "numbers").text))
+
+
+def test_the_source_is_what_the_camera_sees(page: webdriver.Chrome) -> None:
+    script = "const c = document.getElementById('source'); return [c.width, c.height,"
+    script += "...c.getContext('2d').getImageData(20, 20, 1, 1).data.slice(0, 3)]"
+    width, height, *colour = page.execute_script(script)
+    assert (width, height) == (640, 360 - 8)
+    assert all(abs(level - 100) < 12 for level in colour)
+
+
+def test_a_click_on_a_picture_asks_for_the_face_there(page: webdriver.Chrome) -> None:
+    view = page.find_element(By.ID, "view")
+    ActionChains(page).move_to_element_with_offset(view, 60, 20).click().perform()  # beside the divider
+    until(page, lambda: "knows no faces" in page.find_element(By.ID, "announce").get_attribute("textContent"))
+    assert Select(page.find_element(By.ID, "faces")).first_selected_option.text == "The largest"
+    Select(page.find_element(By.ID, "faces")).select_by_value("2")
+    page.execute_script("document.getElementById('announce').textContent = ''")
+    until(page, lambda: listed(page)["settings"]["faces"] == "2")
+
+
+def listed(driver: webdriver.Chrome) -> dict[str, Any]:
+    """What the server says of the page's session."""
+    script = "fetch('api/sessions').then((answer) => answer.json()).then(arguments[0])"
+    (session,) = driver.execute_async_script(script)["sessions"]
+    assert isinstance(session, dict)
+    return session
+
+
+@pytest.mark.parametrize(
+    ("click", "wanted"),
+    [
+        ((10, 20), [0, 8 / 360]),
+        ((330, 196), [0.5, 184 / 360]),
+        ((650, 372), [1, 1]),
+        ((9, 100), None),
+        ((300, 19), None),
+    ],
+)
+def test_a_click_is_a_place_in_the_picture_that_is_sent(
+    page: webdriver.Chrome, click: tuple[float, float], wanted: list[float] | None
+) -> None:
+    script = """
+        const [path, x, y, done] = arguments;  // a picture of 640x352 fitted into a box that is higher
+        import(path).then((m) => done(m.placeIn({left: 10, top: 0, width: 640, height: 392}, 640, 352, x, y)));"""
+    place = page.execute_async_script(script, page.current_url + "page/source.js", *click)
+    assert place == (wanted if wanted is None else pytest.approx(wanted))
 
 
 def test_a_slider_changes_the_picture_and_reset_changes_it_back(page: webdriver.Chrome) -> None:

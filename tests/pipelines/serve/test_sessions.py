@@ -9,12 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dynstream.pipelines.serve.control import Controller
+from dynstream.pipelines.serve.editing import NotAvailableError
 from dynstream.pipelines.serve.refusal import RefusalError
 from dynstream.pipelines.serve.session import BYPASS_SECONDS, CONNECT_SECONDS, LiveSession
 from dynstream.pipelines.serve.sessions import Sessions
 from dynstream.pipelines.serve.settings import Limits, ServeSettings
 from dynstream.pipelines.serve.sound_pump import SoundPump
-from dynstream.pipelines.serve.stand_in import StandInEngine
+from dynstream.pipelines.serve.stand_in import StandInEngine, StandInSession
 
 from .live import run
 
@@ -153,6 +155,47 @@ def test_faces_are_told_when_they_go_and_come() -> None:
                 session.video.face_seen = seen
                 session.look_for_faces()
             assert notices == ["no_face", "face"]
+
+    run(story())
+
+
+def test_a_face_that_is_chosen_by_its_place_stays_chosen_until_another_choice() -> None:
+    asked: list[object] = []
+
+    class Edit(StandInSession):
+        def choose_face(self, x: float, y: float) -> None:
+            asked.append((x, y))
+
+        def configure(self, *, mode: str, faces: str, max_latency_ms: float) -> None:
+            asked.append(faces)
+
+    async def story() -> None:
+        async with house() as (sessions, _):
+            session = await enter(sessions)
+            with pytest.raises(NotAvailableError):
+                session.choose_face(0.5, 0.5)
+            assert session.settings.faces == "largest"
+            assert isinstance(session._edit, StandInSession)
+            session._edit.__class__ = Edit
+            control = Controller(session, {})
+            assert control.answer({"type": "faces", "at": [0.25, 1]})["state"]["faces"] == "chosen"
+            assert control.answer({"type": "pause", "on": True})["state"]["faces"] == "chosen"
+            assert control.answer({"type": "faces", "faces": 2})["state"]["faces"] == "2"
+            assert asked == [(0.25, 1.0), "chosen", "2"]
+
+    run(story())
+
+
+def test_an_overload_is_told_once_and_its_end_too() -> None:
+    async def story() -> None:
+        async with house() as (sessions, _):
+            session = await enter(sessions)
+            notices: list[str] = []
+            session.notices.add(lambda name, message, more: notices.append(name))
+            for share in (0.0, 0.4, 0.6, 0.9, 0.3, 0.05, 0.4, 0.0):
+                session.video.late_share = share
+                session.look_for_load()
+            assert notices == ["overloaded", "relieved"]
 
     run(story())
 

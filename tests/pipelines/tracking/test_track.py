@@ -8,8 +8,9 @@ import pytest
 from dynstream.models.faces import Face, FaceRegion, Layout
 from dynstream.models.mesh import load_mesh_backend
 from dynstream.models.zoo import Zoo
+from dynstream.pipelines.errors import PipelineError
 from dynstream.pipelines.tracking.align import ffhq_quad, side
-from dynstream.pipelines.tracking.choose import Policy, parse_policy
+from dynstream.pipelines.tracking.choose import Place, Policy, parse_policy
 from dynstream.pipelines.tracking.face_track import FaceTrack
 from dynstream.pipelines.tracking.head_pose import DLIB_AS_MESH, MEAN_FACE
 from dynstream.pipelines.tracking.track import Tracker, TrackerSettings, TrackerState
@@ -76,11 +77,14 @@ def play(
     policy: str = "largest",
     settings: TrackerSettings | None = None,
     pixels: dict[int, np.ndarray] | None = None,
+    places: dict[int, Place | None] | None = None,
 ) -> tuple[list[tuple[FaceTrack, ...]], Stage]:
     stage = Stage(script)
     chosen: Policy = parse_policy(policy)
     tracker, state, answers = Tracker(stage, chosen, settings), TrackerState(), []
     for index in range(len(script)):
+        if places is not None and index in places:
+            tracker = Tracker(stage, chosen, settings, place=places[index])
         picture = np.full((360, 640, 3), 90, np.uint8) if pixels is None else pixels[index].copy()
         picture[0, 0] = index
         state, answer = tracker.step(state, frame(picture, index))
@@ -176,6 +180,54 @@ def test_all_and_numbers() -> None:
     assert ids(play(script, "all")[0])[-1] == [1, 2, 3]
     two, _ = play(script, "2")
     assert sorted(round(one.box[2] - one.box[0]) for one in two[-1]) == [75, 90]
+
+
+def middles(answers: Sequence[Sequence[FaceTrack]]) -> list[list[int]]:
+    """Of the faces that are in sight, x to the nearest ten pixels."""
+    return [[round((one.box[0] + one.box[2]) / 20) * 10 for one in faces if one.seen] for faces in answers]
+
+
+def test_the_face_at_a_place_is_taken_at_once_and_followed_when_it_moves() -> None:
+    script = [[Actor(120, width=110), Actor(400 + 10 * min(12, max(0, index - 6)), width=90)] for index in range(30)]
+    answers, _ = play(script, places={3: Place(400 / 640, 0.5)})
+    assert middles(answers)[2] == [120]
+    assert 400 in middles(answers)[3]  # while the other one begins to fade
+    assert middles(answers)[5] == [400]
+    assert middles(answers)[20] == [520]
+    assert middles(answers)[29] == [520]  # also after the fading of the first, and the detector's next looks
+
+
+def test_where_no_face_is_at_the_place_nobody_is_taken_until_one_comes() -> None:
+    script = [[Actor(120)] if index < 10 else [Actor(120), Actor(500)] for index in range(20)]
+    answers, _ = play(script, "all", places={0: Place(500 / 640, 0.5)})
+    assert middles(answers)[9] == []
+    assert middles(answers)[19] == [500]
+
+
+def test_a_chosen_face_that_was_lost_is_awaited_where_it_was_and_the_others_stay_out() -> None:
+    def actors(index: int) -> list[Actor]:
+        chosen = [] if 8 <= index < 60 else [Actor(400 + 5 * min(index, 8))]
+        return [Actor(120, width=120), *chosen]
+
+    answers, _ = play([actors(index) for index in range(80)], places={0: Place(400 / 640, 0.5)})
+    seen = middles(answers)
+    assert seen[6] == [430]
+    assert all(faces == [] for faces in seen[8:60])
+    assert seen[79] == [440]
+
+
+def test_a_second_click_at_the_same_place_is_a_choice_of_its_own_and_a_policy_ends_it() -> None:
+    script = [[Actor(200 + 8 * min(index, 20)), Actor(560)] for index in range(20)]
+    script += [[Actor(360), Actor(200, width=80)]] * 20
+    at = Place(200 / 640, 0.5)
+    answers, _ = play(script, places={0: at, 30: Place(at.x, at.y, 1), 36: None})
+    seen = middles(answers)
+    assert seen[29] == [360]
+    assert 200 in seen[30]
+    assert seen[35] == [200]
+    assert seen[39] == [200]  # not clearly smaller, so it stays
+    with pytest.raises(PipelineError, match=r"in 0\.\.1"):
+        Place(1.2, 0.5)
 
 
 def test_a_newcomer_is_found_while_others_are_held() -> None:

@@ -8,9 +8,11 @@ import threading
 from typing import Any
 
 import aioice.ice
+import aioice.stun
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.codecs import h264, vpx
+from aiortc.contrib.media import MediaRelay
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcicetransport import RTCIceGatherer
 from aiortc.rtcrtpreceiver import NackGenerator, RemoteStreamTrack
@@ -100,6 +102,16 @@ def test_it_knows_neither_ports_nor_addresses() -> None:
     parameters = inspect.signature(aioice.ice.Connection.__init__).parameters
     assert not {"ephemeral_ports", "port_range", "local_addresses", "addresses", "host"} & set(parameters)  # network.py
     assert "local_addr=(address, 0)" in inspect.getsource(aioice.ice.Connection.get_component_candidates)
+
+
+def test_its_relay_buffers_for_each_viewer_unless_told_otherwise() -> None:
+    assert inspect.signature(MediaRelay.subscribe).parameters["buffered"].default is True  # tracks.py has no relay
+
+
+def test_a_peer_that_vanished_is_found_out_within_forty_seconds() -> None:
+    ice, stun = aioice.ice, aioice.stun  # docs/protocol.md tells this time
+    assert ice.CONSENT_FAILURES * (1.2 * ice.CONSENT_INTERVAL + stun.RETRY_RTO) < 40
+    assert ice.CONSENT_FAILURES * (0.8 * ice.CONSENT_INTERVAL + stun.RETRY_RTO) >= 27
 
 
 def test_everything_that_we_exchange_is_there() -> None:

@@ -7,7 +7,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 
 from dynstream.stream.errors import OfferError
 from dynstream.stream.webrtc.network import listen_on
-from dynstream.stream.webrtc.offers import MOST_SECTIONS, OfferSummary, cap_bitrate, read_offer
+from dynstream.stream.webrtc.offers import MOST_SECTIONS, OfferSummary, cap_bitrate, cap_size, read_offer
 
 
 def make_offer(*kinds: str, direction: str = "sendrecv") -> str:
@@ -86,6 +86,14 @@ def test_an_offer_without_credentials_is_refused() -> None:
     assert refused(re.sub(r"a=ice-(ufrag|pwd):.*\r\n", "", OFFER)) == "bad_sdp"
     assert refused(re.sub(r"a=fingerprint:.*\r\n", "", OFFER)) == "bad_sdp"
     assert refused(OFFER.replace("a=rtcp-mux\r\n", "")) == "bad_sdp"
+
+
+def test_the_answer_caps_the_size_of_vp8() -> None:
+    capped = cap_size(OFFER, (1280, 720), 30)
+    (payload,) = re.findall(r"a=rtpmap:(\d+) VP8/90000", OFFER)
+    assert f"a=fmtp:{payload} max-fr=30;max-fs=3600\r\n" in capped
+    assert capped.count("max-fs") == 1
+    assert read_offer(capped) == read_offer(OFFER)
 
 
 def test_the_answer_caps_video_alone() -> None:
