@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from .colour import BT601, BT709, FULL, LIMITED, ColourTags, usual_matrix
 from .errors import SinkError, SourceError
 from .layout import find_layout
-from .picture import AS_SAID, Aside, ColourChoice, Picture, PictureFormat, Siting, check_size, packed
+from .picture import AS_SAID, Aside, ColourChoice, Picture, PictureFormat, check_size, decoded_siting, packed
 from .pipe import CHUNK, PIPE_BYTES, PipeWriter, ReaderGone
 
 Container = Literal["nut", "matroska"]
@@ -29,7 +29,6 @@ _READ_OPTIONS = {"fpsprobesize": "0", "analyzeduration": "0"}
 _WRITE_OPTIONS = {"write_index": "0", "flush_packets": "1", "max_interleave_delta": "200000"}
 _MATRIX_NAMES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}
 _RANGE_NAMES = {LIMITED: "tv", FULL: "pc"}
-_CENTERED = frozenset({"rawvideo", "ffv1", "mjpeg", "mpeg1video", "huffyuv", "ffvhuff", "utvideo", "png"})
 
 
 class _Arriving:
@@ -89,15 +88,13 @@ class ContainerReader:
         stream = self.video
         layout = find_layout(first.format.name, source=f"the {self.kind} stream")
         size = check_size(first.width, first.height, f"the {self.kind} stream says a picture")
-        centered = stream.codec_context.name in _CENTERED
-        siting: Siting = "center" if centered else "left"
         return PictureFormat(
             size=size,
             layout=layout,
             time_base=stream.time_base or Fraction(1, 1000),
             rate=rate or stream.average_rate or stream.guessed_rate or Fraction(25),
             tags=colours.tags(ColourTags.of(first), layout, size),
-            siting=siting,
+            siting=decoded_siting(stream.codec_context.name),
         )
 
     def _note_lost(self) -> None:

@@ -1,12 +1,27 @@
 """The one datum that flows through a stream: a picture and when to show it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+if TYPE_CHECKING:
+    from av import VideoFrame
+
 Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Original:
+    """What a frame of a file was made from.
+
+    samples: as the decoder gave them; nobody writes to them. pixels: (H, W, 3) uint8 RGB made of them, of that size.
+    """
+
+    samples: "VideoFrame"
+    pixels: Pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +31,7 @@ class Frame:
     pixels: (H, W, 3) uint8 RGB, full range.
     pts: presentation time in units of `time_base`, as the source gave it.
     time_base: seconds per unit of `pts`, above zero.
+    original: what it was made from, of the same size; None where it was drawn, turned or scaled, and in live streams.
 
     Raises ValueError where shape, dtype or time base are not these.
     """
@@ -23,12 +39,15 @@ class Frame:
     pixels: Pixels
     pts: int
     time_base: Fraction
+    original: Original | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3:
             raise ValueError(f"expected (H, W, 3) uint8 pixels, got {self.pixels.shape} {self.pixels.dtype}")
         if self.time_base <= 0:
             raise ValueError(f"expected a time base above zero, got {self.time_base}")
+        if self.original is not None and self.original.pixels.shape != self.pixels.shape:
+            raise ValueError(f"expected pixels of the original's {self.original.pixels.shape}, got {self.pixels.shape}")
 
     @property
     def seconds(self) -> float:
@@ -41,8 +60,9 @@ class Frame:
         return self.pixels.shape[1], self.pixels.shape[0]
 
     def with_pixels(self, pixels: Pixels) -> "Frame":
-        """The same moment with another picture."""
-        return replace(self, pixels=pixels)
+        """The same moment with another picture; its original is forgotten where that has another size."""
+        original = self.original if pixels.shape == self.pixels.shape else None
+        return replace(self, pixels=pixels, original=original)
 
     def __repr__(self) -> str:
         width, height = self.size

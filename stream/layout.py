@@ -87,13 +87,18 @@ class PixelLayout:
 
 def find_layout(pix_fmt: str, *, source: str = "--pix-fmt") -> PixelLayout:
     """The layout of FFmpeg's pixel format of that name. Raises SourceError that names some of those known."""
-    layout = _planar(pix_fmt) or _packed(pix_fmt)
+    layout = layout_of(pix_fmt)
     if layout is None:
         raise SourceError(
             f"{source}: pixel format {pix_fmt!r} is not read from a pipe, expected one such as {EXAMPLES}; "
             "convert it first, for example with ffmpeg's -pix_fmt yuv420p"
         )
     return layout
+
+
+def layout_of(pix_fmt: str) -> PixelLayout | None:
+    """The layout of FFmpeg's pixel format of that name; None for one that is not known."""
+    return _planar(pix_fmt) or _packed(pix_fmt)
 
 
 def _planar(pix_fmt: str) -> PixelLayout | None:

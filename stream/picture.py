@@ -18,6 +18,7 @@ from .reader import MAX_PIXELS
 
 Siting = Literal["center", "left", "topleft"]
 SITINGS: tuple[Siting, ...] = get_args(Siting)
+_SITED_LEFT = frozenset({"h264", "hevc", "vvc", "mpeg2video", "mpeg4", "vc1", "wmv3"})
 MATRICES = {"bt601": 6, "bt709": 1, "bt2020": 9, "smpte240m": 7, "fcc": 4}
 RANGES = {"limited": LIMITED, "full": FULL}
 
@@ -127,6 +128,15 @@ class ColourChoice:
 
 
 AS_SAID = ColourChoice()
+
+
+def decoded_siting(codec: str) -> Siting:
+    """Where the chroma of a codec's pictures lies, as FFmpeg's decoder says it and libswscale then reads it.
+
+    A decoder that says nothing means the center to libswscale, and to ffmpeg where it writes y4m. PyAV does not tell
+    of a single picture, so what an H.264 or HEVC file says against its codec's usual place is not known here.
+    """
+    return "left" if codec in _SITED_LEFT else "center"
 
 
 def check_size(width: int, height: int, named: str) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from .colour import ColourTags, ToRgb, has_alpha, is_rgb
 from .errors import SourceError
-from .frame import Frame
+from .frame import Frame, Original
 from .orientation import Orientation
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class VideoReader:
     - A damaged or cut-off file gives every frame that can be decoded, and `notes` says so. A file of which not one
       can be decoded raises SourceError.
     - A frame whose size differs from the first one's is scaled to it, and `notes` says so.
+    - Frames that were neither turned nor scaled carry their `original`, so that a writer can keep its samples.
 
     Sizes up to 16384x16384 are read. Raises SourceError.
     """
@@ -204,7 +205,8 @@ class VideoReader:
         decoded, self._first = self._first or next(self._decoded, None), None
         if decoded is None:
             return None
-        if (decoded.width, decoded.height) != self._stored_size:
+        scaled = (decoded.width, decoded.height) != self._stored_size
+        if scaled:
             self._notes["size"] = "the picture size changes midway: later frames are scaled to the first one's size"
         try:
             pixels = self.orientation.apply(self._to_rgb(decoded, self._stored_size))
@@ -216,7 +218,8 @@ class VideoReader:
         pts = self._timestamp(decoded)
         self.last_duration = decoded.duration or 0
         self._last_pts = pts
-        return Frame(pixels, pts, self.time_base)
+        original = None if scaled or self.orientation != Orientation() else Original(decoded, pixels)
+        return Frame(pixels, pts, self.time_base, original)
 
     def _timestamp(self, decoded: av.VideoFrame) -> int:
         pts = decoded.pts if decoded.pts is not None else decoded.dts

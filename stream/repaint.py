@@ -39,10 +39,10 @@ class Repainter:
     def __init__(self, format: PictureFormat) -> None:
         self.format = format
         layout = format.layout
-        self._names = [component.name for component in layout.components]
+        self._names = _names(format)
         self._matrix = sample_matrix(format)
         self._shift = layout.chroma_shift
-        self._top = np.float32((1 << layout.bits) - 1)
+        self._top = (1 << layout.bits) - 1
         vertical = "center" if format.siting == "left" else format.siting
         self._kernels = (_kernel(self._shift[0], format.siting), _kernel(self._shift[1], vertical))
 
@@ -66,18 +66,16 @@ class Repainter:
 
     def _add(self, samples: dict[str, Samples], before: Pixels, after: Pixels, window: tuple[slice, slice]) -> None:
         rows, columns = (_on_grid(part, shift) for part, shift in zip(window, self._shift[::-1], strict=True))
-        colours = after[rows, columns].astype(np.float32) - before[rows, columns]
+        colours = cv2.subtract(after[rows, columns], before[rows, columns], dtype=cv2.CV_32F)
         change = np.asarray(cv2.transform(colours, self._matrix), np.float32).reshape(*colours.shape[:2], -1)
-        chroma = [i for i, name in enumerate(self._names) if name in "uv"]
-        small = self._subsampled(change[..., chroma]) if chroma else change
+        small = self._subsampled(change)
+        down, across = self._shift[::-1]
         for i, name in enumerate(self._names):
             if name in "uv":
-                place = tuple(
-                    slice(part.start >> s, None) for part, s in zip((rows, columns), self._shift[::-1], strict=True)
-                )
-                _add(samples[name][place], small[..., chroma.index(i)], self._top)
+                place = slice(rows.start >> down, None), slice(columns.start >> across, None)
+                _add(samples[name][place], _channel(small, i), self._top)
             else:
-                _add(samples[name][rows, columns], change[..., i], self._top)
+                _add(samples[name][rows, columns], _channel(change, i), self._top)
 
     def _subsampled(self, change: Change) -> Change:
         if not any(self._shift):
@@ -113,13 +111,15 @@ def sample_matrix(format: PictureFormat) -> npt.NDArray[np.float64]:
 
 def changed_window(before: Pixels, after: Pixels) -> tuple[slice, slice] | None:
     """(rows, columns) of the smallest window around all pixels that differ; None where none does."""
-    if before is after:
+    if before is after or not before.size:  # the lower field of a single line is empty
         return None
-    rows = np.flatnonzero((before != after).any(axis=(1, 2)))
+    height, width = before.shape[:2]
+    differs = cv2.absdiff(before, after).reshape(height, -1)
+    rows = np.flatnonzero(differs.max(axis=1))
     if not len(rows):
         return None
     down = slice(int(rows[0]), int(rows[-1]) + 1)
-    columns = np.flatnonzero((before[down] != after[down]).any(axis=(0, 2)))
+    columns = np.flatnonzero(differs[down].max(axis=0).reshape(width, 3).any(axis=1))
     return down, slice(int(columns[0]), int(columns[-1]) + 1)
 
 
@@ -142,7 +142,13 @@ def _kernel(shift: int, siting: str) -> npt.NDArray[np.float64]:
     return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 
-def _add(plane: Samples, change: Change, top: np.float32) -> None:
+def _add(plane: Samples, change: Change, top: int) -> None:
     rows, columns = plane.shape
     part = plane[: change.shape[0], : change.shape[1]]
-    part[...] = np.clip(np.rint(part + change[:rows, :columns]), 0, top).astype(plane.dtype)
+    # OpenCV rounds, and cuts off at the ends of the samples' type.
+    depth = cv2.CV_8U if plane.dtype == np.uint8 else cv2.CV_16U
+    part[...] = np.minimum(cv2.add(part, change[:rows, :columns], dtype=depth), top).reshape(part.shape)
+
+
+def _channel(change: Change, index: int) -> Change:
+    return np.asarray(cv2.extractChannel(change, index), np.float32)

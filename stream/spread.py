@@ -11,7 +11,10 @@ from .reader import VideoReader
 
 
 class SpreadReader(VideoReader):
-    """A `VideoReader` that can jump: `spread` gives frames from all over the file instead of each."""
+    """A `VideoReader` that can jump: `spread` gives frames from all over the file instead of each.
+
+    They come without their originals, since many are kept at a time.
+    """
 
     def spread(self, count: int) -> Iterator[Frame]:
         """Up to `count` frames in order of time, about evenly spread; each frame once.
@@ -27,8 +30,12 @@ class SpreadReader(VideoReader):
         if jumps is not None:
             yield from jumps
             return
-        with VideoReader(self.path) as reader:
+        with SpreadReader(self.path) as reader:
             yield from _nearest(reader, middles, count)
+
+    def _next(self) -> Frame | None:
+        frame = super()._next()
+        return None if frame is None else Frame(frame.pixels, frame.pts, frame.time_base)
 
     def _middles(self, count: int) -> list[Fraction]:
         if self.duration is None:

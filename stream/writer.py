@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+from dataclasses import replace
 from fractions import Fraction
 from types import TracebackType
 from typing import Self
@@ -14,12 +15,12 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from .atomic import NO_SPACE, AtomicFile
-from .colour import FromRgb
 from .copied import LeftOut, StreamCopier
 from .encoding import EncoderOptions, choose_pix_fmt, configure, find_encoder, refused, signal_range
 from .errors import SinkError
 from .frame import Frame
 from .reader import VideoReader
+from .to_samples import ToSamples
 
 _MOV_FAMILY = frozenset({"mp4", "mov", "ipod", "3gp", "3g2", "psp", "f4v", "ismv"})
 _HOLD_CHAPTERS = _MOV_FAMILY | {"matroska", "webm", "nut", "ogg", "asf"}
@@ -78,6 +79,8 @@ class VideoWriter:
     A context manager. The result is written beside the target and renamed when the block ends well; any exception,
     Ctrl-C included, removes it. Memory does not grow with the length.
 
+    - Samples are the source's own, with what was edited added to them, where the result has their pixel format and
+      colours; else they are made from RGB (see `ToSamples`).
     - pts and time base are the source's. Containers that count time their own way (Matroska in milliseconds,
       MPEG-TS in 1/90000 s, AVI in frames) round to it, and `notes` says so.
     - Frames are written upright, without a rotation tag: they show as the source does in every player.
@@ -112,9 +115,7 @@ class VideoWriter:
         self.pix_fmt = choose_pix_fmt(self.options, encoder, reader.pix_fmt, reader.size)
         tags = reader.tags.for_yuv(reader.size, source_is_rgb=reader.is_rgb)
         self.signal_range = signal_range(codec, tags.signal_range)
-        self._from_rgb = FromRgb(
-            self.pix_fmt, type(tags)(tags.primaries, tags.transfer, tags.matrix, self.signal_range)
-        )
+        self._to_samples = ToSamples(self.pix_fmt, replace(tags, signal_range=self.signal_range), reader)
         self.frames_written = 0
         self._held: Frame | None = None
         self._notes: list[str] = []
@@ -191,7 +192,7 @@ class VideoWriter:
             time_base=reader.time_base,
         )
         assert isinstance(stream, VideoStream)
-        context, tags = stream.codec_context, self._from_rgb.tags
+        context, tags = stream.codec_context, self._to_samples.tags
         context.pix_fmt = self.pix_fmt
         context.sample_aspect_ratio = reader.sample_aspect_ratio
         context.color_primaries, context.color_trc = tags.primaries, tags.transfer
@@ -253,7 +254,7 @@ class VideoWriter:
         self.frames_written += 1
 
     def _encode(self, frame: Frame, duration: int) -> None:
-        picture = self._from_rgb(frame.pixels)
+        picture = self._to_samples(frame)
         picture.pts, picture.time_base, picture.duration = frame.pts, frame.time_base, duration
         try:
             packets = self._stream.encode(picture)

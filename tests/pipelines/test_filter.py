@@ -77,6 +77,11 @@ def decoded(data: bytes) -> list[Picture]:
     return [item for item in Y4mReader(reading(data)) if isinstance(item, Picture)]
 
 
+def samples_of(path: Path) -> list[bytearray]:
+    with av.open(str(path)) as container:
+        return [packed(frame, find_layout(frame.format.name)) for frame in container.decode(video=0)]
+
+
 CLIPS: dict[str, dict[str, Any]] = {
     "h264": {"pix_fmt": "yuv420p"},
     "ffv1": {"pix_fmt": "yuv420p", "codec": "ffv1", "options": {}},
@@ -92,10 +97,12 @@ CLIPS: dict[str, dict[str, Any]] = {
 
 @needs_ffmpeg
 @pytest.mark.parametrize("case", CLIPS)
-def test_a_file_and_a_pipe_show_the_editor_the_same_pixels(case: str, tmp_path: Path) -> None:
+def test_a_file_and_a_pipe_are_edited_the_same(case: str, tmp_path: Path) -> None:
+    """The editor sees the same pixels, and the same samples come out."""
     clip = write_clip(tmp_path / "in.mkv", MOVING, **CLIPS[case])
     by_file, by_pipe = Recorder(editor("smile=1")), Recorder(editor("smile=1"))
-    transcode(clip, tmp_path / "out.mkv", by_file, video=VideoOptions(codec="ffv1"))  # type: ignore[arg-type]
+    video = VideoOptions(codec="ffv1", pix_fmt="source")
+    transcode(clip, tmp_path / "out.mkv", by_file, video=video)  # type: ignore[arg-type]
     data = ffmpeg("-i", clip, "-strict", "-1", "-f", "yuv4mpegpipe", "-")
     report = run(data, stream_step(by_pipe, Stages()), tmp_path / "out.y4m")  # type: ignore[arg-type]
     assert report.frames == len(MOVING)
@@ -105,6 +112,9 @@ def test_a_file_and_a_pipe_show_the_editor_the_same_pixels(case: str, tmp_path: 
         assert mine.seconds == pytest.approx(theirs.seconds)
     for mine, theirs in zip(by_pipe.made, by_file.made, strict=True):
         assert np.array_equal(mine.pixels, theirs.pixels)
+    edited = [picture.data for picture in decoded((tmp_path / "out.y4m").read_bytes())]
+    assert samples_of(tmp_path / "out.mkv") == edited
+    assert (samples_of(clip) == edited) == (case == "grey")  # without yellow there is no face
 
 
 @needs_ffmpeg

@@ -13,12 +13,19 @@ from dynstream.pipelines.stages import Stages
 from dynstream.pipelines.transcode import VideoOptions, transcode
 from dynstream.stream.errors import SinkError, SourceError
 from dynstream.stream.frame import Frame, Pixels
+from dynstream.stream.layout import find_layout
+from dynstream.stream.picture import packed
 from dynstream.stream.reader import VideoReader
 
 from ..stream.media import Clip, look, make, psnr
 from .fakes import editor, scene, ticking, write_clip
 
 FINE = VideoOptions(crf=1, preset="ultrafast", pix_fmt="yuv444p")
+
+
+def decoded(path: Path) -> list[av.VideoFrame]:
+    with av.open(str(path)) as container:
+        return list(container.decode(video=0))
 
 
 def read(path: Path) -> list[Frame]:
@@ -87,6 +94,20 @@ def test_an_edit_that_is_off_passes(tmp_path: Path, folder: Path) -> None:
     assert report.outcomes == {"passed: no edit at this time": 4}
     for old, new in zip(read(source), read(folder / "out.mp4"), strict=True):
         assert psnr(old.pixels, new.pixels) > 40
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "video"),
+    [("yuv420p", VideoOptions(crf=0)), ("yuv422p", VideoOptions(codec="ffv1")),
+     ("yuv420p10le", VideoOptions(codec="ffv1", pix_fmt="source"))],
+)  # fmt: skip
+def test_without_an_edit_a_lossless_result_has_every_sample(
+    pix_fmt: str, video: VideoOptions, tmp_path: Path, folder: Path
+) -> None:
+    source = write_clip(tmp_path / "in.mkv", [scene((96 + i, 60)) for i in range(4)], pix_fmt=pix_fmt)
+    transcode(source, folder / "out.mkv", editor("smile=0"), video=video)
+    before, after = ([packed(f, find_layout(pix_fmt)) for f in decoded(p)] for p in (source, folder / "out.mkv"))
+    assert after == before
 
 
 def test_the_same_again_is_the_same(tmp_path: Path, folder: Path) -> None:

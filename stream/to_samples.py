@@ -1,0 +1,73 @@
+"""Edited frames to what an encoder takes: the source's own samples with the edit in them, or all made of RGB anew."""
+
+import av
+from av.video.format import VideoFormat
+
+from .colour import ColourTags, FromRgb, has_alpha, is_rgb
+from .frame import Frame, Original
+from .layout import PixelLayout, layout_of
+from .picture import AS_SAID, Picture, PictureFormat, decoded_siting, fill, packed
+from .reader import VideoReader
+from .repaint import Repainter
+
+
+class ToSamples:
+    """Frames of one reader to video frames of one pixel format with the given tags.
+
+    Where a frame's original has that very pixel format and means the same colours, its own samples are taken and what
+    was edited is added to them (see `Repainter`), as in a pipe: the same planes come out, and what nobody edited stays
+    to the bit. All else is converted from RGB: other formats and ranges, RGB itself, alpha, and frames that were
+    turned, scaled, or made of none.
+    """
+
+    def __init__(self, pix_fmt: str, tags: ColourTags, reader: VideoReader) -> None:
+        self.pix_fmt = pix_fmt
+        self.tags = tags
+        self._reader = reader
+        self._from_rgb = FromRgb(pix_fmt, tags)
+        self._layout = _yuv_layout(pix_fmt)
+        self._repaint: Repainter | None = None
+
+    def __call__(self, frame: Frame) -> av.VideoFrame:
+        """A new video frame without a timestamp."""
+        if frame.original is None or self._layout is None or not self._is_as_wanted(frame.original.samples):
+            return self._from_rgb(frame.pixels)
+        return self._repainted(frame, frame.original, self._layout)
+
+    def _is_as_wanted(self, samples: av.VideoFrame) -> bool:
+        # Equal tags on equal formats mean equal colours, whatever a reader takes for those that say nothing.
+        same = _base(samples.format.name) == _base(self.pix_fmt) and ColourTags.of(samples) == self.tags
+        # Rows may be stored from the last to the first.
+        return same and all(plane.line_size > 0 for plane in samples.planes)
+
+    def _repainted(self, frame: Frame, original: Original, layout: PixelLayout) -> av.VideoFrame:
+        samples = original.samples
+        if self._repaint is None:
+            self._repaint = Repainter(self._format(samples, layout))
+        picture = Picture(packed(samples, layout), frame.pts, interlaced=bool(samples.interlaced_frame))
+        picture = self._repaint(picture, original.pixels, frame.pixels)
+        made = av.VideoFrame(samples.width, samples.height, self.pix_fmt)
+        fill(made, picture.data, self._repaint.format)
+        made.colorspace, made.color_range = self.tags.matrix, self.tags.signal_range
+        return made
+
+    def _format(self, samples: av.VideoFrame, layout: PixelLayout) -> PictureFormat:
+        size = (samples.width, samples.height)
+        return PictureFormat(
+            size=size,
+            layout=layout,
+            time_base=self._reader.time_base,
+            rate=self._reader.rate,
+            tags=AS_SAID.tags(self.tags, layout, size),
+            siting=decoded_siting(self._reader.codec),
+        )
+
+
+def _base(pix_fmt: str) -> str:
+    """The name without what it says of the range, which the tags say too."""
+    return pix_fmt.replace("yuvj", "yuv")
+
+
+def _yuv_layout(pix_fmt: str) -> PixelLayout | None:
+    described = VideoFormat(pix_fmt)
+    return None if is_rgb(described) or has_alpha(described) else layout_of(pix_fmt)
