@@ -40,6 +40,7 @@ def command(
     device: Annotated[str, typer.Option(metavar="cpu|cuda|cuda:N", help="Where the networks run.")] = "cpu",
     compiled: Annotated[bool, typer.Option("--compile/--eager", help="torch.compile, and CUDA graphs.")] = False,
     precision: Annotated[str, typer.Option(metavar="float32|bfloat16", help="Of the networks.")] = "float32",
+    conceal: Annotated[bool, typer.Option("--conceal", help="Draw late frames from foretold codes.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Of torch; default: every usable core.")] = None,
     rung: Annotated[
         str | None, typer.Option(metavar="NAME", help="Hold one rung of the ladder instead of choosing by load.")
@@ -70,7 +71,12 @@ def command(
     edits = parse_edits(edit or ["smile=2"], None, load_directions())
     parse_policy(faces)
     models = Models(
-        generator=generator, backend=backend, device=device, compiled=compiled, precision=check_precision(precision)
+        generator=generator,
+        backend=backend,
+        device=device,
+        compiled=compiled,
+        precision=check_precision(precision),
+        conceal=conceal,
     )
     check_device(device)
     settings = defaults(device) if rung is None else hold(defaults(device), rung)

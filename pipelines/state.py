@@ -40,7 +40,7 @@ from .tracking.one_euro import OneEuroState
 from .tracking.track import HeldFace, LostFace, TrackerState
 
 FORMAT: Final = "dynstream-state"
-VERSION: Final = 1
+VERSION: Final = 2
 MOST_BYTES: Final = 256 << 20
 DEEPEST: Final = 32
 

@@ -21,6 +21,12 @@ WINDOW: Final = 200
 OVERLAP: Final = 40
 CHUNK: Final = 256
 """Times that are asked about at once: memory does not grow with their number."""
+STRETCHES: Final = tuple(sorted({stretch for stretch, _ in TEMPERS}))
+SHIVER: Final = 0.2
+"""Of the learned noise, what is smoothed away. Few observations cannot tell noise from quick motion: where a clip was
+left to choose, wide gaps looked like noise, and the path passed by what was observed."""
+TRUST: Final = 4.0
+"""A stretch that guesses observations from the others with half the mean square error counts 2^4 times as much."""
 
 
 def linear(series: CodeSeries, seconds: Floats) -> Tensor:
@@ -91,9 +97,7 @@ def _condition(series: CodeSeries, seconds: Floats, model: MotionModel) -> Tenso
     with torch.no_grad():
         leading, rest = model.project(series.codes - mean)
         values = leading.T[..., None].double(), rest.transpose(0, 1).double()  # (groups, N, channels)
-        parts = [
-            _Conditioned.best(model, times, own, groups) for own, groups in zip(values, _groups(model), strict=True)
-        ]
+        parts = [_Conditioned.of(model, times, own, groups) for own, groups in zip(values, _groups(model), strict=True)]
         out = []
         for some in asked.split(CHUNK):
             found_leading, found_rest = (part.at(some) for part in parts)
@@ -107,34 +111,34 @@ def _groups(model: MotionModel) -> tuple[slice, slice]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Conditioned:
-    """One kind of channels given its observations, under one temper. weights: (groups, N, channels) K^-1 y."""
+    """One kind of channels given its observations, under tempers of all stretches together.
+
+    weights: of each stretch (groups, N, channels), K^-1 y times how far the stretch is believed.
+    """
 
     model: MotionModel
     times: Tensor
     groups: slice
-    stretch: float
-    weights: Tensor
+    weights: tuple[Tensor, ...]
 
     @classmethod
-    def best(cls, model: MotionModel, times: Tensor, values: Tensor, groups: slice) -> "_Conditioned":
-        """Under the temper that best guesses every observation from the others."""
-        found: tuple[float, _Conditioned] | None = None
-        identity = torch.eye(len(times), dtype=torch.float64)
-        noise = model.noise()[groups].double()[:, None, None]
-        for stretch in sorted({stretch for stretch, _ in TEMPERS}):
-            known = covariance(model, times, times, stretch)[groups]
-            for factor in sorted({noise for _, noise in TEMPERS}):
-                inverse = torch.cholesky_inverse(torch.linalg.cholesky(known + factor * noise * identity))
-                weights = inverse @ values
-                # What is left out is missed by (K^-1 y)_i / (K^-1)_ii (Rasmussen, Williams, 2006, eq. 5.12).
-                missed = weights / inverse.diagonal(dim1=-2, dim2=-1)[..., None]
-                error = float(missed.square().sum())
-                if found is None or error < found[0]:
-                    found = error, cls(model, times, groups, stretch, weights.float())
-        assert found is not None
-        return found[1]
+    def of(cls, model: MotionModel, times: Tensor, values: Tensor, groups: slice) -> "_Conditioned":
+        """Each stretch believed by how well it guesses every observation from the others."""
+        shiver = SHIVER * model.noise()[groups].double()[:, None, None] * torch.eye(len(times), dtype=torch.float64)
+        found, errors = [], []
+        for stretch in STRETCHES:
+            known = covariance(model, times, times, stretch)[groups] + shiver
+            inverse = torch.cholesky_inverse(torch.linalg.cholesky(known))
+            found.append(inverse @ values)
+            # What is left out is missed by (K^-1 y)_i / (K^-1)_ii (Rasmussen, Williams, 2006, eq. 5.12).
+            missed = found[-1] / inverse.diagonal(dim1=-2, dim2=-1)[..., None]
+            errors.append(missed.square().sum())
+        shares = (-TRUST * torch.stack(errors).clamp_min(1e-12).log()).softmax(0)
+        return cls(model, times, groups, tuple((w * share).float() for w, share in zip(found, shares, strict=True)))
 
     def at(self, seconds: Tensor) -> Tensor:
         """(groups, T, channels): means at (T,) times."""
-        across = covariance(self.model, seconds, self.times, self.stretch)[self.groups].float()
-        return across @ self.weights
+        total = torch.zeros(())
+        for stretch, weights in zip(STRETCHES, self.weights, strict=True):
+            total = total + covariance(self.model, seconds, self.times, stretch)[self.groups].float() @ weights
+        return total

@@ -20,6 +20,7 @@ from ..evaluation.recurrent import LookedClip, Row, RowScores, score_row
 from ..face_editor import FaceEditor, FinishState
 from ..flow import DisFlow
 from ..inversion.latent import LatentState
+from ..metrics.reconstruction import mse
 from ..metrics.warp_error import warp
 from ..render import FaceJob, Rendered, Renderer
 from ..stages import Stages
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
 LOST: Final = 0.2
 FLOW: Final = DisFlow()
+ONWARD: Final = 0.8
+"""Of the last motion, what is carried on: all of it overshoots as soon as a head slows down."""
+KEPT: Final = 0.9
+"""Of what is known of past guesses, at each frame: about the last ten count."""
 
 
 def is_lost(seconds: float, share: float = LOST, seed: int = 0) -> bool:
@@ -176,10 +181,11 @@ def _with_losses(
     frames: list[Pixels] = []
     seen: Seen | None = None
     updater = OnlineDynamics(prior)
+    held = carried = 0.0
     for look in clip.looks:
         if frames and is_lost(look.frame.seconds):
             moved = frames[-1]
-            if conceal and seen is not None and memory is not None and len(frames) > 1:
+            if carried < held and seen is not None and memory is not None:
                 moved = move_on(frames[-2], frames[-1], seen, memory, look.frame.seconds, renderer, updater)
             frames.append(moved)
             continue
@@ -189,10 +195,21 @@ def _with_losses(
         rendered = renderer.render(look.jobs, [memory], Stages())
         memory = rendered[0].latent
         finish, edited = editor.finish(finish, look, rendered, Stages())
+        if conceal and len(frames) > 1:
+            # Clips that repeat frames, or stand still between jerks, are better held: the nearer guess so far decides.
+            now = edited.frame.pixels
+            held = KEPT * held + mse(frames[-1], now)
+            carried = KEPT * carried + mse(carry_on(frames[-2], frames[-1]), now)
         frames.append(edited.frame.pixels)
         points = to_crop(sight.track.landmarks[:, :2].astype(np.float64), sight.track.quad)
         seen = Seen(edited.frame.pixels, look.frame.seconds, sight.track.quad, points)
     return frames
+
+
+def carry_on(before: Pixels, last: Pixels) -> Pixels:
+    """(H, W, 3): the last frame moved on as it had moved from the one before it."""
+    motion = FLOW.pair(FLOW.look(before), FLOW.look(last)).backward
+    return warp(last, motion * np.float32(ONWARD))
 
 
 def move_on(
@@ -208,7 +225,7 @@ def move_on(
 
     before, last: what was shown last, (H, W, 3). seen: the last frame that came. memory: of its face.
     """
-    pixels = warp(last, FLOW.pair(FLOW.look(before), FLOW.look(last)).backward)
+    pixels = carry_on(before, last)
     if memory.motion is None or not memory.motion.predicts:
         return pixels
     with torch.inference_mode():

@@ -31,8 +31,9 @@ Method = Literal["ode", "linear", "spline"]
 METHODS: tuple[Method, ...] = get_args(Method)
 DEFAULT = VideoOptions()
 BATCH = 8
-SAME = 1e-4
-"""Seconds within which an asked time is that of a frame, which is then shown as it is."""
+SAME = 6e-4
+"""Seconds within which an asked time is that of a frame, which is then shown as it is: Matroska rounds times to whole
+milliseconds."""
 
 Codes = Callable[[Floats], Iterator[Tensor]]
 """Ascending times -> codes, some at a time, in all one for each."""
@@ -74,7 +75,7 @@ def times_at(begin: float, end: float, rate: float) -> Floats:
     """Even times from `begin` to `end`, `rate` a second. Raises DynamicsError for a rate that is not above zero."""
     if not (math.isfinite(rate) and 0 < rate <= 10_000):
         raise DynamicsError(f"expected a frame rate above 0 and at most 10000, got {rate:g}")
-    return begin + np.arange(math.floor((end - begin) * rate + 1e-6) + 1) / rate
+    return begin + np.arange(math.floor((end - begin) * rate + min(SAME * rate, 0.5)) + 1) / rate
 
 
 def interpolate(

@@ -18,16 +18,20 @@ from ...models.motion import CONTENT_DRIFT, REST_TEMPERS, STATE, TEMPERS, Motion
 
 READ: Final = tuple(1.0 if place == 0 or place % 2 else 0.0 for place in range(STATE))
 """The code is the constant plus the place of each motion; speeds are not seen."""
-KEPT: Final = 0.96
-"""Of the errors so far, at each observation: about the last 25 count."""
-GHOST_SECONDS: Final = 0.15
-"""Tempers are judged by what they said at least this long before: far ahead is where they differ."""
+KEPT: Final = 0.98
+"""Of the errors so far, at each observation: about the last 50 count."""
+GHOST_SECONDS: Final = 0.06
+"""Tempers are judged by what they said at least this long before: one frame ahead they differ too little, and far
+ahead chance outweighs them."""
 GHOST_COLUMNS: Final = 8
 """Numbers of the rest of each code by which its tempers are judged."""
 
-
 TRUST: Final = 16.0
 """A temper whose errors are a tenth larger (in the mean square) counts for 0.9^16, about a fifth."""
+TRUST_SHARED: Final = 8.0
+TRUST_OWN: Final = 4.0
+"""Leading channels weigh tempers by the errors of all of them, and less so by their own: a mouth is quicker than a
+head, but one channel's errors are few."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +40,7 @@ class DynamicsState:
 
     seconds: () float64, time of the last observation. leading: (M, STATE, D) and rest: (R, STATE, codes, size) float32,
     the numbers of `models.motion` under each temper; row 0 is the content code. covariance: (M, D, STATE, STATE) and
-    rest_covariance: (R, codes, STATE, STATE). errors: (M,) and rest_errors: (R,), mean squares of what each temper
+    rest_covariance: (R, codes, STATE, STATE). errors: (M, D) and rest_errors: (R,), mean squares of what each temper
     foretold. ghost_*: the state some time before, from which it foretells. spread: (), mean square of the errors in
     units of what the covariance expects. seen: (), observations so far.
     """
@@ -135,7 +139,7 @@ class OnlineDynamics:
             rest=left,
             covariance=self._prior[self._own].expand(*batch, own, -1, -1, -1),
             rest_covariance=self._prior[self._others].expand(*batch, others, -1, -1, -1),
-            errors=leading.new_zeros(*batch, own),
+            errors=leading.new_zeros(*batch, own, leading.shape[-1]),
             rest_errors=leading.new_zeros(*batch, others),
             ghost_seconds=seconds,
             ghost_leading=values,
@@ -169,11 +173,11 @@ class OnlineDynamics:
     def foresee(self, state: DynamicsState, elapsed: Tensor) -> tuple[Tensor, Tensor]:
         """`predict` in parts: (leading (..., D), rest (..., codes, size)) after some seconds."""
         model = self.model
-        weights = _weights(state.errors, state.seen)
-        read = weights[..., None] * (self._read @ model.transition(elapsed, model.tempers[:, 0]))
+        read = self._read @ model.transition(elapsed, model.tempers[:, 0])
         weights = _weights(state.rest_errors, state.seen)
         read_rest = weights[..., None] * (self._read @ model.transition(elapsed, model.rest_tempers[:, 0]))
-        leading = torch.einsum("...mi,...mid->...d", read, state.leading)
+        said = (read[..., None, :] @ state.leading).squeeze(-2)
+        leading = (_weights_of_each(state.errors, state.seen) * said).sum(-2)
         return leading, torch.einsum("...ri,...rics->...cs", read_rest, state.rest)
 
     def _correct(self, state: DynamicsState, leading: Tensor, rest: Tensor, doubt: float) -> DynamicsState:
@@ -204,7 +208,7 @@ class OnlineDynamics:
         read_rest = self._read @ model.transition(age, model.rest_tempers[:, 0])
         said = torch.einsum("...mi,...mid->...md", read, state.ghost_leading)
         said_rest = torch.einsum("...ri,...rics->...rcs", read_rest, state.ghost_rest)
-        found = (leading[..., None, :] - said).square().sum(-1)
+        found = (leading[..., None, :] - said).square()
         found_rest = (rest[..., None, :, :GHOST_COLUMNS] - said_rest).square().sum((-2, -1))
         share = (1 / state.seen.clamp(1, 1 / (1 - KEPT)))[..., None]
         late = age >= GHOST_SECONDS
@@ -214,7 +218,7 @@ class OnlineDynamics:
 
         return replace(
             state,
-            errors=torch.lerp(state.errors, found, share),
+            errors=torch.lerp(state.errors, found, share[..., None]),
             rest_errors=torch.lerp(state.rest_errors, found_rest, share),
             ghost_seconds=torch.where(late, state.seconds, state.ghost_seconds),
             ghost_leading=pick(state.leading, state.ghost_leading),
@@ -235,9 +239,10 @@ class OnlineDynamics:
         """(...,): mean square of a number of a code about the prediction, by the covariances of the tempers."""
         model = self.model
         total: Tensor = torch.zeros(())
-        for tempers, covariance, errors, groups, each in (
-            (model.tempers, state.covariance, state.errors, self._own, 1),
-            (model.rest_tempers, state.rest_covariance, state.rest_errors, self._others, model.size),
+        own, others = _weights_of_each(state.errors, state.seen), _weights(state.rest_errors, state.seen)[..., None]
+        for tempers, covariance, weights, groups, each in (
+            (model.tempers, state.covariance, own, self._own, 1),
+            (model.rest_tempers, state.rest_covariance, others, self._others, model.size),
         ):
             # Only the variance of what is read is wanted: r P r' with r the row that reads off the future.
             phi = model.transition(elapsed, tempers[:, 0])
@@ -245,8 +250,7 @@ class OnlineDynamics:
             row = (self._read @ phi)[..., None, None, :]
             moved = (row @ (covariance - still) @ row.transpose(-1, -2))[..., 0, 0]
             variance = moved + (still @ self._read) @ self._read + tempers[:, 1, None] * self._noise[groups]
-            weights = _weights(errors, state.seen)
-            total = total + each * torch.einsum("...m,...mg,g->...", weights, variance, self._weight[groups])
+            total = total + each * ((weights * variance).sum(-2) @ self._weight[groups])
         return total / (model.codes * model.size)
 
 
@@ -262,6 +266,13 @@ def _weights(errors: Tensor, seen: Tensor) -> Tensor:
     """(..., M): how far each temper is believed, adding up to one; nearly alike while little has been seen."""
     sure = TRUST * (seen / (seen + 4))[..., None]
     return (-sure * errors.clamp_min(1e-12).log()).softmax(-1)
+
+
+def _weights_of_each(errors: Tensor, seen: Tensor) -> Tensor:
+    """(..., M, D): the same for each channel by itself."""
+    shared, own = errors.sum(-1, keepdim=True).clamp_min(1e-12).log(), errors.clamp_min(1e-12).log()
+    sure = (seen / (seen + 4))[..., None, None]
+    return (-sure * (TRUST_SHARED * shared + TRUST_OWN * own)).softmax(-2)
 
 
 def _time(seconds: float | Tensor, like: Tensor) -> Tensor:

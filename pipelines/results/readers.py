@@ -221,7 +221,8 @@ def read_dynamics(data: Data) -> Document:
             values = [row["unobserved"], *drawn, row["fit_seconds"] or None]
             names = [column.name for column in columns]
             rows.append(Row(name=row["method"], values=dict(zip(names, values, strict=True))))
-        tables.append(Table(heading=f"Between observations: {gap}", columns=columns, rows=rows))
+        note = _against_lines([row for row in data["between_mean"] if row["gap"] == gap])
+        tables.append(Table(heading=f"Between observations: {gap}", columns=columns, rows=rows, note=note))
     # Where the paper's protocol was measured, its figures belong there: observe every fourth frame.
     tables.sort(key=lambda table: not table.heading.endswith("every 4"))
     ahead = [
@@ -247,6 +248,21 @@ def read_dynamics(data: Data) -> Document:
     clips = dict.fromkeys(row["clip"] for row in data["between"])
     note = f"Means over {', '.join(clips)}. Code errors are shares of the clip's own variance of codes."
     return Document(title="", note=note, machine=data.get("machine", {}), tables=tables)
+
+
+def _against_lines(rows: Sequence[Data]) -> str:
+    """How the fitted equation stands to the better of straight lines and spline, in a sentence."""
+    said = []
+    for key, name in (("unobserved", "codes"), ("mse", "pictures")):
+        errors = {row["method"]: row[key] for row in rows if row[key] is not None}
+        if {"ode", "linear", "spline"} <= errors.keys():
+            change = 100 * (errors["ode"] / min(errors["linear"], errors["spline"]) - 1)
+            said.append(f"{abs(change):.1f} % {'above' if change > 0 else 'below'} for {name}")
+    return (
+        f"Error of the equation at unobserved frames against the better of line and spline: {', '.join(said)}."
+        if said
+        else ""
+    )
 
 
 def _streams(rows: Sequence[Data]) -> list[Table]:

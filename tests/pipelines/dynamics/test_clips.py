@@ -140,6 +140,17 @@ def test_twice_the_rate_keeps_the_frames_and_puts_new_ones_between(
     assert np.abs(out[1][1].astype(int) - middle).mean() < np.abs(out[0][1].astype(int) - middle).mean()
 
 
+def test_frames_whose_times_are_rounded_to_milliseconds_are_kept_too(tmp_path: Path) -> None:
+    pictures = [fakes.scene((80 + 3 * i, 60)) for i in range(COUNT)]
+    clip = fakes.write_clip(tmp_path / "walk.mkv", pictures, rate=15)
+    series = encode_clip(clip, Tracker(fakes.OvalBackend()), Encoder())
+    end = float(series.about["end"])
+    assert end == pytest.approx(0.333, abs=1e-6)
+    asked = times_at(0.0, end, 30)
+    assert len(asked) == 11
+    assert write(clip, tmp_path / "out.mp4", series, asked).drawn == 2 * 5
+
+
 def test_times_of_ones_own_and_a_little_beyond(clip: Path, series: CodeSeries, tmp_path: Path) -> None:
     write(clip, tmp_path / "out.mkv", series, np.array([0.05, 0.2, 0.45]), "spline")
     assert [seconds for seconds, _ in frames(tmp_path / "out.mkv")] == pytest.approx([0.05, 0.2, 0.45], abs=1e-3)

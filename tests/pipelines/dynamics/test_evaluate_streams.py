@@ -100,6 +100,21 @@ def test_streams(clip: Path, prior: MotionModel, tmp_path: Path, monkeypatch: py
     assert table.rows[-1].values["frames/s to the codes"] is None
 
 
+def test_a_lost_frame_is_held_where_holding_was_nearer(
+    clip: Path, prior: MotionModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "is_lost", lambda seconds: round(25 * seconds) == 3)
+    monkeypatch.setattr(module, "make_rows", lambda _renderer, _prior: [])
+    monkeypatch.setattr(module, "carry_on", lambda _before, last: np.zeros_like(last))
+    networks = fake_networks()
+    assert networks.tracker is not None
+    renderer = Renderer(LevelEncoder(), LevelGenerator())  # type: ignore[arg-type]
+    looked_clip = look_at(clip, networks.tracker, renderer, 5)
+    with Store(tmp_path / "store") as store:
+        again, moved = evaluate_streams(renderer, renderer, prior, [looked_clip], {}, networks, Looked(networks, store))
+    assert (moved.warp, moved.frame_warp) == (again.warp, again.frame_warp)
+
+
 def test_dropped_frames(clip: Path, prior: MotionModel) -> None:
     series = encode_clip(clip, Tracker(OvalBackend()), LevelEncoder(), every=4)
     given: list[int] = []

@@ -1,7 +1,7 @@
 """The online updater: pure, right where the truth is known, better than its rivals on motion that returns."""
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -159,6 +159,32 @@ def test_a_poor_guess_counts_for_less(updater: OnlineDynamics, clip: CodeSeries)
     sure, unsure = (updater.observe(state, 0.8, away, doubt=doubt) for doubt in (1.0, 30.0))
     moved = [float((updater.predict(one, 0.8)[0] - away).norm()) for one in (sure, unsure)]
     assert moved[0] < moved[1]
+
+
+def test_each_channel_has_the_temper_that_suits_it() -> None:
+    slow, quick = (paths.walk(160, hold=hold, shiver=0.02, seed=7).codes.flatten(1) - 1 for hold in (3.0, 0.05))
+    first, second = paths.axes().float()[:2]
+    codes = 1 + torch.outer(slow @ first, first) + torch.outer(quick @ second, second)
+    clip = CodeSeries(np.arange(160) / 25, codes.unflatten(1, paths.SHAPE))
+    model = paths.model(leading=2).requires_grad_(False)
+    model.basis.copy_(torch.stack([first, second]))
+    updater = OnlineDynamics(model)
+    read = torch.tensor([1.0 if place == 0 or place % 2 else 0.0 for place in range(STATE)])
+    errors, state = np.zeros((2, 2)), None
+    for row in range(156):
+        now = float(clip.seconds[row])
+        state = updater.start(now, clip.codes[row]) if state is None else updater.observe(state, now, clip.codes[row])
+        if row > 60:
+            elapsed = torch.tensor(float(clip.seconds[row + 4]) - now)
+            phi = read @ model.transition(elapsed, model.tempers[:, 0])
+            said = (phi[:, None, :] @ state.leading).squeeze(1)
+            shared = state.errors.sum(-1, keepdim=True).expand_as(state.errors)
+            true = model.project(clip.codes[row + 4])[0]
+            pooled = (replace(state, errors=shared), state)
+            guesses = [updater.foresee(one, elapsed)[0] for one in pooled]
+            errors += np.stack([(guess - true).square().numpy() for guess in guesses])
+            assert bool((guesses[1] <= said.amax(0) + 1e-4).all())
+    assert errors[1].sum() < errors[0].sum()
 
 
 def test_a_state_is_small_and_plain(updater: OnlineDynamics, clip: CodeSeries) -> None:

@@ -124,4 +124,15 @@ def test_dynamics() -> None:
     assert [row.values["MSE, unobserved"] for row in four.rows] == [12.0, None]
     assert four.rows[0].values["SSIM, unobserved"] == 95.0
     assert eight.rows[0].values["MSE, unobserved"] == 20.0
+    assert (four.note, eight.note) == ("", "")
     assert later.rows[0].values["ours below it by, %"] == pytest.approx(20.0)
+
+
+def test_dynamics_says_how_the_equation_stands_to_lines() -> None:
+    def between(method: str, unobserved: float, mse: float) -> Between:
+        return Between(clip="a.mp4", gap="every 8", method=method, observed=0.0, unobserved=unobserved, mse=mse)
+
+    rows = [between("linear", 0.4, 0.01), between("spline", 0.5, 0.008), between("ode", 0.38, 0.01)]
+    table = read_dynamics(plain({"between": rows, "between_mean": rows, "ahead": [], "ahead_mean": []})).tables[0]
+    assert "5.0 % below for codes" in table.note
+    assert "25.0 % above for pictures" in table.note
