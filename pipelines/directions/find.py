@@ -38,6 +38,8 @@ PENALTIES: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 PROBE: Final = 5.0
 """Length in W+ of the move, from back to forth, by which blocks are measured."""
 FOLDS: Final = 6
+LEAST_OWN: Final = 0.6
+"""Of the strongest combination's effect per length: a weaker one takes moves so long that they leave the faces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,7 @@ HAIR: Final = ("blond", "black", "grey")
 WANTED: Final[Mapping[str, Wanted]] = {
     wanted.name: wanted
     for wanted in (
-        Wanted(name="smile", score="smile", step=0.2, about="smile more, or less below zero"),
+        Wanted(name="smile", score="smile", step=0.28, about="smile more, or less below zero"),
         Wanted(name="age", score="age", step=7.0, about="look older, or younger below zero, by about seven years"),
         Wanted(
             name="gender",
@@ -75,7 +77,7 @@ WANTED: Final[Mapping[str, Wanted]] = {
             about="turn the head towards the right of the picture, or the left below zero, by about 8 degrees",
         ),
         Wanted(name="pitch", score="pitch", step=5.0, about="look up, or down below zero, by about 5 degrees"),
-        Wanted(name="mouth-open", score="mouth-open", step=0.08, about="open the mouth"),
+        Wanted(name="mouth-open", score="mouth-open", step=0.05, about="open the mouth"),
         Wanted(name="eyes-closed", score="eyes-closed", step=0.1, about="close the eyes, or widen them below zero"),
         Wanted(
             name="gaze",
@@ -86,7 +88,7 @@ WANTED: Final[Mapping[str, Wanted]] = {
         Wanted(name="brow", score="brow", step=0.15, about="raise the brows, or lower them below zero"),
         Wanted(name="blond", score="blond", step=0.15, about="blonder hair", kin=("black", "grey")),
         Wanted(name="black", score="black", step=0.2, about="blacker hair", kin=("blond", "grey")),
-        Wanted(name="grey", score="grey", step=0.15, about="greyer hair", kin=("blond", "black")),
+        Wanted(name="grey", score="grey", step=0.08, about="greyer hair", kin=("blond", "black")),
         Wanted(name="beard", score="beard", step=0.15, about="more beard, or less below zero"),
         Wanted(name="glasses", score="glasses", step=0.15, about="glasses, or none below zero"),
         Wanted(name="skin", score="skin", step=7.0, about="lighter skin, or darker below zero"),
@@ -176,7 +178,7 @@ class Tried:
 
 
 def try_kinds(blocks: Blocks, own: int, kin: Sequence[int] = (), sign: int = 1) -> list[Tried]:
-    """All kinds of combination for a score, by what they do to held-out faces; the least leaking first."""
+    """The kinds of combination that move a score well, by what they do to held-out faces; the least leaking first."""
     faces = len(blocks.effects)
     folds = [[face for face in range(faces) if face % FOLDS == fold] for fold in range(min(FOLDS, faces))]
     others = [index for index in range(blocks.effects.shape[2]) if index != own and index not in kin]
@@ -192,7 +194,8 @@ def try_kinds(blocks: Blocks, own: int, kin: Sequence[int] = (), sign: int = 1) 
         rise = float(sign * moved[own])
         if rise > 0:
             found.append(Tried(penalty, layers, rise, float(np.abs(moved[others]).sum() / rise)))
-    return sorted(found, key=lambda tried: tried.leak)
+    least = LEAST_OWN * max((tried.own for tried in found), default=0.0)
+    return sorted((tried for tried in found if tried.own >= least), key=lambda tried: tried.leak)
 
 
 def find(
