@@ -25,7 +25,9 @@ from .serve_process import Resources, ServerProcess, server_process
 
 FIRST_FRAME_SECONDS: Final = 60.0
 GONE_SECONDS: Final = 60.0
-WARM_UP_CONNECTS: Final = 50
+WARM_UP_CONNECTS: Final = 250
+"""Before memory is counted: the heaps grow to the most that connections under way at once need, which takes about so
+many; from there to 1,000 they stay as they are. A run of fewer connects warms up by as many."""
 PLAIN: Final = "dynstream.pipelines.bench.plain_server"
 
 

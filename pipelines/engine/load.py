@@ -55,9 +55,10 @@ def load_engine(
 
     Raises PipelineError, ModelError for a name that is not known, WeightsError for weights that cannot be had.
     """
-    from ...models.allocator import keep_freed_memory
+    from ...models.allocator import keep_freed_memory, share_heaps
 
     keep_freed_memory()
+    share_heaps()
     load_backend(models.backend, zoo)  # a wrong name, and small weights, before large ones
     renderer = accelerate(
         load_renderer(zoo, models.generator),

@@ -153,8 +153,8 @@ def read_live(data: Data) -> Document:
 def read_serve(data: Data) -> Document:
     """Of `bench serve --json`."""
     keys = {
-        "sent": Column(name="sent"),
-        "received": Column(name="back"),
+        "sent": Column(name="sent", digits=0),
+        "received": Column(name="back", digits=0),
         "frames_per_second": Column(name="each", unit="frames/s", digits=1),
         "age_p50": Column(name="age p50", unit="ms", digits=0),
         "age_p95": Column(name="age p95", unit="ms", digits=0),
@@ -176,7 +176,7 @@ def read_serve(data: Data) -> Document:
     width, height = settings["size"]
     note = (
         f"Clients on loopback stamp every frame of {width}x{height} at {settings['rate']:g} a second, "
-        f"{settings['codec']}, {settings['seconds']:g} s each."
+        f"{settings['codec']}, {settings['seconds']:g} s each where the notes say nothing else."
     )
     columns = [*keys.values(), memory, notes]
     return Document(title="", note=note, machine=data["machine"], tables=[Table(columns=columns, rows=rows)])

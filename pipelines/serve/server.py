@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from ...models.allocator import share_heaps
 from ...stream.webrtc.datagrams import read_until_empty
 from ...stream.webrtc.network import usable_addresses, use_ports
 from .app import make_app
-from .arenas import share_heaps
 from .context import Context
 from .editing import EditEngine
 from .metrics import Metrics
