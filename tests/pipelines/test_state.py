@@ -13,7 +13,7 @@ from dynstream.pipelines.errors import StateError
 from dynstream.pipelines.face_editor import SessionState
 from dynstream.pipelines.inversion.latent import LatentState, RecurrentMemory
 from dynstream.pipelines.stages import Stages
-from dynstream.pipelines.state import KINDS, from_bytes, to_bytes
+from dynstream.pipelines.state import KINDS, VERSION, from_bytes, to_bytes
 
 from .fakes import editor, frames, scene
 
@@ -127,7 +127,7 @@ def test_only_what_is_on_the_list_is_saved() -> None:
 
 
 def document(value: Any, **header: Any) -> bytes:
-    packed: bytes = msgpack.packb({"format": "dynstream-state", "version": 1, "value": value} | header)
+    packed: bytes = msgpack.packb({"format": "dynstream-state", "version": VERSION, "value": value} | header)
     return packed
 
 
@@ -139,7 +139,7 @@ def document(value: Any, **header: Any) -> bytes:
         (b"\x01\x02", "cannot be read"),
         (msgpack.packb([1]), "not a saved state"),
         (document(None, format="other"), "not a saved state"),
-        (document(None, version=2), "saved as version 2, and this is version 1"),
+        (document(None, version=VERSION + 1), f"saved as version {VERSION + 1}, and this is version {VERSION}"),
         (document([]), "does not fit together"),
         (document(["q", 1]), "unknown kind 'q'"),
         (document(["d", "Popen", {"args": "ls"}]), "holds a 'Popen', which this version does not know"),
