@@ -1,6 +1,7 @@
 """`dynstream directions`: find edit directions, measure them, take in those of others, and see which there are."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,11 +34,10 @@ def list_command(
     from ..models.directions import load_directions, user_folder
     from ..models.latent_transformer import load_bends
 
-    table = Table("edit", "range", "about", "effect of a strength of 1", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table("edit", "range", "about", "a strength of 1 moves", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     known: dict[str, Direction | Bend] = {**load_directions(file), **({} if file else load_bends())}
     for name, edit in known.items():
-        effect = ", ".join(f"{score} {change:+.3g}" for score, change in edit.effect.items())
-        table.add_row(name, f"{edit.low:g}..{edit.high:g}", edit.about, effect)
+        table.add_row(name, f"{edit.low:g}..{edit.high:g}", edit.about, _effect(edit.effect))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 200
@@ -46,6 +46,15 @@ def list_command(
         Console(stderr=True, highlight=False).print(
             f"Your own: {user_folder()} (DYNSTREAM_DIRECTIONS chooses another)", soft_wrap=True, markup=False
         )
+
+
+def _effect(effect: "Mapping[str, float]") -> str:
+    """The edit's own score, which comes first, and the three others that it moves most for their spread."""
+    from ..pipelines.directions.face_scores import SPREADS
+
+    own, *others = effect or ("",)
+    most = sorted(others, key=lambda score: -abs(effect[score]) / SPREADS.get(score, 1.0))[:3]
+    return ", ".join(f"{score} {effect[score]:+.2g}" for score in (own, *most) if score)
 
 
 @app.command()

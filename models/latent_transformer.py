@@ -110,8 +110,11 @@ def save_bends(path: Path, bends: Mapping[str, Bend]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def load_bends(path: Path = WEIGHTS) -> dict[str, Bend]:
-    """The nonlinear edits of a file, the shipped ones where none is named, frozen. Raises WeightsError."""
+def load_bends(chosen: Path | None = None) -> dict[str, Bend]:
+    """The nonlinear edits of a file, frozen; where none is named the shipped ones, if any are. Raises WeightsError."""
+    if chosen is None and not WEIGHTS.exists():
+        return {}
+    path = chosen or WEIGHTS
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})["bends"])

@@ -63,7 +63,7 @@ WANTED: Final[Mapping[str, Wanted]] = {
     wanted.name: wanted
     for wanted in (
         Wanted(name="smile", score="smile", step=0.28, about="smile more, or less below zero"),
-        Wanted(name="age", score="age", step=7.0, about="look older, or younger below zero, by about seven years"),
+        Wanted(name="age", score="age", step=7.0, about="look older, or younger below zero, by about four years"),
         Wanted(
             name="gender",
             score="gender",

@@ -53,7 +53,7 @@ def test_the_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_directions(path, {name: direction(name) for name in ("smile", "age")})
     assert run("list", path) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["edit", "range", "about", "effect", "of", "a", "strength", "of", "1"]
+    assert lines[0].split() == ["edit", "range", "about", "a", "strength", "of", "1", "moves"]
     assert lines[1].split()[:4] == ["age", "-2..3.5", "more", "age"]
     assert "age +0.25, yaw -0.5" in lines[1]
     assert lines[2].startswith("smile")

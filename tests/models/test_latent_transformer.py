@@ -120,3 +120,10 @@ def test_a_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(load_bends(path)) == ["age@nonlinear"]
+
+
+def test_where_none_ship_there_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dynstream.models.latent_transformer.WEIGHTS", tmp_path / "none.safetensors")
+    assert load_bends() == {}
+    with pytest.raises(WeightsError, match="train latent-transformer"):
+        load_bends(tmp_path / "none.safetensors")
