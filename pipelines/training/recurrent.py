@@ -3,7 +3,9 @@
     L = L2(O, I) + 0.8 LPIPS(O, I) + 2 |O_t - W(O_{t-1})| + 5 |E_t - (V W(E_{t-1}) + (1 - V) W(E_{t+1}))|
 
 and, not in the paper, 0.8 LPIPS over eyes, nose and mouth, 0.5 (1 - cos) of ArcFace, and small squares of w' and n:
-without them a generator of this size explains a face by smears, which score well and cannot be edited.
+without them a generator of this size explains a face by smears, which score well and cannot be edited. Last, an edit
+is to move the corrected face as far as it moves E0's own (`edit_loss`): the better a face is explained, the less the
+same direction moves it.
 
 In episodes of six frames, with random directions and strengths as the edit, so that one network serves every edit.
 Streams go on where their last episode ended, from the state that the network itself has reached: what it sees in
@@ -36,8 +38,11 @@ from .encoder import FEATURES
 from .episodes import Episode, Look, Moving, MovingClip, MovingPicture
 from .loop import LoopConfig, train
 from .morph import Morphs
+from .score_reader import pooled
 
 CONFIG: Final = LoopConfig(steps=1200, lr=6e-4, warmup=40, ema=0.99, log_steps=10)
+LEAST_MOVED: Final = 5.0
+"""Of squared features, about what half a unit of smile moves: less is too little to be judged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,7 @@ class Weights:
 
     codes: of generated clips, whose codes are known. features: LPIPS over eyes, nose and mouth. identity: 1 - cosine of
     ArcFace, on one frame. compensation, noise: mean squares of w'_t and n_t, which keep a face one that can be edited.
+    edit: what the edit lacks of its strength, on one frame.
     """
 
     l2: float = 1.0
@@ -57,6 +63,7 @@ class Weights:
     identity: float = 0.5
     compensation: float = 0.3
     noise: float = 0.1
+    edit: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,13 +132,14 @@ class Group:
 class Rolled:
     """An episode drawn.
 
-    inverted, edited: (B, T, 3, 256, 256). codes: (B, T, codes, 512) without the edit. compensation, noise: mean
-    squares of what was added.
+    inverted, edited: (B, T, 3, 256, 256). codes, plain: (B, T, codes, 512) without the edit, and without w'_t.
+    compensation, noise: mean squares of what was added.
     """
 
     inverted: Tensor
     edited: Tensor
     codes: Tensor
+    plain: Tensor
     compensation: Tensor
     noise: Tensor
     memory: Memory
@@ -214,7 +222,7 @@ def roll(
     if memory is None:
         memory = _meet(network, networks, own[:, 0], inputs[:, 0], seconds[:, 0], noisy)
     edits = bool(offset.any())
-    inverted, edited, codes, added, noises = [], [], [], [], []
+    inverted, edited, codes, plain, added, noises = [], [], [], [], [], []
     for frame in range(own.shape[1]):
         now, face = own[:, frame], inputs[:, frame]
         state = network(torch.cat([memory.face, face, memory.inverted, memory.edited], 1), memory.state)
@@ -231,12 +239,13 @@ def roll(
         inverted.append(drawn)
         edited.append(changed)
         codes.append(w_plus)
+        plain.append(latent.combine(base, shared, None))
         added.append(state.compensation.square().mean())
         noises.append(state.noise.square().mean())
         fed = [image.detach().clamp(-1, 1) for image in (drawn, changed)]
         memory = Memory(base, shared, state, face, fed[0], fed[1], seconds[:, frame])
-    means = torch.stack(added).mean(), torch.stack(noises).mean()
-    return Rolled(torch.stack(inverted, 1), torch.stack(edited, 1), torch.stack(codes, 1), *means, memory)
+    each = (torch.stack(frames, 1) for frames in (inverted, edited, codes, plain))
+    return Rolled(*each, torch.stack(added).mean(), torch.stack(noises).mean(), memory)
 
 
 def _follow(before: Tensor, now: Tensor, elapsed: Tensor, seconds: float) -> Tensor:
@@ -250,12 +259,29 @@ def encode(networks: Networks, inputs: Tensor) -> Tensor:
     return codes.view(*inputs.shape[:2], *codes.shape[1:])
 
 
+def edit_loss(rolled: Rolled, networks: Networks, offset: Tensor, frame: int) -> Tensor:
+    """What an edit lacks of the strength that it has on E0's own codes; (), 0 where it lacks nothing.
+
+    Both are measured in features that are pooled over cells, since the two faces do not lie alike to the pixel: with m
+    the difference between the edited and the inverted face's features and m0 that of E0's, max(0, m0 (m0 - m)) / m0^2,
+    which is 1 where the edit does nothing. offset: (B, codes, 512).
+    """
+    with torch.no_grad():
+        plain = rolled.plain[:, frame]
+        before, after = (networks.generator.synthesize(codes, size=256).float() for codes in (plain, plain + offset))
+        expected = pooled(networks.lpips, after).float() - pooled(networks.lpips, before).float()
+    moved = pooled(networks.lpips, rolled.edited[:, frame]) - pooled(networks.lpips, rolled.inverted[:, frame])
+    lacking = (expected * (expected - moved.float())).sum(1).clamp_min(0)
+    return (lacking / expected.square().sum(1).clamp_min(LEAST_MOVED)).mean()
+
+
 def losses(
-    rolled: Rolled, batch: Episode, networks: Networks, weights: Weights, middle: int
+    rolled: Rolled, batch: Episode, networks: Networks, weights: Weights, middle: int, offset: Tensor
 ) -> dict[str, tuple[float, Tensor]]:
     """Each term of the loss with its weight; terms of weight zero are left out.
 
-    batch: an episode whose tensors begin with B. middle: of the three edited frames that are composed.
+    batch: an episode whose tensors begin with B. middle: of the three edited frames that are composed. offset: (B,
+    codes, 512) of the edits.
     """
     faces, drawn = batch.faces, rolled.inverted
     terms = {"l2": (weights.l2, F.mse_loss(drawn, faces))}
@@ -287,6 +313,8 @@ def losses(
             weights.composition,
             composition_loss(networks.visibility, (before, now, after), back, ahead, counts),
         )
+    if weights.edit and bool(offset.any()):
+        terms["edit"] = weights.edit, edit_loss(rolled, networks, offset, middle)
     if weights.codes and batch.codes is not None:
         terms["codes"] = weights.codes, F.mse_loss(rolled.codes, batch.codes)
     return terms
@@ -320,13 +348,14 @@ def train_recurrent(
             group = sources.group(own_random, number_of_codes)
         batch = _read(group, config.frames, networks.device)
         middle = int(own_random.integers(1, config.frames - 1))
-        graded = range(middle - 1, middle + 2) if config.weights.composition else range(0)
+        around = 1 if config.weights.composition else 0
+        graded = range(middle - around, middle + around + 1)
         with torch.autocast(networks.device.type, torch.bfloat16, enabled=config.bfloat16):
             own = encode(networks, batch.inputs)
             offset = group.offset.to(networks.device)
             noisy = number >= config.noise_from
             rolled = roll(network, networks, own, batch.inputs, batch.seconds, offset, group.memory, graded, noisy)
-            terms = losses(rolled, batch, networks, config.weights, middle)
+            terms = losses(rolled, batch, networks, config.weights, middle, offset)
         groups[slot] = Group(group.sources, group.offset, group.place + config.frames, _cut(rolled.memory))
         loss = torch.stack([weight * value for weight, value in terms.values()]).sum()
         return loss, {name: value.item() for name, (_, value) in terms.items()}

@@ -21,6 +21,7 @@ from dynstream.pipelines.training.recurrent import (
     RecurrentConfig,
     Sources,
     Weights,
+    edit_loss,
     encode,
     roll,
     score_refinement,
@@ -38,13 +39,16 @@ class MeanDistance(nn.Module):
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         return (a - b).abs().mean((1, 2, 3))
 
+    def features(self, x: Tensor) -> list[Tensor]:
+        return [x] * 5
+
 
 class MeanIdentity:
     def embed_ffhq(self, faces: Tensor) -> Tensor:
         return nn.functional.normalize(nn.functional.avg_pool2d(faces, 128).flatten(1) + 0.5, dim=1)
 
 
-ALONE = Weights(consistency=0, composition=0, lpips=0, features=0, identity=0, compensation=0, noise=0)
+ALONE = Weights(consistency=0, composition=0, lpips=0, features=0, identity=0, compensation=0, noise=0, edit=0)
 
 
 class NoisyGenerator(LevelGenerator):
@@ -82,6 +86,7 @@ def test_it_runs_and_resumes(tmp_path: Path) -> None:
     assert set(log(tmp_path)[0]) >= {
         "l2", "lpips", "features", "identity", "compensation", "noise", "consistency", "composition",
     }  # fmt: skip
+    assert any("edit" in line for line in log(tmp_path))
     more = replace(SMALL, loop=replace(LOOP, steps=4))
     train_recurrent(networks(), sources(more), tmp_path, config=more)
     assert [line["step"] for line in log(tmp_path)] == [1, 2, 3, 4]
@@ -176,6 +181,25 @@ def test_until_the_noise_map_is_drawn_its_head_learns_nothing(tmp_path: Path) ->
     assert made.codes.weight.any()
     more = replace(config, loop=replace(LOOP, steps=5))
     assert train_recurrent(networks(), sources(more), tmp_path, config=more).noise.weight.any()
+
+
+@pytest.mark.parametrize(("strength", "lacking"), [(1.0, 0.0), (1.5, 0.0), (0.25, 0.75), (0.0, 1.0), (-1.0, 2.0)])
+def test_the_edit_loss_is_what_an_edit_lacks_of_its_strength_on_the_encoders_codes(
+    talking: RecurrentEncoder, strength: float, lacking: float
+) -> None:
+    given = networks()
+    inputs = torch.from_numpy(clip().faces[:3]).permute(0, 3, 1, 2).float().div(127.5).sub(1)[None]
+    own, seconds = encode(given, inputs), torch.arange(3)[None] / 25
+    rolled = roll(talking, given, own, inputs, seconds, torch.full((1, 18, 512), 0.2 * strength), None)
+    assert edit_loss(rolled, given, torch.full((1, 18, 512), 0.2), 1).item() == pytest.approx(lacking, abs=1e-3)
+
+
+def test_an_edit_that_moves_nothing_has_no_strength_to_lose(talking: RecurrentEncoder) -> None:
+    given = networks()
+    inputs = torch.zeros(1, 3, 3, 256, 256)
+    tiny = torch.full((1, 18, 512), 1e-6)
+    rolled = roll(talking, given, encode(given, inputs), inputs, torch.arange(3)[None] / 25, tiny, None)
+    assert edit_loss(rolled, given, tiny, 1).item() == pytest.approx(0, abs=1e-3)
 
 
 @pytest.mark.parametrize("wrong", [{"frames": 2}, {"streams": 0}, {"groups": 0}])
