@@ -244,8 +244,15 @@ def roll(
         noises.append(state.noise.square().mean())
         fed = [image.detach().clamp(-1, 1) for image in (drawn, changed)]
         memory = Memory(base, shared, state, face, fed[0], fed[1], seconds[:, frame])
-    each = (torch.stack(frames, 1) for frames in (inverted, edited, codes, plain))
-    return Rolled(*each, torch.stack(added).mean(), torch.stack(noises).mean(), memory)
+    return Rolled(
+        inverted=torch.stack(inverted, 1),
+        edited=torch.stack(edited, 1),
+        codes=torch.stack(codes, 1),
+        plain=torch.stack(plain, 1),
+        compensation=torch.stack(added).mean(),
+        noise=torch.stack(noises).mean(),
+        memory=memory,
+    )
 
 
 def _follow(before: Tensor, now: Tensor, elapsed: Tensor, seconds: float) -> Tensor:
