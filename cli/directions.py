@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from .printing import table_console
 from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
@@ -38,9 +39,7 @@ def list_command(
     known: dict[str, Direction | Bend] = {**load_directions(file), **({} if file else load_bends())}
     for name, edit in known.items():
         table.add_row(name, f"{edit.low:g}..{edit.high:g}", edit.about, _effect(edit.effect))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 200
+    console = table_console(200)
     console.print(table)
     if file is None:
         Console(stderr=True, highlight=False).print(
@@ -110,6 +109,10 @@ def measure(
         list[str] | None, typer.Option("--only", metavar="NAME", help="Measure this edit alone. Repeatable.")
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="For the table, heat map and sheets.")] = Path("measured"),
+    write: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the directions here, with the ranges and effects that were measured."),
+    ] = None,
     run: Folder = Path("runs/directions"),
     faces: Annotated[int, typer.Option(metavar="N", min=2, help="Unseen faces to measure on.")] = 200,
     sheets: Annotated[int, typer.Option(metavar="N", min=0, help="Faces on the sheet of each edit; 0 for none.")] = 6,
@@ -122,19 +125,30 @@ def measure(
     Writes table.md, heat-map.png and, for each edit, NAME.png with rows of rising strength. Without FILE: the shipped
     edits, your own, and the nonlinear ones.
 
-    Example: `dynstream directions measure mine.safetensors --faces 50 --out measured`
+    --write makes a copy of FILE, whose vectors and scales it leaves as they are; it may be FILE itself. A direction
+    that --only leaves out keeps what it had.
+
+    Examples:
+
+    - `dynstream directions measure mine.safetensors --faces 50 --out measured`
+    - `dynstream directions measure mine.safetensors --sheets 0 --write measured.safetensors`
     """
-    from ..models.directions import load_directions
+    from ..models.directions import load_directions, save_directions
     from ..models.generator import load_generator
     from ..models.latent_transformer import load_bends
     from ..pipelines.directions.face_scores import load_face_scorer
-    from ..pipelines.directions.measure import judge_edit, load_identity, measure, measuring_codes
+    from ..pipelines.directions.measure import as_measured, judge_edit, load_identity, measure, measuring_codes
     from ..pipelines.directions.report import heat_map, strength_sheet, table
     from ..pipelines.errors import EditError
     from ..pipelines.pictures import encode_png
-    from ..stream.atomic import write_whole
+    from ..stream.atomic import check_target, write_whole
     from .progress import count_frames
 
+    if write is not None and file is None:
+        raise typer.BadParameter("--write: name the FILE of directions that is measured, too")
+    if write is not None:
+        check_target(write, overwrite=True)
+    written = load_directions(file) if write is not None else {}
     known: dict[str, Direction | Bend] = {**load_directions(file), **({} if file else load_bends())}
     for name in names or ():
         if name not in known:
@@ -148,11 +162,16 @@ def measure(
         with count_frames("auto", name, faces, 0.0) as progress:
             found = measure(known[name], network, scorer, identity, codes, folder=run / "measured", progress=progress)
         verdicts.append(judge_edit(known[name], found))
+        if name in written:
+            written[name] = as_measured(written[name], found)
         print(table(verdicts[-1:]).splitlines()[-1])
         if sheets:
             write_whole(out / f"{name}.png", encode_png(strength_sheet(network, known[name], codes[:sheets])))
     write_whole(out / "table.md", table(verdicts).encode())
     write_whole(out / "heat-map.png", heat_map(verdicts))
+    if write is not None:
+        save_directions(write, written)
+        print(f"{len(written)} directions, {len(verdicts)} of them measured: {write}")
     print(f"{len(verdicts)} edits measured on {faces} faces: {out}")
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
 from . import evaluate_dynamics, evaluate_inversion, evaluate_recurrent
-from .options import ProgressStyle
+from .options import JsonFile, ProgressStyle
+from .printing import table_console
 from .progress import count_frames
 from .target import json_text, target
 from .weights import IndexUrl, Offline, open_zoo
@@ -49,7 +49,7 @@ def videos(
     inverted: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The inversion before the edit; measured in the same way.")
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every number here.")] = None,
+    json_file: JsonFile = None,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a report here: one file with curves, frames and a clip.")
     ] = None,
@@ -137,9 +137,7 @@ def videos(
 def _print(found: "Evaluation", candidates: list[str]) -> None:
     from ..pipelines.evaluation.html import number
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160
+    console = table_console(160)
     table = Table("metric", *candidates, "source", "unit", "better", "frames", box=None, pad_edge=False)
     for column in range(1, 2 + len(candidates)):
         table.columns[column].justify = "right"

@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from .options import Generator, ProgressStyle
+from .command_line import command_line
+from .options import Exclude, Generator, Include, JsonFile, ProgressStyle
+from .printing import note_on, table_console
 from .progress import Count, count_frames
 from .target import json_text, target
 from .weights import IndexUrl, Offline, open_zoo
@@ -23,15 +25,12 @@ WIDTH = 150
 
 
 def command(
+    context: typer.Context,
     data: Annotated[
         list[Path], typer.Option("--data", metavar="PATH", help="Pictures and clips: a file or a folder. Repeatable.")
     ],
-    include: Annotated[
-        list[str] | None, typer.Option("--include", metavar="PATTERN", help="Only these file names of folders.")
-    ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="Not these file names of folders.")
-    ] = None,
+    include: Include = None,
+    exclude: Exclude = None,
     every: Annotated[int, typer.Option(min=1, metavar="N", help="Take every Nth frame of a clip.")] = 10,
     optimize: Annotated[int, typer.Option(min=0, metavar="STEPS", help="Baseline: optimize W+; 0 for not.")] = 150,
     optimize_faces: Annotated[
@@ -41,7 +40,7 @@ def command(
     encoder: Annotated[Path | None, typer.Option(metavar="FILE", help="Another encoder than the shipped one.")] = None,
     generator: Generator = "mobilestylegan",
     device: Annotated[str, typer.Option(metavar="NAME", help="Where to draw and optimize: cpu, cuda, cuda:1.")] = "cpu",
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every number here.")] = None,
+    json_file: JsonFile = None,
     sheet_file: Annotated[
         Path | None, typer.Option("--sheet", metavar="FILE.png", help="Write source and drawings side by side.")
     ] = None,
@@ -100,7 +99,7 @@ def command(
                 generator=generator,
                 refine=refine,
                 store=store,
-                report=lambda what: console.print(f"Note: {what}", style="yellow", markup=False),
+                report=note_on(console),
             )
             seconds = inversions.encoder_time(sets[0].faces[0])
             results = []
@@ -111,6 +110,7 @@ def command(
         print(f"E0, one face at a time: {milliseconds.median:.1f} ms ({machine['threads']['torch']} threads)")
         if json_target is not None:
             document = {
+                "command": command_line(context),
                 "machine": machine,
                 "settings": {
                     "include": include or [],
@@ -148,9 +148,7 @@ def _unique(name: str, taken: list[str]) -> str:
 def _print(result: "SetResult") -> None:
     from ..pipelines.evaluation.inversion import MEASURES
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
+    console = table_console(WIDTH)
     title = f"{result.name}, {result.faces} faces: mean (a tenth is worse than)"
     table = Table("", "faces", title=escape(title), title_justify="left", box=None, pad_edge=False)
     for measure in MEASURES:

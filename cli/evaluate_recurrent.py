@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from .options import Generator, ProgressStyle
+from .command_line import command_line
+from .options import Exclude, Generator, Include, JsonFile, OverwriteJson, ProgressStyle
+from .printing import table_console
 from .progress import count_frames
 from .target import json_text, target
 from .weights import IndexUrl, Offline, open_zoo
@@ -25,13 +26,10 @@ EDITS = ("smile=2", "age=2", "age=-2", "chubby=2")
 
 
 def command(
+    context: typer.Context,
     data: Annotated[list[Path], typer.Option("--data", metavar="PATH", help="Clips: a file or a folder. Repeatable.")],
-    include: Annotated[
-        list[str] | None, typer.Option("--include", metavar="PATTERN", help="Only these file names of folders.")
-    ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="Not these file names of folders.")
-    ] = None,
+    include: Include = None,
+    exclude: Exclude = None,
     frames: Annotated[int, typer.Option(min=3, metavar="N", help="The first frames of each clip.")] = 150,
     edit: Annotated[
         list[str] | None,
@@ -57,8 +55,8 @@ def command(
         typer.Option(metavar="FRAMES", help="Instead: does it drift? So many frames of the first clip, to and fro."),
     ] = 0,
     generator: Generator = "mobilestylegan",
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every number here.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the JSON file.")] = False,
+    json_file: JsonFile = None,
+    overwrite: OverwriteJson = False,
     progress: ProgressStyle = "auto",
     offline: Offline = False,
     index_url: IndexUrl = None,
@@ -133,7 +131,8 @@ def command(
                     )
         if json_target is not None:
             document = {
-                "machine": describe_machine(), "clips": [path.name for path in files], "frames": frames, "mode": mode,
+                "command": command_line(context), "machine": describe_machine(),
+                "clips": [path.name for path in files], "frames": frames, "mode": mode,
                 "flow": flow, "rows": found,
             }  # fmt: skip
             json_target.write_text(json_text(document), encoding="utf-8")
@@ -177,9 +176,7 @@ def _named(text: str) -> tuple[str, Path]:
 
 
 def _print(found: "dict[str, RowScores]") -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 180
+    console = table_console(180)
     edits = list(next(iter(found.values())).tl_id)
     table = Table("", box=None, pad_edge=False)
     columns = ["MSE", "LPIPS", "warp, face", "warp, frame"]

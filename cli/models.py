@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from .printing import table_console
 from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
@@ -25,9 +26,7 @@ def list_command() -> None:
     from ..models.zoo import Zoo
 
     zoo = Zoo()
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
+    console = table_console(PIPE_WIDTH)
     table = Table("name", "status", "MB", "use", "licence and terms", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.columns[0].no_wrap = table.columns[1].no_wrap = True
     table.columns[2].justify = "right"

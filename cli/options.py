@@ -17,12 +17,28 @@ Faces = Annotated[str, typer.Option(metavar="largest|all|N", help="Which faces t
 Generator = Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")]
 Backend = Annotated[str, typer.Option(metavar="mesh|face-alignment", help="Face landmarks.")]
 
+Conceal = Annotated[
+    bool,
+    typer.Option(
+        "--conceal", help="Draw late frames from foretold codes, and make those that never come; needs a GPU."
+    ),
+]
+
 Codec = Annotated[str, typer.Option(metavar="NAME", help="FFmpeg video encoder.")]
 Crf = Annotated[float | None, typer.Option(metavar="Q", help="Quality, lower is better.")]
 EncoderPreset = Annotated[
     str | None, typer.Option("--encoder-preset", metavar="NAME", help="The encoder's speed preset.")
 ]
 PixFmt = Annotated[str | None, typer.Option(metavar="NAME", help='Pixel format, or "source".')]
+
+Include = Annotated[
+    list[str] | None, typer.Option("--include", metavar="PATTERN", help="Only these file names of folders.")
+]
+Exclude = Annotated[
+    list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="Not these file names of folders.")
+]
+JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every number here.")]
+OverwriteJson = Annotated[bool, typer.Option("--overwrite", help="Replace the JSON file.")]
 
 ProgressStyle = Annotated[
     str, typer.Option(metavar="auto|bar|ffmpeg|none", callback=check_style, help="How to show progress.")

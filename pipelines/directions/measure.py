@@ -1,7 +1,7 @@
 """Measure directions on faces that they were not found on: `dynstream directions measure`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 STRENGTHS: Final = (-3.0, -2.0, -1.0, 1.0, 2.0, 3.0)
 USEFUL: Final = 2.0
 """The strength at which an edit is plain to see, and at which others and the identity are judged."""
+NARROWEST: Final = (-1.0, 1.0)
 SLACK: Final = 0.02
 """Of a standard deviation: a score that falls by less between two strengths still counts as rising."""
 
@@ -139,7 +140,7 @@ def judge(
     signed = Measured(measured.strengths, measured.scores * sign, measured.same)
     slack = SLACK * spread[own]
     ends = signed.widest(own, slack)
-    low, high = ends or (-1.0, 1.0)
+    low, high = ends or NARROWEST
     at = list(measured.strengths).index(USEFUL)
     return Verdict(
         name=name,
@@ -168,6 +169,15 @@ def judge_edit(edit: Direction | Bend, measured: Measured) -> Verdict:
     moved = measured.moved(USEFUL) / spread
     most = int(np.abs(moved).argmax())
     return judge(edit.name, NAMES[most], measured, spread, sign=1 if moved[most] > 0 else -1)
+
+
+def as_measured(direction: Direction, measured: Measured) -> Direction:
+    """The same direction, with the range and the effects that were measured; -1..1 where it rises over no range."""
+    verdict = judge_edit(direction, measured)
+    low, high = verdict.range or NARROWEST
+    slopes = dict(zip(NAMES, measured.slopes().tolist(), strict=True))
+    effect = {score: slopes[score] for score in (verdict.score, *NAMES)}
+    return replace(direction, low=low, high=high, effect=effect)
 
 
 def load_identity(zoo: "Zoo") -> Identity:

@@ -9,13 +9,12 @@ import torch
 
 from ...models.arcface import load_arcface
 from ...models.encoder import WEIGHTS, load_encoder
-from ...models.errors import ModelError, WeightsError
 from ...models.lpips import load_lpips
 from ..errors import PipelineError
 from ..inversion.pivotal import FitSettings, bent, fit_person
 from ..inversion.refine import FRAMES
 from ..load import load_renderer
-from ..metrics.identity import load_embedder
+from ..metrics.identity import load_embedders
 from ..tensors import to_tensor
 from .inversion import Inversions, Judges, Refine, Settings
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from ...models.generator import Generator
     from ...models.lpips import LPIPS
     from ...models.zoo import Zoo
-    from ..metrics.identity import Embedder
     from .face_sets import Faces
     from .store import Store
 
@@ -59,21 +57,9 @@ def load_inversions(
             network.to(settings.device)
     except (RuntimeError, AssertionError) as error:  # torch has no class of its own for either
         raise PipelineError(f"--device {settings.device}: {error}; leave it out to use the CPU") from error
-    judges = Judges(load_lpips(zoo), _embedders(zoo, report))
+    judges = Judges(load_lpips(zoo), load_embedders(("arcface", "dlib"), zoo, report))
     fitted = _refine(network_in, network_out, lpips, arcface, refine, settings.device) if refine else None
     return Inversions(network_in, network_out, lpips, judges, settings, refine=fitted, store=store)
-
-
-def _embedders(zoo: "Zoo", report: Callable[[str], None]) -> "dict[str, Embedder]":
-    found = {}
-    for family in ("arcface", "dlib"):
-        try:
-            found[family] = load_embedder(family, zoo)
-        except WeightsError:
-            raise
-        except ModelError as error:  # the package dlib is an extra
-            report(f"not measured: {error}")
-    return found
 
 
 def _refine(

@@ -1,12 +1,13 @@
 """Is it still the same person: embeddings of FFHQ-aligned crops, compared with the source's and with each other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from ...models.errors import ModelError, WeightsError
 from ...models.faces import Floats
 from ...stream.frame import Pixels
 from ..errors import PipelineError
@@ -81,6 +82,23 @@ def load_embedder(family: str, zoo: "Zoo") -> Embedder:
 
         return ArcFaceEmbedder(load_arcface(zoo))
     raise PipelineError(f"unknown identity {family!r}; expected one of {', '.join(get_args(Family))}")
+
+
+def load_embedders(families: Iterable[str], zoo: "Zoo", left_out: Callable[[str], object]) -> dict[str, Embedder]:
+    """Those of the families whose packages are installed (dlib is an extra). left_out: is told why another one is not.
+
+    Raises:
+        PipelineError: no such family. WeightsError: no weights.
+    """
+    found = {}
+    for family in families:
+        try:
+            found[family] = load_embedder(family, zoo)
+        except WeightsError:
+            raise
+        except ModelError as error:
+            left_out(f"not measured: {error}")
+    return found
 
 
 def cosine(a: Floats, b: Floats) -> npt.NDArray[np.float64]:

@@ -121,8 +121,18 @@ class Plot:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Run:
+    """One of the runs that a section is put together from. name: what it measured."""
+
+    name: str
+    command: str = ""
+    machine: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Document:
-    """One section. machine: see `bench.machine.describe_machine`, empty where it says nothing."""
+    """One section. machine: see `bench.machine.describe_machine`, empty where it says nothing. runs: instead of command
+    and machine, where there were several."""
 
     title: str
     note: str = ""
@@ -130,12 +140,13 @@ class Document:
     machine: Mapping[str, Any] = field(default_factory=dict)
     tables: Sequence[Table] = ()
     plots: Sequence[Plot] = ()
+    runs: Sequence[Run] = ()
 
 
 def parse(data: Mapping[str, Any], name: str) -> Document:
     """A document from its JSON. name: of the file, for the PipelineError where it is laid out otherwise."""
     try:
-        rest = {key: value for key, value in data.items() if key not in ("tables", "plots")}
+        rest = {key: value for key, value in data.items() if key not in ("tables", "plots", "runs")}
         tables = [
             Table(
                 **{**table, "columns": _each(Column, table["columns"]), "rows": _each(Row, table["rows"])},
@@ -145,8 +156,11 @@ def parse(data: Mapping[str, Any], name: str) -> Document:
         plots = [Plot(**{**plot, "series": _each(Series, plot["series"])}) for plot in data.get("plots", ())]
         if not tables and not plots:
             raise ValueError("it has neither tables nor plots")
+        runs = _each(Run, data.get("runs", ()))
         known = {item.name for item in fields(Document)}
-        return Document(**{key: value for key, value in rest.items() if key in known}, tables=tables, plots=plots)
+        return Document(
+            **{key: value for key, value in rest.items() if key in known}, tables=tables, plots=plots, runs=runs
+        )
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise PipelineError(
             f"{name} cannot be shown ({error}); expected the form that pipelines/results/document.py describes"

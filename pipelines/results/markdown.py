@@ -79,11 +79,17 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _made(document: Document) -> str:
+    if document.runs:
+        return "\n".join(f"- {run.name}: {_printed(run.command, run.machine)}" for run in document.runs)
+    return _printed(document.command, document.machine)
+
+
+def _printed(command: str, machine: Mapping[str, Any]) -> str:
     lines = []
-    if document.command:
-        lines.append(f"Printed by `{document.command}`.")
-    if machine := machine_words(document.machine):
-        lines.append(f"On {machine}.")
+    if command:
+        lines.append(f"Printed by `{command}`.")
+    if words := machine_words(machine):
+        lines.append(f"On {words}.")
     return " ".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,8 @@ Reader = Callable[[Mapping[str, Any]], Document]
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A place on the page. name: of its JSON file, without the suffix. command: what makes that file.
+    """A place on the page. name: of its JSON file, without the suffix. command: what makes that file, as one may type
+    it.
 
     reader: for a file that is not written in the form of `document`.
     """
@@ -30,6 +32,11 @@ class Section:
     title: str
     command: str
     reader: Reader | None = None
+
+    @property
+    def program(self) -> str:
+        """The command without arguments: all that is known of a file that does not keep its own."""
+        return " ".join(takewhile(lambda word: word.isalpha() and word.islower(), self.command.split()))
 
 
 SECTIONS: Final = (
@@ -83,7 +90,7 @@ SECTIONS: Final = (
     Section(
         name="live",
         title="Live",
-        command="dynstream bench live --streams 1 --streams 2 --json live.json",
+        command="dynstream bench live --seconds 300 --fps 24 --json live.json",
         reader=speed_readers.read_live,
     ),
     Section(
@@ -153,7 +160,9 @@ def _document(place: Section, path: Path | None, papers: Mapping[str, Any]) -> D
         document = parse({"title": place.title, **data}, path.name)
     else:
         try:
-            document = replace(place.reader(data), title=place.title, command=data.get("command", place.command))
+            document = replace(place.reader(data), title=place.title)
+            if not document.runs:
+                document = replace(document, command=document.command or data.get("command", place.program))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise PipelineError(
                 f"{path} is not what `{place.command}` writes ({error!r}); measure again, or remove it"

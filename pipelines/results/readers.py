@@ -294,22 +294,31 @@ def _dropped(rows: Sequence[Data]) -> list[Table]:
     columns = [
         Column(name="PSNR", unit="dB", better="higher", digits=2),
         Column(name="LPIPS", better="lower", digits=4),
+        Column(name="PSNR, face", unit="dB", better="higher", digits=2),
+        Column(name="LPIPS, face", better="lower", digits=4),
         Column(name="ms a frame", better="lower", digits=1),
         Column(name="note"),
     ]
-    found = [
-        Row(
-            name=row["method"],
-            values={
-                "PSNR": row["psnr"],
-                "LPIPS": row["lpips"],
-                "ms a frame": row["milliseconds"],
-                "note": row["note"] or None,
-            },
-        )
-        for row in rows
-    ]
-    return [Table(heading="Three of four frames dropped and made again", columns=columns, rows=found)]
+    tables = []
+    for gap in dict.fromkeys(row.get("gap", 4) for row in rows):
+        found = [
+            Row(
+                name=row["method"],
+                values={
+                    "PSNR": row["psnr"],
+                    "LPIPS": row["lpips"],
+                    "PSNR, face": row.get("face_psnr"),
+                    "LPIPS, face": row.get("face_lpips"),
+                    "ms a frame": row["milliseconds"],
+                    "note": row["note"] or None,
+                },
+            )
+            for row in rows
+            if row.get("gap", 4) == gap
+        ]
+        share = "Every second frame" if gap == 2 else "Three of four frames"
+        tables.append(Table(heading=f"{share} dropped and made again", columns=columns, rows=found))
+    return tables
 
 
 def _times(value: float | None, factor: float) -> float | None:

@@ -1,6 +1,6 @@
 """Measurements of speed: from what a command wrote to what the page shows of it."""
 
-from .document import Column, Document, Plot, Row, Series, Table, Value
+from .document import Column, Document, Plot, Row, Run, Series, Table, Value
 from .markdown import nth
 from .readers import Data, stages_plot
 
@@ -120,12 +120,13 @@ def read_live(data: Data) -> Document:
         Column(name="age, most", unit="ms", digits=0),
         Column(name="cores busy", digits=2),
         Column(name="memory growth", unit="MiB", digits=1),
+        Column(name="its second half", unit="MiB", digits=1),
     ]
     rows = []
     for result in data["live"]:
         ages = list(result["age_ms"].values())
         numbers = [result["fps_in"], result["fps_out"], result["fps_edited"], result["fps_drawn"], *ages[:3]]
-        numbers += [result["cores_busy"], result["memory_growth_mb"]]
+        numbers += [result["cores_busy"], result["memory_growth_mb"], result.get("late_memory_growth_mb")]
         names = [column.name for column in columns]
         count = result["streams"]
         name = f"{count} stream{'' if count == 1 else 's'} for {result['seconds']:.0f} s"
@@ -151,7 +152,8 @@ def read_live(data: Data) -> Document:
 
 
 def read_serve(data: Data) -> Document:
-    """Of `bench serve --json`."""
+    """Of `bench serve --json`: see `bench.serve_report`, or one run without its name."""
+    runs = data.get("runs") or [data]
     keys = {
         "sent": Column(name="sent", digits=0),
         "received": Column(name="back", digits=0),
@@ -162,24 +164,35 @@ def read_serve(data: Data) -> Document:
         "longest_freeze": Column(name="longest freeze", unit="ms", digits=0),
         "sound_offset_p95": Column(name="sound offset p95", unit="ms", digits=0),
     }
+    length = Column(name="measured for", unit="s", digits=0)
     memory = Column(name="server's memory", unit="MiB")
     notes = Column(name="notes")
     rows = []
     for row in data["rows"]:
-        numbers = row["numbers"] or {}
-        values: dict[str, Value] = {column.name: numbers.get(key) for key, column in keys.items()}
+        numbers, settings = row["numbers"] or {}, runs[row.get("run", 0)]["settings"]
+        values: dict[str, Value] = {length.name: settings["seconds"] if numbers else None}
+        values |= {column.name: numbers.get(key) for key, column in keys.items()}
         if row["before"] and row["after"]:
             values[memory.name] = f"{_mib(row['before']['memory']):.0f} to {_mib(row['after']['memory']):.0f}"
         values[notes.name] = "; ".join(f"{name} {value}" for name, value in row["notes"].items())
         rows.append(Row(name=row["scenario"], values=values))
-    settings = data["settings"]
+    sent = dict.fromkeys(_sent(run["settings"]) for run in runs)
+    note = f"Clients on loopback stamp every frame of {'; or '.join(sent)}."
+    table = Table(columns=[length, *keys.values(), memory, notes], rows=rows)
+    if len(runs) == 1:
+        command, machine = runs[0].get("command", ""), runs[0]["machine"]
+        return Document(title="", note=note, command=command, machine=machine, tables=[table])
+    made = []
+    for number, run in enumerate(runs):
+        names = dict.fromkeys(row["key"] for row in data["rows"] if row["run"] == number)
+        command = run.get("command", "dynstream bench serve")
+        made.append(Run(name=", ".join(names), command=command, machine=run["machine"]))
+    return Document(title="", note=note, tables=[table], runs=made)
+
+
+def _sent(settings: Data) -> str:
     width, height = settings["size"]
-    note = (
-        f"Clients on loopback stamp every frame of {width}x{height} at {settings['rate']:g} a second, "
-        f"{settings['codec']}, {settings['seconds']:g} s each where the notes say nothing else."
-    )
-    columns = [*keys.values(), memory, notes]
-    return Document(title="", note=note, machine=data["machine"], tables=[Table(columns=columns, rows=rows)])
+    return f"{width}x{height} at {settings['rate']:g} a second, {settings['codec']}"
 
 
 def _mib(count: int) -> float:

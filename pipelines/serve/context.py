@@ -63,6 +63,24 @@ class Context:
         except OfferError as error:
             raise refuse_offer(error) from error
 
+    async def publish(self, offer: str, session: LiveSession, *, fresh: bool) -> Peer:
+        """Answer the offer of a client that sends video, and let the session's pictures come from it.
+
+        fresh: the session was opened for this offer, and ends where it cannot be answered. Raises RefusalError.
+        """
+        try:
+            peer = await self.answer(offer, send=True, session=session)
+            if not peer.summary.sends:
+                await peer.close()
+                raise RefusalError("no_video", "the offer sends no video; to watch a stream, use /whep")
+            self.serve_channel(peer, session)
+            await session.attach(peer)
+        except BaseException:
+            if fresh:
+                await self.sessions.end(session, "its offer could not be answered")
+            raise
+        return peer
+
     def serve_channel(self, peer: Peer, session: LiveSession) -> None:
         """Let the client of a session steer it over a data channel."""
 

@@ -61,17 +61,7 @@ async def offer(request: web.Request) -> web.Response:
     resumed = session is not None
     if session is None:
         session = await _open(request, context, body.get("settings"))
-    try:
-        peer = await context.answer(sdp, send=True, session=session)
-        if not peer.summary.sends:
-            await peer.close()
-            raise RefusalError("no_video", "the offer sends no video; to watch a stream, use /whep")
-        context.serve_channel(peer, session)
-        await session.attach(peer)
-    except BaseException:
-        if not resumed:
-            await context.sessions.end(session, "its offer could not be answered")
-        raise
+    peer = await context.publish(sdp, session, fresh=not resumed)
     return _json(
         {
             "protocol": max(VERSIONS),

@@ -71,17 +71,7 @@ async def publish(request: web.Request) -> web.Response:
     else:
         settings = context.sessions.defaults()
         session, fresh = await context.sessions.open(request.remote or "", "whip", settings, name), True
-    try:
-        peer = await context.answer(offer, send=True, session=session)
-        if not peer.summary.sends:
-            await peer.close()
-            raise RefusalError("no_video", "the offer sends no video; to watch a stream, use /whep")
-        context.serve_channel(peer, session)
-        await session.attach(peer)
-    except BaseException:
-        if fresh:
-            await context.sessions.end(session, "its offer could not be answered")
-        raise
+    peer = await context.publish(offer, session, fresh=fresh)
     return _created(request, context, "whip", Resource(session, peer, _new_tag(), None))
 
 

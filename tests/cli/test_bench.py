@@ -73,6 +73,7 @@ def test_transcode_prints_a_table_and_writes_everything(
     document = json.loads(target.read_text())
     assert document["machine"]["packages"]["torch"]
     assert document["settings"]["edits"] == ["smile=2"]
+    assert document["command"] == "dynstream bench transcode --repeats 1 --long --keep kept --json bench.json"
     (clip,) = document["clips"]
     assert clip["quality"]["detail"]["outside_psnr"] == "inf"
     assert clip["streams"]["replace"]["times_equal"] is True
@@ -133,4 +134,5 @@ def test_generator_prints_rows_and_reasons(
     document = json.loads(target.read_text())
     assert document["rows"][0]["milliseconds"]["median"] == 52.0
     assert document["settings"]["stylizer"] is True
+    assert document["command"] == ("dynstream bench generator --threads 1 --stylizer-python python --json bench.json")
     assert "someone" not in target.read_text()

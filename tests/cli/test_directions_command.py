@@ -18,6 +18,7 @@ from dynstream.pipelines.directions import effects as effects_module
 from dynstream.pipelines.directions import face_scores as scores_module
 from dynstream.pipelines.directions import find as find_module
 from dynstream.pipelines.directions import measure as measure_module
+from dynstream.pipelines.directions.face_scores import NAMES
 from dynstream.pipelines.directions.find import WANTED, Blocks, Wanted, in_layers
 from dynstream.pipelines.directions.labels import Labelled
 
@@ -160,6 +161,45 @@ def test_measuring(world: LinearGenerator, tmp_path: Path, capsys: pytest.Captur
     assert world.drawn == 0
     assert run(*command, "--only", "hair") == 2
     assert "no edit 'hair' to measure; there are: age, smile" in capsys.readouterr().err
+
+
+def test_what_was_measured_is_written(
+    world: LinearGenerator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edits = {
+        name: Direction(
+            name, in_layers(world.truth[:, row], *LIVE, 18), scale=2.0, low=-9, high=9, about=f"more {name}"
+        )
+        for row, name in enumerate(("smile", "age"))
+    }
+    source, target = tmp_path / "d.safetensors", tmp_path / "new.safetensors"
+    save_directions(source, edits)
+    before = source.read_bytes()
+    command = ("measure", source, "--faces", 2, "--sheets", 0, "--run", tmp_path / "run")
+    assert run(*command, "--only", "smile", "--write", target) == 0
+    assert f"2 directions, 1 of them measured: {target}" in capsys.readouterr().out
+    found = load_directions(target)
+    assert (found["smile"].low, found["smile"].high) == (-3.0, 3.0)
+    assert list(found["smile"].effect) == ["smile", *(name for name in NAMES if name != "smile")]
+    assert found["smile"].effect["smile"] == pytest.approx(1, abs=0.02)
+    assert (found["age"].low, dict(found["age"].effect)) == (-9, {})
+    for name, edit in edits.items():
+        assert torch.equal(found[name].vector, edit.vector)
+        assert (found[name].scale, found[name].about) == (2.0, f"more {name}")
+    assert source.read_bytes() == before
+    assert run(*command, "--write", source) == 0
+    assert load_directions(source)["age"].low == -3.0
+
+
+def test_where_measured_directions_cannot_be_written_is_told_first(
+    world: LinearGenerator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_directions(tmp_path / "d.safetensors", {"smile": direction("smile")})
+    assert run("measure", tmp_path / "d.safetensors", "--write", tmp_path / "no" / "d.safetensors") == 2
+    assert "does not exist; make it first" in capsys.readouterr().err
+    assert run("measure", "--write", tmp_path / "d.safetensors") == 2
+    assert "name the FILE of directions" in capsys.readouterr().err
+    assert world.drawn == 0
 
 
 def test_importing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,6 +63,7 @@ def test_everything_is_run_gathered_and_written(
     assert run(*RUN, "--only", "edits") == 0
     page = (folder / "docs" / "results.md").read_text("utf-8")
     assert "| mine (2 frames) |" in page
+    assert "Printed by `dynstream results run --clip mine.mp4 --no-sample --synthetic 0 --frames 2 --only edits" in page
     assert "1.250" in page
     assert asked == ["transcode", "transcode", "evaluate"]
     assert run(*RUN, "--only", "edits") == 0

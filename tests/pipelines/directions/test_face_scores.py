@@ -12,7 +12,8 @@ from dynstream.models.blendshapes import INDEX
 from dynstream.models.faces import Face, FaceRegion
 from dynstream.models.mobile_stylegan import load_mobile_stylegan
 from dynstream.models.zoo import Zoo
-from dynstream.pipelines.directions import face_scores
+from dynstream.pipelines.directions import attributes, face_scores
+from dynstream.pipelines.directions.attributes import load_attribute_scorer
 from dynstream.pipelines.directions.face_scores import (
     NAMES,
     FaceScorer,
@@ -95,6 +96,11 @@ def test_scores_are_in_the_order_of_their_names() -> None:
     assert scores["brow"] == pytest.approx(0.2)
     assert scores["hair"] == pytest.approx(0.25)
     assert scores["glasses"] == 0
+
+
+def test_the_first_scores_are_those_of_videos() -> None:
+    assert NAMES[: len(attributes.NAMES)] == attributes.NAMES
+    assert all(face_scores.UNITS[name] == unit for name, unit in attributes.UNITS.items())
 
 
 def test_no_face_no_scores() -> None:
@@ -186,8 +192,11 @@ def test_regions_are_filled() -> None:
 def test_real_scores_of_drawn_faces(zoo: Zoo) -> None:
     generator, score = load_mobile_stylegan(zoo), load_face_scorer(zoo)
     codes = generator.map(torch.randn(2, 512, generator=torch.Generator().manual_seed(4)))
-    found = [score(draw(generator, torch.lerp(generator.mean_w(), code, 0.6).expand(1, 18, 512))) for code in codes]
-    for row in found:
+    faces = [draw(generator, torch.lerp(generator.mean_w(), code, 0.6).expand(1, 18, 512)) for code in codes]
+    shared = load_attribute_scorer(zoo)(faces[0])
+    assert shared is not None
+    assert score(faces[0])[: len(shared)] == pytest.approx(shared, rel=1e-6)  # type: ignore[index]
+    for row in map(score, faces):
         assert row is not None
         assert np.isfinite(row).all()
         scores = dict(zip(NAMES, row, strict=True))

@@ -56,6 +56,14 @@ def test_sections_from_files(folder: Path) -> None:
     assert make_page(folder) == page
 
 
+def test_a_command_is_said_as_it_was_kept_and_else_without_arguments(folder: Path) -> None:
+    put(folder, "inversion", INVERSION | {"command": "dynstream evaluate inversion --data faces"})
+    assert "Printed by `dynstream evaluate inversion --data faces`." in make_page(folder).text
+    put(folder, "inversion", {key: value for key, value in INVERSION.items() if key != "command"})
+    assert "Printed by `dynstream evaluate inversion`." in make_page(folder).text
+    assert {section.program.split()[0] for section in SECTIONS} == {"dynstream"}
+
+
 def test_what_papers_print_joins_the_table_that_has_its_columns(folder: Path) -> None:
     put(folder, "live", LIVE)
     put(folder, "papers", {"live": PAPER})

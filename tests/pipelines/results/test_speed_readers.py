@@ -5,6 +5,8 @@ from dynstream.pipelines.bench.live import LiveResult, Overhead
 from dynstream.pipelines.bench.measure import Spread, plain
 from dynstream.pipelines.bench.serve_measure import StreamNumbers
 from dynstream.pipelines.bench.serve_process import Resources
+from dynstream.pipelines.bench.serve_report import Run, make_report
+from dynstream.pipelines.results.markdown import section
 from dynstream.pipelines.results.speed_readers import (
     read_dynamics_speed,
     read_generator,
@@ -79,7 +81,7 @@ def test_live() -> None:
         age_ms={"p50": 90.0, "p95": 180.0, "most": None},
         outcomes={"edited": 600},
         cores_busy=1.9,
-        memory_mb=(700.0, 702.0),
+        memory_mb=(700.0, 701.5, 701.5, 702.0),
         stages={"track": {"mean_ms": 9.0}},
         engine={},
     )
@@ -91,6 +93,7 @@ def test_live() -> None:
     assert row.values["age p95"] == 180.0
     assert row.values["age, most"] is None
     assert row.values["memory growth"] == 2.0
+    assert row.values["its second half"] == 0.5
     assert "1.25 ms" in document.note
     assert document.plots[0].name == "live-stages"
     assert "itself" not in read_live(plain({"machine": {}, "settings": settings, "live": [result]})).note
@@ -123,3 +126,26 @@ def test_serve() -> None:
     assert one.values["notes"] == "codec VP8; lost 2"
     assert other.values["back"] is None
     assert other.values["notes"] == "status 503"
+    assert (one.values["measured for"], other.values["measured for"]) == (10.0, None)
+
+
+def test_serve_from_several_runs() -> None:
+    def run(seconds: float, command: str) -> Run:
+        return Run(command=command, machine={"utc": "2026-11-20"}, settings=serve.Settings(seconds=seconds))
+
+    short = make_report(run(30, "dynstream bench serve"), [one_row("one"), one_row("several")])
+    document = read_serve(short)
+    assert (document.command, document.machine, document.runs) == ("dynstream bench serve", {"utc": "2026-11-20"}, ())
+    both = make_report(run(600, "dynstream bench serve --scenario several"), [one_row("several")], short)
+    document = read_serve(both)
+    assert [row.values["measured for"] for row in document.tables[0].rows] == [30.0, 600.0]
+    assert document.note.endswith("of 640x360 at 30 a second, VP8.")
+    assert section(document, {}).rstrip().splitlines()[-2:] == [
+        "- one: Printed by `dynstream bench serve`. On 2026-11-20.",
+        "- several: Printed by `dynstream bench serve --scenario several`. On 2026-11-20.",
+    ]
+
+
+def one_row(key: str) -> serve.Row:
+    numbers = StreamNumbers(9, 9, 9, 30.0, 60.0, 95.0, 130.0, (60.0,), None, 120.0, None, None)
+    return serve.Row(f"the scenario {key}", numbers, None, None, {}, key)
