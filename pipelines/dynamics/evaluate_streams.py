@@ -8,37 +8,24 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ...models.motion import MotionModel
 from ...stream.frame import Pixels
-from ..compositing.composite import FaceFlow
 from ..edit import Edits
 from ..evaluation.looked import Looked, Picture
 from ..evaluation.recurrent import LookedClip, Row, RowScores, score_row
 from ..face_editor import FaceEditor, FinishState
-from ..flow import DisFlow
 from ..inversion.latent import LatentState
-from ..metrics.reconstruction import mse
-from ..metrics.warp_error import warp
 from ..render import FaceJob, Rendered, Renderer
 from ..stages import Stages
-from ..tensors import to_levels
-from ..tracking.align import to_crop
 from .keyframed import KeyframedRenderer
-from .motion_blend import Seen, bend_face
-from .online import OnlineDynamics
+from .lost import LostFrames, Showing
 
 if TYPE_CHECKING:
     from ..evaluation.networks import Networks
 
 LOST: Final = 0.2
-FLOW: Final = DisFlow()
-ONWARD: Final = 0.8
-"""Of the last motion, what is carried on: all of it overshoots as soon as a head slows down."""
-KEPT: Final = 0.9
-"""Of what is known of past guesses, at each frame: about the last ten count."""
 
 
 def is_lost(seconds: float, share: float = LOST, seed: int = 0) -> bool:
@@ -159,7 +146,8 @@ def score_lost(
     sums = np.zeros(4)
     for clip in clips:
         editor = FaceEditor(networks.tracker, renderer, Edits((), {}), mode="replace")
-        shown = _with_losses(clip, editor, KeyframedRenderer(renderer, prior, 1), prior, conceal)
+        lost = LostFrames(renderer.generator, prior) if conceal else None
+        shown = _with_losses(clip, editor, KeyframedRenderer(renderer, prior, 1), lost)
         last: tuple[Picture, Picture] | None = None
         for look, quad, linked, pixels in zip(clip.looks, clip.quads, clip.before, shown, strict=True):
             now = Picture.of(look.frame.pixels), Picture.of(pixels)
@@ -173,21 +161,22 @@ def score_lost(
 
 
 def _with_losses(
-    clip: LookedClip, editor: FaceEditor, renderer: KeyframedRenderer, prior: MotionModel, conceal: bool
+    clip: LookedClip, editor: FaceEditor, renderer: KeyframedRenderer, lost: LostFrames | None
 ) -> list[Pixels]:
-    """What is shown at the time of each frame; of a lost one nothing is looked at but its time."""
+    """What is shown at the time of each frame; of a lost one nothing is looked at but its time.
+
+    lost: makes them; None shows the last frame again.
+    """
     memory: LatentState | None = None
     finish: Mapping[int, FinishState] = {}
+    showing: Showing | None = None
     frames: list[Pixels] = []
-    seen: Seen | None = None
-    updater = OnlineDynamics(prior)
-    held = carried = 0.0
     for look in clip.looks:
         if frames and is_lost(look.frame.seconds):
-            moved = frames[-1]
-            if carried < held and seen is not None and memory is not None:
-                moved = move_on(frames[-2], frames[-1], seen, memory, look.frame.seconds, renderer, updater)
-            frames.append(moved)
+            made: Pixels | None = None
+            if lost is not None and showing is not None:
+                showing, made = lost.make(showing, look.frame.seconds)
+            frames.append(frames[-1] if made is None else made)
             continue
         (sight,) = look.faces
         if sight.fresh:
@@ -195,41 +184,7 @@ def _with_losses(
         rendered = renderer.render(look.jobs, [memory], Stages())
         memory = rendered[0].latent
         finish, edited = editor.finish(finish, look, rendered, Stages())
-        if conceal and len(frames) > 1:
-            # Clips that repeat frames, or stand still between jerks, are better held: the nearer guess so far decides.
-            now = edited.frame.pixels
-            held = KEPT * held + mse(frames[-1], now)
-            carried = KEPT * carried + mse(carry_on(frames[-2], frames[-1]), now)
+        if lost is not None:
+            showing = lost.came(showing, edited.frame, look, {sight.track.id: memory})
         frames.append(edited.frame.pixels)
-        points = to_crop(sight.track.landmarks[:, :2].astype(np.float64), sight.track.quad)
-        seen = Seen(edited.frame.pixels, look.frame.seconds, sight.track.quad, points)
     return frames
-
-
-def carry_on(before: Pixels, last: Pixels) -> Pixels:
-    """(H, W, 3): the last frame moved on as it had moved from the one before it."""
-    motion = FLOW.pair(FLOW.look(before), FLOW.look(last)).backward
-    return warp(last, motion * np.float32(ONWARD))
-
-
-def move_on(
-    before: Pixels,
-    last: Pixels,
-    seen: Seen,
-    memory: LatentState,
-    seconds: float,
-    renderer: Renderer,
-    updater: OnlineDynamics,
-) -> Pixels:
-    """A frame that never came: the last one carried on along its own motion, its face changed as is foretold.
-
-    before, last: what was shown last, (H, W, 3). seen: the last frame that came. memory: of its face.
-    """
-    pixels = carry_on(before, last)
-    if memory.motion is None or not memory.motion.predicts:
-        return pixels
-    with torch.inference_mode():
-        now, then = (updater.predict(memory.motion.dynamics, time)[0] for time in (seen.seconds, seconds))
-        codes = torch.stack([memory.codes, memory.codes + (then - now).to(memory.codes)])
-        straight, bent = to_levels(renderer.generator.synthesize(codes, size=256))
-    return bend_face(pixels, seen, seen, straight, bent, 0.0, FaceFlow())

@@ -151,7 +151,7 @@ def _pairs(reader: VideoReader, every: int, series: CodeSeries) -> Iterator[tupl
     for number, frame in enumerate(reader):
         if number % every:
             continue
-        seen = Seen(frame.pixels, frame.seconds, *_place(series, frame.seconds))
+        seen = Seen(frame.pixels, frame.seconds, *place(series, frame.seconds))
         if before is not None:
             yield before, seen
         before = seen
@@ -159,7 +159,7 @@ def _pairs(reader: VideoReader, every: int, series: CodeSeries) -> Iterator[tupl
         yield before, None
 
 
-def _place(series: CodeSeries, seconds: float) -> tuple[Quad, npt.NDArray[np.float64]] | tuple[None, None]:
+def place(series: CodeSeries, seconds: float) -> tuple[Quad, npt.NDArray[np.float64]] | tuple[None, None]:
     """Quad and landmarks of the face in the frame at that time, where it was seen in it."""
     row = int(np.searchsorted(series.seconds, seconds - SAME))
     if row == len(series) or abs(series.seconds[row] - seconds) > SAME:

@@ -65,7 +65,7 @@ class KeyframedRenderer(Renderer):
         known = None if memory is None else memory.motion
         if known is None or memory is None or not 0 <= job.seconds - memory.seconds <= GAP_SECONDS:
             return replace(job, encode=True), None
-        known = _on_cpu(known)
+        known = on_cpu(known)
         if self.every == 1 and job.encode:
             return job, known
         moved, said, uncertainty = self._foretell(known, job.seconds, job.landmarks)
@@ -129,7 +129,7 @@ def _tensor(landmarks: Points) -> Tensor:
     return torch.from_numpy(np.asarray(landmarks, np.float32))
 
 
-def _on_cpu(memory: MotionMemory) -> MotionMemory:
+def on_cpu(memory: MotionMemory) -> MotionMemory:
     """A memory that was read for another device."""
     if memory.key.device.type == "cpu":
         return memory

@@ -14,6 +14,8 @@ DEVICE_BUSY: Final = "device busy"
 LADDER: Final = "overloaded"
 BYPASS: Final = "bypass"
 NOT_YET: Final = "not drawn yet"
+LOST: Final = "lost"
+FILLED: Final = "its time was filled"
 
 
 def too_late_to_draw(ticket: Ticket, now: float, faces: int, costs: Costs) -> bool:

@@ -20,12 +20,13 @@ from . import contract
 from .admission import refusal
 from .crew import Crew, ThreadCrew
 from .drawing import Drawn, Draws, Share, draw
+from .holes import Fill, make, missing_work, note
 from .memory import Memory
 from .outcome import Shown
 from .schedule import Schedule
 from .session import Editor, Editors, Session, Work
 from .settings import EngineSettings, SessionSpec
-from .ticket import Action, Finish, Move, Show, Stream, Ticket
+from .ticket import Action, Finish, Make, Move, Show, Stream, Ticket
 from .ticket import Draw as DrawAction
 from .ticket import Look as LookAction
 
@@ -46,6 +47,7 @@ class Engine:
 
     renderer: networks that all share. editors: makes each session's editor. predict: see there; without it, or where
     it gives nothing, the last drawing is moved onto a late frame, and where nothing was drawn the source is shown.
+    fill: makes frames that did not come, for sessions that want them; see `Session.fill_holes`.
     clock: seconds; frames' ages are measured with it. crew: who does the work; own threads where not given. device: of
     the networks, for restored memories.
     """
@@ -57,6 +59,7 @@ class Engine:
         settings: EngineSettings | None = None,
         *,
         predict: Predict | None = None,
+        fill: Fill | None = None,
         clock: Callable[[], float] = time.monotonic,
         crew: Crew | None = None,
         device: str = "cpu",
@@ -68,6 +71,7 @@ class Engine:
         self._renderer = renderer
         self._editors = editors
         self._predict = predict
+        self.fill = fill
         self._clock = clock
         self._schedule = Schedule(settings)
         self._sessions: list[Session] = []
@@ -112,6 +116,11 @@ class Engine:
                 raise session.ended()
             seen = session.own_time(frame)
             session.submitted += 1
+            awaited = session.stream.awaited
+            if awaited is not None and not awaited.came(now, frame.seconds):
+                session.tally.add(f"dropped: {contract.FILLED}")
+                session.outbox.put(future, None)
+                return []
             ticket, actions = self._schedule.submit(now, session.stream, now if captured is None else captured)
             ticket.work = Work(session, frame, seen, future)
             return actions
@@ -120,6 +129,8 @@ class Engine:
             if not session.stream.live:
                 self._crew.wait_for(self.changed, lambda: self._schedule.has_room(session.stream))
         self._event(come)
+        if session.stream.awaited is not None:
+            session.outbox.deliver()
         return future
 
     def change(self, session: Session, **settings: Any) -> None:
@@ -141,7 +152,8 @@ class Engine:
             left, actions = self._schedule.close(now, session.stream)
             for ticket in left:
                 session.outbox.put(ticket.work.future, error)
-                session.tally.add("closed" if error is None else "failed")
+                if ticket.plan != "make":
+                    session.tally.add("closed" if error is None else "failed")
             self._sessions.remove(session)
             self._ended.update(session.tally.outcomes)
             return actions
@@ -181,7 +193,25 @@ class Engine:
             }
 
     def _tick(self) -> None:
-        self._event(self._schedule.tick)
+        def pass_time(now: float) -> Sequence[Action]:
+            for session in self._sessions:
+                self._miss(now, session)
+            return self._schedule.tick(now)
+
+        self._event(pass_time)
+
+    def _miss(self, now: float, session: Session) -> None:
+        """Frames that should have come by now are to be made, where that is wanted; with the lock held."""
+        awaited, give, last = session.stream.awaited, session.give, session.last_frame
+        while awaited is not None and give is not None and (due := awaited.due()) is not None and due <= now:
+            seconds = awaited.miss(now)
+            if seconds is None or last is None:
+                continue
+            ticket = self._schedule.miss(now, session.stream, due)
+            if ticket is None:
+                awaited.unfill(seconds)
+                continue
+            ticket.work = missing_work(session, last, seconds, give)
 
     def _event(self, event: Callable[[float], Sequence[Action]]) -> None:
         with self.changed:
@@ -204,6 +234,8 @@ class Engine:
                     self._begin_finish(ticket, show)
                 case Move(ticket):
                     self._begin_move(ticket)
+                case Make(ticket):
+                    self._begin_making(ticket)
                 case Show(ticket, what, reason):
                     self._show(ticket, what, reason)
                     touched.append(ticket.work.session)
@@ -272,16 +304,19 @@ class Engine:
         if editor is None or look is None:
             raise RuntimeError("a frame is finished that nobody has looked at")
 
+        def finish() -> tuple[Any, ...]:
+            kept, edited = editor.finish(memory, look, rendered, self.stages, show=show)
+            return kept, edited, note(self.fill, session, edited, look, self.stages) if show else session.showing
+
         def done(result: Any) -> None:
             def finished(now: float) -> Sequence[Action]:
                 if not isinstance(result, BaseException):
-                    session.memory.finish, work.result = result
+                    session.memory.finish, work.result, session.showing = result
                 return self._schedule.finished(now, ticket, now - began, moved=False, show=show)
 
             self._report(session, result, finished)
 
-        run = _caught(lambda: editor.finish(memory, look, rendered, self.stages, show=show))
-        self._crew.start("finish", run, done, len(rendered))
+        self._crew.start("finish", _caught(finish), done, len(rendered))
 
     def _begin_move(self, ticket: Ticket) -> None:
         work: Work = ticket.work
@@ -291,7 +326,11 @@ class Engine:
         if editor is None or look is None:
             raise RuntimeError("something is moved onto a frame that nobody has looked at")
 
-        def move() -> Edited:
+        def move() -> tuple[Any, ...]:
+            edited = choose()
+            return edited, note(self.fill, session, edited, look, self.stages)
+
+        def choose() -> Edited:
             guess = self._predict(editor, state, look, self.stages) if late and self._predict is not None else None
             if guess is not None:
                 return Edited(guess.frame, f"predicted: {reason}")
@@ -303,12 +342,26 @@ class Engine:
         def done(result: Any) -> None:
             def finished(now: float) -> Sequence[Action]:
                 if not isinstance(result, BaseException):
-                    work.result = result
+                    work.result, session.showing = result
                 return self._schedule.finished(now, ticket, now - began, moved=True, show=True)
 
             self._report(session, result, finished)
 
         self._crew.start("finish", _caught(move), done, ticket.faces)
+
+    def _begin_making(self, ticket: Ticket) -> None:
+        work: Work = ticket.work
+        session, began = work.session, self._clock()
+
+        def done(result: Any) -> None:
+            def finished(now: float) -> Sequence[Action]:
+                if not isinstance(result, BaseException):
+                    session.showing, work.result = result
+                return self._schedule.finished(now, ticket, now - began, moved=False, show=True)
+
+            self._report(session, result, finished)
+
+        self._crew.start("finish", _caught(lambda: make(self.fill, work, ticket.reason, self.stages)), done)
 
     def _report(self, session: Session, result: object, event: Callable[[float], Sequence[Action]]) -> None:
         """A stage has ended. An error ends its session, before the schedule goes on without it."""
@@ -319,6 +372,12 @@ class Engine:
     def _show(self, ticket: Ticket, what: str, reason: str) -> None:
         work: Work = ticket.work
         session, result = work.session, work.result
+        if ticket.plan == "make" and (what == "nothing" or result is None):
+            if session.stream.awaited is not None and work.missing is not None:
+                session.stream.awaited.unfill(work.missing)
+            session.tally.add(f"held: {reason}")
+            session.outbox.put(work.future, None)
+            return
         if what == "nothing":
             session.tally.add(f"dropped: {reason}")
             session.outbox.put(work.future, None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ...models.faces import FaceBackend
 from ..dynamics.keyframed import KeyframedRenderer
 from ..dynamics.load import load_prior
+from ..dynamics.lost import LostFrames
 from ..face_editor import FaceEditor
 from ..load import load_backend, load_renderer
 from ..render import Renderer
@@ -37,7 +38,8 @@ def editors(renderer: Renderer, backends: Callable[[], FaceBackend]) -> Editors:
 class Models:
     """Which networks, where they run, and how. device: "cpu", "cuda", "cuda:1", ... See `accelerate` for the rest.
 
-    conceal: draw late frames from foretold codes, see `conceal`; every drawn face then costs its prediction, too.
+    conceal: draw late frames from foretold codes, see `conceal`, and make lost ones for sessions that want them, see
+    `dynamics.lost`; every drawn face then costs its prediction, too.
     """
 
     generator: str = "mobilestylegan"
@@ -66,14 +68,17 @@ def load_engine(
         compiled=models.compiled,
         precision=models.precision,
     )
+    fill: LostFrames | None = None
     if models.conceal and predict is None:
-        foretelling = KeyframedRenderer(renderer, load_prior(), 1)
-        renderer, predict = foretelling, Conceal(foretelling)
+        prior = load_prior()
+        foretelling = KeyframedRenderer(renderer, prior, 1)
+        renderer, predict, fill = foretelling, Conceal(foretelling), LostFrames(foretelling.generator, prior)
     return Engine(
         renderer,
         editors(renderer, lambda: load_backend(models.backend, zoo)),
         settings or defaults(models.device),
         predict=predict,
+        fill=fill,
         device=models.device,
     )
 

@@ -18,7 +18,7 @@ from .batcher import choose, due
 from .costs import Busy, Costs
 from .ladder import Ladder
 from .settings import EngineSettings
-from .ticket import Action, Draw, Finish, Look, Move, Show, Stream, Ticket
+from .ticket import Action, Draw, Finish, Look, Make, Move, Show, Stream, Ticket
 
 
 class Schedule:
@@ -71,6 +71,20 @@ class Schedule:
         self.most_under_way = max(self.most_under_way, stream.under_way)
         return ticket, actions + self._go_on(now)
 
+    def miss(self, now: float, stream: Stream, missing: float) -> Ticket | None:
+        """A frame that should have come at a time did not: a ticket to make it, None where there is no room for one.
+
+        It waits for nobody to look at it, and takes its turn before whatever comes next.
+        """
+        idle = self.ladder.rung.draw_every == 0
+        if idle or stream.bypass or stream.waiting or len(stream.flight) >= self.settings.live_flight:
+            return None
+        ticket = Ticket(stream, stream.numbers, missing, missing + stream.max_latency, phase="looked", plan="make")
+        ticket.reason = contract.LOST
+        stream.numbers += 1
+        stream.flight.append(ticket)
+        return ticket
+
     def has_room(self, stream: Stream) -> bool:
         """Whether a stream without a deadline may bring another frame now."""
         return stream.closed or stream.under_way < self.settings.patient_flight
@@ -117,10 +131,12 @@ class Schedule:
         return self._max_batch
 
     def finished(self, now: float, ticket: Ticket, seconds: float, *, moved: bool, show: bool) -> list[Action]:
-        """`Finish` or `Move` has ended, after so long."""
+        """`Finish`, `Move` or `Make` has ended, after so long."""
         self._finishing -= 1
         stream = ticket.stream
         stream.finishing = False
+        if ticket.plan == "make" and stream.awaited is not None:
+            stream.awaited.took(now, seconds)
         if ticket.faces:
             self.costs.add("move" if moved else "finish", seconds)
         actions: list[Action] = []
@@ -138,6 +154,8 @@ class Schedule:
         for stream in self.streams:
             for ticket in self._first_two(stream):
                 times.append(ticket.deadline)
+            if stream.awaited is not None and (missing := stream.awaited.due()) is not None:
+                times.append(missing)
             if self._waits_for_drawing(stream):
                 times.append(contract.conceal_at(stream.flight[0], self.costs, self._spare))
         if self._device_since is None and (batch := choose(self._ready, self._max_batch)):
@@ -214,6 +232,8 @@ class Schedule:
             head = stream.flight[0] if stream.flight else stream.waiting[0] if stream.waiting else None
             if head is not None and head.plan == "pass":
                 actions.append(self._show(now, head, "source", head.reason))
+            elif head is not None and now >= head.deadline and head.plan == "make":
+                actions.append(self._show(now, head, "nothing", contract.LATE_SHOW))
             elif head is not None and now >= head.deadline:
                 reason = contract.LATE_LOOK if head.phase in ("waiting", "looking") else contract.LATE_SHOW
                 actions.append(self._show(now, head, "source", reason))
@@ -247,10 +267,12 @@ class Schedule:
             stream.settling.append(head)
         elif head.plan == "draw":
             head.reason = ""
-        action = Move(head) if head.plan == "move" else Finish(head, show=True)
+        action: Finish | Move | Make = Finish(head, show=True)
+        if head.plan in ("move", "make"):
+            action = Move(head) if head.plan == "move" else Make(head)
         self._finish(stream, action, actions)
 
-    def _finish(self, stream: Stream, action: Finish | Move, actions: list[Action]) -> None:
+    def _finish(self, stream: Stream, action: Finish | Move | Make, actions: list[Action]) -> None:
         if not action.ticket.shown:
             action.ticket.phase = "finishing"
         stream.finishing = True
@@ -305,6 +327,8 @@ class Schedule:
             self._ready.remove(ticket)  # too late for itself; the next frame is looked at by now
             stream.drawing = None
         ticket.phase = "shown"
+        if ticket.plan == "make":
+            return Show(ticket, "result" if what == "result" else "nothing", reason)
         if stream.live and ticket.plan != "pass":
             late = reason in (contract.LATE_LOOK, contract.LATE_SHOW)
             behind = reason in (contract.LATE_DRAW, contract.LATE_FINISH, contract.DEVICE_BUSY)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ...stream.frame import Frame
 from ..compositing.composite import Mode, check_mode
+from ..dynamics.lost import Showing
 from ..edit import Edits
 from ..editing import ramped
 from ..errors import SessionClosedError
@@ -17,6 +18,7 @@ from ..face_editor import Edited, FinishState, Look, LookState
 from ..render import Rendered
 from ..stages import Stages
 from ..tracking.choose import Place
+from .awaited import Awaited
 from .memory import Memory
 from .outbox import Outbox
 from .outcome import Shown, Tally
@@ -69,7 +71,10 @@ class Editors(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """What an engine carries along with a ticket. frame: as submitted. seen: the same at the session's own time."""
+    """What an engine carries along with a ticket. frame: as submitted. seen: the same at the session's own time.
+
+    missing: of a frame that did not come, its time in the stream's seconds; `frame` then has another one's picture.
+    """
 
     session: "Session"
     frame: Frame
@@ -81,6 +86,7 @@ class Work:
     rendered: "Sequence[Rendered]" = ()
     result: Edited | None = None
     batch: int | None = None
+    missing: float | None = None
 
 
 class Session:
@@ -98,6 +104,9 @@ class Session:
         self.error: BaseException | None = None
         self.submitted = 0
         self.outbox = Outbox(engine.changed)
+        self.give: Callable[[Shown], object] | None = None
+        self.showing: Showing | None = None
+        self.last_frame: Frame | None = None
         self._edits = editor.edits
         self._wishes: list[tuple[dict[str, float], float, bool]] = []
         self._choices = 0
@@ -114,6 +123,19 @@ class Session:
         Raises SessionClosedError after the end.
         """
         return self._engine.submit(self, frame, captured)
+
+    def fill_holes(self, give: Callable[[Shown], object]) -> bool:
+        """From now on frames that do not come in the stream's cadence are made: whether this engine can.
+
+        give: gets each, "predicted: lost", with its own time, in order with the futures that are done; called in any
+        thread, and never for long. What comes after its time was filled is dropped: its future is cancelled. Of a hole
+        `latent.GAP_SECONDS` are filled at most. For live sessions alone.
+        """
+        with self._lock:
+            if self._engine.fill is None or not self.stream.live:
+                return False
+            self.give, self.stream.awaited = give, Awaited()
+        return True
 
     def set(self, strengths: Mapping[str, float], ramp_ms: float = 0.0, *, replace: bool = False) -> None:
         """Move edits to new strengths within `ramp_ms`, evenly, from the next frame on.
@@ -238,12 +260,15 @@ class Session:
             if not 0 < ahead < RESTARTED_SECONDS:
                 self._shift = Fraction(self._restored + 1 / self.stream.rate) - frame.pts * frame.time_base
             self._restored = None
-        if not self._shift:
-            self._last = frame.seconds
-            return frame
-        seen = Frame(frame.pixels, frame.pts + round(self._shift / frame.time_base), frame.time_base)
-        self._last = seen.seconds
+        seen = self.shifted(frame)
+        self.last_frame, self._last = frame, seen.seconds
         return seen
+
+    def shifted(self, frame: Frame) -> Frame:
+        """The same, of a frame that does not count as the last one."""
+        if not self._shift:
+            return frame
+        return Frame(frame.pixels, frame.pts + round(self._shift / frame.time_base), frame.time_base)
 
     def next_editor(self, seen: Frame) -> Editor:
         """The editor for a frame, with the edits as they are wished by now; with the lock held."""

@@ -5,8 +5,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .awaited import Awaited
+
 Phase = Literal["waiting", "looking", "looked", "finishing", "shown"]
-Plan = Literal["undecided", "finish", "draw", "move", "pass"]
+Plan = Literal["undecided", "finish", "draw", "move", "pass", "make"]
 
 
 @dataclass(slots=True, eq=False)
@@ -14,8 +16,8 @@ class Ticket:
     """A frame as the schedule sees it. Times are seconds of the engine's clock.
 
     plan: "finish" has nothing to draw; "draw" waits for its drawing; "move" shows what was drawn before; "pass" shows
-    the source. faces: to draw. reason: why it is not drawn. drawn: its drawing is there. queued: since when it waits
-    for the device.
+    the source; "make" is of a frame that did not come, whose time is to be filled. faces: to draw. reason: why it is
+    not drawn. drawn: its drawing is there. queued: since when it waits for the device.
     """
 
     stream: "Stream"
@@ -44,6 +46,7 @@ class Stream:
     that is looked at. drawing: of a live stream, the one that is queued for the device or being drawn. settling:
     drawings that came after their frame was shown, whose layers are still to be made. finishing: whether its finish
     stage is at work. since_draw: frames since the last that was given to the device. drawings: how many were.
+    awaited: when frames are due, where those that do not come are to be made.
     """
 
     live: bool
@@ -60,6 +63,7 @@ class Stream:
     since_draw: int = 0
     drawings: int = 0
     numbers: int = 0
+    awaited: Awaited | None = None
 
     @property
     def under_way(self) -> int:
@@ -98,12 +102,22 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Make:
+    """Make a frame that did not come."""
+
+    ticket: Ticket
+
+
+@dataclass(frozen=True, slots=True)
 class Show:
-    """The frame goes out. what: what `Finish` or `Move` made of it, the source, or nothing, since a newer one came."""
+    """The frame goes out.
+
+    what: what `Finish`, `Move` or `Make` made of it; the source; or nothing, since a newer one came or none was made.
+    """
 
     ticket: Ticket
     what: Literal["result", "source", "nothing"]
     reason: str = ""
 
 
-Action = Look | Draw | Finish | Move | Show
+Action = Look | Draw | Finish | Move | Make | Show

@@ -1,6 +1,6 @@
 """What the server needs from whatever edits the pictures, and nothing more."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
@@ -42,7 +42,8 @@ class EditChoice:
 class Shown:
     """What became of a frame.
 
-    outcome: "edited", "faded", "no_face" or "concealed". batch: faces that were drawn together, None where none was.
+    outcome: "edited", "faded", "no_face", "concealed" or "predicted". batch: faces that were drawn together, None where
+    none was.
     """
 
     frame: Frame
@@ -57,6 +58,13 @@ class EditSession(Protocol):
         """Edit a frame; pts grow. arrived: on the monotonic clock. A future that is cancelled need not be worked on.
 
         The future fails with the engine's error; the next frame may be tried.
+        """
+        ...
+
+    def fill_holes(self, give: Callable[[Shown], object]) -> None:
+        """From now on give a picture at the time of each frame that does not come, where that can be made.
+
+        give: called in any thread, in order with the futures that are done.
         """
         ...
 

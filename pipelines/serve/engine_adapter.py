@@ -11,6 +11,7 @@ from ...models.directions import Direction
 from ...stream.drawn_face import draw_face
 from ...stream.frame import Frame
 from ..edit import Edits
+from ..engine.contract import LOST
 from ..errors import EngineFullError
 from .editing import CHOSEN, EditChoice, NoRoomError, Shown
 
@@ -101,6 +102,7 @@ class FaceSession:
         self._edits: dict[str, float] = {}
         self._configured: dict[str, object] = {}
         self._place: tuple[float, float] | None = None
+        self._give: Callable[[Shown], object] | None = None
 
     def submit(self, frame: Frame, arrived: float) -> "Future[Shown]":
         """See `EditSession`. Raises SessionClosedError while a failed session may not be opened anew."""
@@ -108,6 +110,8 @@ class FaceSession:
             log.warning("the engine ended a session (%s); it is opened anew", self._session.error)
             self._opened = self._clock()
             self._session = self._open_session()
+            if self._give is not None:
+                self.fill_holes(self._give)
             self._session.set(self._edits, 0, replace=True)
             self._configure()
             if self._place is not None:
@@ -123,11 +127,15 @@ class FaceSession:
                 if error is not None:
                     shown.set_exception(error)
                 else:
-                    result = done.result()
-                    shown.set_result(Shown(result.frame, translate(result.kind, result.reason), result.batch))
+                    shown.set_result(_translated(done.result()))
 
         self._session.submit(frame, arrived).add_done_callback(pass_on)
         return shown
+
+    def fill_holes(self, give: Callable[[Shown], object]) -> None:
+        """See `EditSession`."""
+        self._give = give
+        self._session.fill_holes(lambda made: give(_translated(made)))
 
     def set(self, edits: Mapping[str, float], ramp_ms: float) -> None:
         """See `EditSession`."""
@@ -166,8 +174,14 @@ class FaceSession:
         self._session.close()
 
 
+def _translated(shown: "EngineShown") -> Shown:
+    return Shown(shown.frame, translate(shown.kind, shown.reason), shown.batch)
+
+
 def translate(kind: str, reason: str) -> str:
     """The engine's outcome as docs/protocol.md counts it."""
+    if kind == "predicted" and reason == LOST:
+        return "predicted"
     if kind in ("edited", "faded"):
         return kind
     if kind == "passed" and reason == "no face":

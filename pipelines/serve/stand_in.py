@@ -97,6 +97,9 @@ class StandInSession:
         assert self._engine is not None
         return self._engine.edit(frame, self._edits)
 
+    def fill_holes(self, give: Callable[[Shown], object]) -> None:
+        """Nothing is made here."""
+
     def set(self, edits: Mapping[str, float], ramp_ms: float) -> None:
         """At once, without a ramp."""
         self._edits = dict(edits)

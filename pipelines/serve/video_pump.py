@@ -7,14 +7,16 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import av
 
-from ...stream.frame import Frame
+from ...stream.frame import Frame, Pixels
 from ...stream.mailbox import Mailbox, MailboxClosed, Posted
 from ...stream.webrtc.decode_queue import Arrivals
 from ...stream.webrtc.encoders import Encoded
@@ -33,6 +35,15 @@ FOLLOW: Final = 0.05
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """A picture in the line. made: of a frame that never came."""
+
+    task: "asyncio.Task[av.VideoFrame | None]"
+    pts: int
+    made: bool
 
 
 class VideoPump:
@@ -72,14 +83,24 @@ class VideoPump:
         self._mark = Watermark()
         self._arrivals = Arrivals()
         self._slots = asyncio.Semaphore(in_flight)
-        self._line: asyncio.Queue[asyncio.Task[av.VideoFrame | None]] = asyncio.Queue()
+        self._line: deque[_Job] = deque()
+        self._moved = asyncio.Event()
+        self._given: int | None = None
         self._loops: list[asyncio.Task[None]] = []
         self._seen_put = self._seen_dropped = 0
         self._failed = False
+        self._closed = False
 
     def start(self) -> None:
         """Begin; on the event loop."""
         self._loops = [asyncio.ensure_future(self._take()), asyncio.ensure_future(self._give())]
+        loop = asyncio.get_running_loop()
+
+        def fill(made: Shown) -> None:
+            with contextlib.suppress(RuntimeError):  # that event loop is gone
+                loop.call_soon_threadsafe(self._fill, made)
+
+        self._edit.fill_holes(fill)
 
     async def close(self) -> None:
         """End, with whatever is under way."""
@@ -87,9 +108,9 @@ class VideoPump:
         for task in self._loops:
             task.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
-        under_way = []
-        while not self._line.empty():
-            under_way.append(self._line.get_nowait())
+        self._closed = True
+        under_way = [job.task for job in self._line]
+        self._line.clear()
         for job in under_way:
             job.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
@@ -108,31 +129,53 @@ class VideoPump:
                 posted = await self.mailbox.receive()
                 self._count_mailbox()
                 self.last_frame = self._clock()
-                self._line.put_nowait(asyncio.ensure_future(self._work(posted)))
+                pts = self.timeline.map(posted.item.pts or 0, posted.seconds)
+                self._begin(self._work(posted, pts), pts, len(self._line))
+
+    def _begin(
+        self, work: Coroutine[Any, Any, av.VideoFrame | None], pts: int, place: int, *, made: bool = False
+    ) -> None:
+        task = asyncio.ensure_future(work)
+        self._line.insert(place, _Job(task, pts, made))
+        task.add_done_callback(lambda _task: self._moved.set())
+
+    def _fill(self, made: Shown) -> None:
+        """A picture for a frame that never came: into the line, before all that come later."""
+        settings, pts = self._settings(), made.frame.pts
+        if self._closed or settings.paused or settings.bypass or (self._given is not None and pts <= self._given):
+            return
+        self._arrivals.note(pts, self._clock())
+        self._meters.count(made.outcome)
+        place = next((number for number, job in enumerate(self._line) if job.pts > pts), len(self._line))
+        self._begin(self._finish(made.frame, made.frame.pixels, settings), pts, place, made=True)
 
     async def _give(self) -> None:
         while True:
-            job = await self._line.get()
+            while not self._line or not self._line[0].task.done():
+                await self._moved.wait()
+                self._moved.clear()
+            job = self._line.popleft()
             try:
-                frame = await job
+                frame = job.task.result()
             except Exception:
                 log.exception("a frame could not be prepared")
                 frame = None
             finally:
-                self._slots.release()
+                if not job.made:
+                    self._slots.release()
             if frame is None:
                 self._meters.count("dropped")
                 continue
+            self._given = frame.pts
             arrival = self._arrivals.peek(frame.pts or 0) or self._clock()
             for outlet in tuple(self.outlets):
                 outlet.put(frame, arrival)
 
-    async def _work(self, posted: Posted[av.VideoFrame]) -> av.VideoFrame | None:
+    async def _work(self, posted: Posted[av.VideoFrame], pts: int) -> av.VideoFrame | None:
         settings, frame, arrived = self._settings(), posted.item, posted.seconds
         self._meters.size = (frame.width, frame.height)
         if settings.paused:
             return None
-        pts = self.timeline.map(frame.pts or 0, arrived)
         self._arrivals.note(pts, arrived)
         started = self._clock()
         self._meters.stage("wait", max(0.0, started - arrived))
@@ -153,11 +196,14 @@ class VideoPump:
         self.late_share += FOLLOW * (late - self.late_share)
         if shown.outcome in ("edited", "no_face"):
             self.face_seen = shown.outcome == "edited"
-        mark = self._mark.apply if settings.watermark and not settings.bypass else None
-        stamp = settings.stamp and not settings.bypass
-        result = await self._run(partial(to_video, source, shown.frame.pixels, mark=mark, stamp=stamp))
+        result = await self._finish(source, shown.frame.pixels, settings)
         self._meters.stage("finish", self._clock() - edited)
         return result
+
+    async def _finish(self, source: Frame, pixels: Pixels, settings: StreamSettings) -> av.VideoFrame:
+        mark = self._mark.apply if settings.watermark and not settings.bypass else None
+        stamp = settings.stamp and not settings.bypass
+        return await self._run(partial(to_video, source, pixels, mark=mark, stamp=stamp))
 
     async def _edited(self, source: Frame, arrived: float, settings: StreamSettings) -> Shown | None:
         """The engine's result; the source where it fails or comes too late; None where it gave the frame up."""

@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from dynstream.pipelines.face_editor import Edited
 from dynstream.pipelines.live import FAREWELL_PICTURES, PASSED, Live, LiveSettings
 from dynstream.pipelines.notice import notice_picture
 from dynstream.pipelines.recent import Recent
@@ -42,6 +43,19 @@ class Run:
         """Each body to its end, one after the other."""
         for body in (self.live.capture, self.live.edit, self.live.show):
             body()
+
+
+def test_a_picture_for_a_frame_that_never_came_is_shown_unless_it_is_paused() -> None:
+    run = Run(at_once=True)
+    run.live.fill(Edited(Frame(plain(7), 1, Fraction(1, 25)), "predicted: lost"))
+    assert run.live.show_next(10)
+    run.live.pause()
+    run.live.fill(Edited(Frame(plain(8), 2, Fraction(1, 25)), "predicted: lost"))
+    run.live.show_next(0)
+    assert run.sink.levels == [7]
+    assert run.live.status().outcomes == {"predicted: lost": 1}
+    run.live.stop()
+    run.live.fill(Edited(Frame(plain(9), 3, Fraction(1, 25)), "predicted: lost"))  # after the end, and no harm
 
 
 def in_thread(body: Callable[[], None]) -> threading.Thread:

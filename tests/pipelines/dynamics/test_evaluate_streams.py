@@ -14,6 +14,7 @@ from dynstream.pipelines.bench.measure import plain
 from dynstream.pipelines.bench.peers import PeerAbsentError
 from dynstream.pipelines.bench.rife_frames import rife_between
 from dynstream.pipelines.dynamics import evaluate_streams as module
+from dynstream.pipelines.dynamics import lost
 from dynstream.pipelines.dynamics.encode import encode_clip
 from dynstream.pipelines.dynamics.evaluate_frames import Dropped, evaluate_dropped, mean_dropped
 from dynstream.pipelines.dynamics.evaluate_streams import evaluate_streams, is_lost, make_rows, time_inversion
@@ -105,7 +106,7 @@ def test_a_lost_frame_is_held_where_holding_was_nearer(
 ) -> None:
     monkeypatch.setattr(module, "is_lost", lambda seconds: round(25 * seconds) == 3)
     monkeypatch.setattr(module, "make_rows", lambda _renderer, _prior: [])
-    monkeypatch.setattr(module, "carry_on", lambda _before, last: np.zeros_like(last))
+    monkeypatch.setattr(lost, "carry_on", lambda _before, last, _steps=1.0: np.zeros_like(last))
     networks = fake_networks()
     assert networks.tracker is not None
     renderer = Renderer(LevelEncoder(), LevelGenerator())  # type: ignore[arg-type]
@@ -131,10 +132,15 @@ def test_dropped_frames(clip: Path, prior: MotionModel) -> None:
             clip, series, prior, LevelGenerator(), MeanDistance(), rife, config=FitConfig(steps=0)  # type: ignore[arg-type]
         )  # fmt: skip
 
-    ode, linear, other = score(repeat)
+    again, ode, linear, other = score(repeat)
     assert given == [2]
-    assert [row.method for row in (ode, linear, other)] == ["ode", "linear", "RIFE 3.8"]
+    assert [row.method for row in (again, ode, linear, other)] == ["the last frame again", "ode", "linear", "RIFE 3.8"]
     assert other.milliseconds == 500
+    assert (again.milliseconds, again.psnr, again.face_lpips) == (None, other.psnr, other.face_lpips)
+    for row in (ode, linear):
+        assert row.face_psnr is not None
+        assert other.face_psnr is not None
+        assert row.face_psnr > other.face_psnr + 3
     assert ode.psnr is not None
     assert linear.psnr is not None
     assert other.psnr is not None
@@ -148,6 +154,31 @@ def test_dropped_frames(clip: Path, prior: MotionModel) -> None:
     ahead: dict[str, object] = {"between": [], "between_mean": [], "ahead": [], "ahead_mean": []}
     table = read_dynamics(plain({**ahead, "dropped_mean": [ode, missing]})).tables[-1]
     assert [row.values["note"] for row in table.rows] == [None, "not here"]
+
+
+def test_every_second_frame_dropped(clip: Path, prior: MotionModel) -> None:
+    series = encode_clip(clip, Tracker(OvalBackend()), LevelEncoder(), every=2)
+
+    def three(frames: list[Pixels]) -> tuple[np.ndarray, float]:
+        assert len(frames) == 3
+        quarter, middle = np.zeros_like(frames[0]), scene((86, 60))
+        return np.stack([[quarter, middle, quarter], [quarter, scene((90, 60)), quarter]]), 0.5
+
+    rows = evaluate_dropped(
+        clip, series, prior, LevelGenerator(), MeanDistance(), three, gap=2, config=FitConfig(steps=0)  # type: ignore[arg-type]
+    )  # fmt: skip
+    found = {row.method: row for row in rows}
+    rife = found["RIFE 3.8"].psnr
+    assert rife is not None  # the middle of the three, which is nearly the truth
+    assert rife > 30
+    assert all(row.gap == 2 and (row.psnr or 0) > (found["the last frame again"].psnr or 0) for row in rows[1:])
+    tables = read_dynamics(plain({"between": [], "between_mean": [], "ahead": [], "ahead_mean": [], "dropped_mean": [
+        *mean_dropped(rows), *mean_dropped([Dropped(clip="a", method="ode", psnr=30.0, mse=0.01)]),
+    ]})).tables[-2:]  # fmt: skip
+    assert [table.heading.split()[0] for table in tables] == ["Every", "Three"]
+    assert tables[0].rows[1].values["PSNR, face"] == found["ode"].face_psnr
+    with pytest.raises(DynamicsError, match="expected a gap of 2 or 4 frames, got 3"):
+        evaluate_dropped(clip, series, prior, LevelGenerator(), MeanDistance(), three, gap=3)  # type: ignore[arg-type]
 
 
 def test_too_short_a_clip(tmp_path: Path, prior: MotionModel) -> None:

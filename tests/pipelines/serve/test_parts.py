@@ -103,6 +103,8 @@ def test_the_engines_outcomes_have_a_name_in_the_protocol() -> None:
     assert translate("passed", "no face") == "no_face"
     assert translate("passed", "no edit at this time") == "edited"
     assert translate("moved", "device busy") == "concealed"
+    assert translate("predicted", "late before drawing") == "concealed"
+    assert translate("predicted", "lost") == "predicted"
 
 
 def test_every_direction_is_listed_once_and_named_for_people() -> None:
@@ -127,6 +129,9 @@ class HandEngine:
         future: Future[Shown] = Future()
         self.waiting.append((frame, future))
         return future
+
+    def fill_holes(self, give: Callable[[Shown], object]) -> None:
+        self.give = give
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *_, **__: None
@@ -156,6 +161,32 @@ def test_results_come_out_in_order_though_they_were_not_made_in_order() -> None:
         assert (await outlet.recv()).pts == max(frame.pts for frame, _ in engine.waiting)
 
     run(pumping(story, 3))
+
+
+def test_a_picture_for_a_frame_that_never_came_goes_out_between_its_neighbours() -> None:
+    async def story(pump: VideoPump, engine: HandEngine, outlet: VideoOutlet, meters: Meters) -> None:
+        given: list[int] = []
+        put = outlet.put
+        outlet.put = lambda frame, arrival: (given.append(frame.pts or 0), put(frame, arrival))[1]  # type: ignore[method-assign]
+        for number, pts in enumerate((0, 6000)):
+            pump.mailbox.put(video(64, 48, pts=pts))
+            await until(lambda: len(engine.waiting) > number)  # noqa: B023
+        (first, one), (second, other) = engine.waiting
+        made = Frame(first.pixels, (first.pts + second.pts) // 2, first.time_base)
+        engine.give(Shown(made, "predicted"))
+        other.set_result(Shown(second, "edited"))
+        one.set_result(Shown(first, "edited"))
+        await until(lambda: len(given) == 3)
+        assert given == [first.pts, made.pts, second.pts]
+        assert (meters.counts["predicted"], meters.counts["edited"], meters.counts["received"]) == (1, 2, 2)
+        engine.give(Shown(made, "predicted"))  # its time has gone by
+        pump.mailbox.put(video(64, 48, pts=9000))
+        await until(lambda: len(engine.waiting) == 3)  # both slots are free again
+        engine.waiting[2][1].set_result(Shown(engine.waiting[2][0], "edited"))
+        await until(lambda: len(given) == 4)
+        assert meters.counts["predicted"] == 1
+
+    run(pumping(story, 2))
 
 
 def test_frames_that_the_engine_gives_up_or_fails_on_leave_the_rest_alone() -> None:
