@@ -51,7 +51,7 @@ class Weights:
 
     codes: of generated clips, whose codes are known. features: LPIPS over eyes, nose and mouth. identity: 1 - cosine of
     ArcFace, on one frame. compensation, noise: mean squares of w'_t and n_t, which keep a face one that can be edited.
-    edit: what the edit lacks of its strength, on one frame.
+    edit: see `edit_loss`, on one frame.
     """
 
     l2: float = 1.0
@@ -63,7 +63,7 @@ class Weights:
     identity: float = 0.5
     compensation: float = 0.3
     noise: float = 0.1
-    edit: float = 0.5
+    edit: float = 0.12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,11 +267,12 @@ def encode(networks: Networks, inputs: Tensor) -> Tensor:
 
 
 def edit_loss(rolled: Rolled, networks: Networks, offset: Tensor, frame: int) -> Tensor:
-    """What an edit lacks of the strength that it has on E0's own codes; (), 0 where it lacks nothing.
+    """What an edit lacks of the strength that it has on E0's own codes, squared; (), 0 where it lacks nothing.
 
     Both are measured in features that are pooled over cells, since the two faces do not lie alike to the pixel: with m
-    the difference between the edited and the inverted face's features and m0 that of E0's, max(0, m0 (m0 - m)) / m0^2,
-    which is 1 where the edit does nothing. offset: (B, codes, 512).
+    the difference between the edited and the inverted face's features and m0 that of E0's, max(0, m0 (m0 - m) / m0^2),
+    which is 1 where the edit does nothing. Squared, because any correction of a face costs a little of an edit: not
+    squared it brought the network back to E0's own codes within a hundred steps. offset: (B, codes, 512).
     """
     with torch.no_grad():
         plain = rolled.plain[:, frame]
@@ -279,7 +280,7 @@ def edit_loss(rolled: Rolled, networks: Networks, offset: Tensor, frame: int) ->
         expected = pooled(networks.lpips, after).float() - pooled(networks.lpips, before).float()
     moved = pooled(networks.lpips, rolled.edited[:, frame]) - pooled(networks.lpips, rolled.inverted[:, frame])
     lacking = (expected * (expected - moved.float())).sum(1).clamp_min(0)
-    return (lacking / expected.square().sum(1).clamp_min(LEAST_MOVED)).mean()
+    return (lacking / expected.square().sum(1).clamp_min(LEAST_MOVED)).square().mean()
 
 
 def losses(
