@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from .command_line import command_line
-from .options import Backend, Generator, JsonFile
+from .options import DEFAULT_ENCODER, Backend, Encoder, Generator, JsonFile
 from .printing import table_console
 from .target import json_text, target
 from .weights import IndexUrl, Offline, open_zoo
@@ -40,6 +40,7 @@ def command(
     faces: Annotated[str, typer.Option(metavar="largest|all|N", help="Which faces to edit.")] = "largest",
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
+    encoder: Encoder = DEFAULT_ENCODER,
     device: Annotated[str, typer.Option(metavar="cpu|cuda|cuda:N", help="Where the networks run.")] = "cpu",
     compiled: Annotated[bool, typer.Option("--compile/--eager", help="torch.compile, and CUDA graphs.")] = False,
     precision: Annotated[str, typer.Option(metavar="float32|bfloat16", help="Of the networks.")] = "float32",
@@ -76,6 +77,7 @@ def command(
     models = Models(
         generator=generator,
         backend=backend,
+        encoder=encoder,
         device=device,
         compiled=compiled,
         precision=check_precision(precision),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO, cast
 import typer
 from rich.console import Console
 
-from .options import Backend, Edit, Faces, Generator, Mode, Preset
+from .options import DEFAULT_ENCODER, Backend, Edit, Encoder, Faces, Generator, Mode, Preset
 from .progress import Count, FfmpegBlocks, check_style, count_frames
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -55,6 +55,7 @@ def command(
     ] = None,
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
+    encoder: Encoder = DEFAULT_ENCODER,
     progress: Annotated[
         str,
         typer.Option(
@@ -113,7 +114,9 @@ def command(
 
             edits, checked = chosen
             with open_zoo(offline=offline, index_url=index_url) as zoo:
-                editor = load_editor(zoo, edits, mode=checked, faces=faces, generator=generator, backend=backend)
+                editor = load_editor(
+                    zoo, edits, mode=checked, faces=faces, generator=generator, backend=backend, encoder=encoder
+                )
             step = stream_step(editor, stages)
         with _count(progress, blocks, float(1 / source.format.rate)) as count:
             report = filter_pictures(source, sink, step, stages=stages, progress=count, reader_gone=output.reader_gone)

@@ -14,7 +14,7 @@ from .weights import IndexUrl, Offline, open_zoo
 def command(
     source: Annotated[Path, typer.Argument(metavar="CLIP", help="A video file.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The result; its suffix names the container.")],
-    fps: Annotated[float | None, typer.Option("--fps", metavar="RATE", help="Frames a second, evenly spaced.")] = None,
+    fps: Annotated[str | None, typer.Option("--fps", metavar="RATE", help="Frames a second, evenly spaced.")] = None,
     times: Annotated[
         str | None, typer.Option("--times", metavar="T,T,...", help="Seconds, ascending: 0,0.01,0.4")
     ] = None,
@@ -48,13 +48,11 @@ def command(
     - `dynstream interpolate clip.mp4 straight.mp4 --fps 60 --method linear`
     - `dynstream fit clip.mp4 && dynstream interpolate clip.mp4 out.mp4 --fps 60 --fit clip.ode.safetensors`
     """
-    from fractions import Fraction
-
     from ..models.generator import load_generator
     from ..pipelines.dynamics.fit import fit_trajectory
     from ..pipelines.dynamics.interpolate import check_method, codes_by, interpolate, times_at
     from ..pipelines.dynamics.load import load_codes, load_prior
-    from ..pipelines.dynamics.retimed import parse_times
+    from ..pipelines.dynamics.retimed import RetimedReader, parse_rate, parse_times
     from ..pipelines.dynamics.trajectory import load_trajectory
     from ..pipelines.transcode import VideoOptions, open_writer
     from ..stream.reader import VideoReader
@@ -63,13 +61,12 @@ def command(
         raise typer.BadParameter("give either --fps or --times")
     checked = check_method(method)
     asked = parse_times(times) if times else None
-    if fps is not None:
-        times_at(0.0, 0.0, fps)  # refuses a rate that is none
+    wanted = None if fps is None else parse_rate(fps)
     video = VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt)
-    with VideoReader(source) as reader:  # refuse what cannot be done before anything is fetched
-        open_writer(target, reader, video, overwrite=overwrite).check()
-        total = reader.frame_count_estimate
-        rate = Fraction(fps).limit_denominator(1001) if fps else reader.rate
+    with VideoReader(source) as reader:
+        total, rate = reader.frame_count_estimate, wanted or reader.rate
+    with RetimedReader(source, rate) as timed:  # refuse what cannot be done before anything is fetched
+        open_writer(target, timed, video, overwrite=overwrite).check()
     trajectory = load_trajectory(fit) if fit else None
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         network = load_generator(generator, zoo)

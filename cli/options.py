@@ -15,6 +15,10 @@ Preset = Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Edits fr
 Mode = Annotated[str, typer.Option(metavar="detail|replace", help="Keep the frame's own detail, or paste the drawing.")]
 Faces = Annotated[str, typer.Option(metavar="largest|all|N", help="Which faces to edit.")]
 Generator = Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")]
+Encoder = Annotated[
+    str, typer.Option(metavar="recurrent|frame", help="Correct the inversion from frame to frame, or average it.")
+]
+DEFAULT_ENCODER = "frame"
 Backend = Annotated[str, typer.Option(metavar="mesh|face-alignment", help="Face landmarks.")]
 
 Conceal = Annotated[

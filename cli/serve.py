@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from .options import Conceal
+from .options import DEFAULT_ENCODER, Backend, Conceal, Encoder, Generator
 from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
@@ -62,8 +62,9 @@ def command(
         str, typer.Option(metavar="face|stand-in", help="stand-in: only tint, to try network and browser.")
     ] = "face",
     stand_in_ms: Annotated[float, typer.Option(min=0, metavar="MS", help="What the stand-in takes for a frame.")] = 0.0,
-    generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")] = "mobilestylegan",
-    backend: Annotated[str, typer.Option(metavar="mesh|face-alignment", help="Face landmarks.")] = "mesh",
+    generator: Generator = "mobilestylegan",
+    backend: Backend = "mesh",
+    encoder: Encoder = DEFAULT_ENCODER,
     device: Annotated[str, typer.Option(metavar="cpu|cuda|cuda:N", help="Where the networks run.")] = "cpu",
     compiled: Annotated[bool, typer.Option("--compile/--eager", help="torch.compile, and CUDA graphs.")] = False,
     precision: Annotated[str, typer.Option(metavar="float32|bfloat16", help="Of the networks.")] = "float32",
@@ -136,6 +137,7 @@ def command(
     models = Models(
         generator=generator,
         backend=backend,
+        encoder=encoder,
         device=device,
         compiled=compiled,
         precision=check_precision(precision),

@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .options import Backend, Codec, Crf, Edit, EncoderPreset, Faces, Generator, Mode, PixFmt, Preset, ProgressStyle
+from .options import (
+    DEFAULT_ENCODER,
+    Backend,
+    Codec,
+    Crf,
+    Edit,
+    Encoder,
+    EncoderPreset,
+    Faces,
+    Generator,
+    Mode,
+    PixFmt,
+    Preset,
+    ProgressStyle,
+)
 from .progress import count_frames
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -33,11 +47,17 @@ def command(
         str,
         typer.Option("--encode-every", metavar="K|auto", help="Encode one frame in so many; foretell those between."),
     ] = "1",
+    fps: Annotated[
+        str | None,
+        typer.Option(
+            "--fps",
+            metavar="RATE",
+            help="Frames a second of OUT. New ones are carried between the edited ones by optical flow.",
+        ),
+    ] = None,
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
-    encoder: Annotated[
-        str, typer.Option(metavar="recurrent|frame", help="Correct the inversion from frame to frame, or average it.")
-    ] = "frame",
+    encoder: Encoder = DEFAULT_ENCODER,
     codec: Codec = "libx264",
     crf: Crf = None,
     encoder_preset: EncoderPreset = None,
@@ -56,11 +76,16 @@ def command(
     - `dynstream transcode in.mp4 out.mp4 --edit smile=0:3@2s --edit age=-1`
     - `dynstream transcode in.mkv out.mkv --preset older.toml --faces all --crf 20`
     - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --encode-every 4`
+    - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --fps 60`
     - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --progress ffmpeg --stats stats.json`
+
+    With --fps the networks see the source's frames alone. Between them faces go straight on from one frame to the next,
+    as with `dynstream interpolate --method linear`: the method "ode" must have seen the whole clip first.
     """
     from ..models.directions import load_directions
     from ..pipelines.compositing.composite import check_mode
     from ..pipelines.dynamics.keyframes import parse_every
+    from ..pipelines.dynamics.retimed import RetimedReader, parse_rate
     from ..pipelines.edit import parse_edits
     from ..pipelines.load import keyframed, load_editor
     from ..pipelines.transcode import VideoOptions, open_writer, transcode
@@ -87,9 +112,13 @@ def command(
         raise typer.BadParameter(f"--encode-every: {error}") from None
     if first_frame_edit and every != 1:
         raise typer.BadParameter("--first-frame-edit encodes as it needs to; leave out --encode-every")
+    rate = None if fps is None else parse_rate(fps)
     video = VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt)
-    with VideoReader(source) as reader:  # refuse what cannot be done before anything is fetched
-        total, seconds_per_frame = reader.frame_count_estimate, float(1 / reader.rate)
+    with VideoReader(source) as reader:
+        total = reader.frame_count_estimate
+    # Refuse what cannot be done before anything is fetched.
+    with VideoReader(source) if rate is None else RetimedReader(source, rate, even=True) as reader:
+        total_written, seconds_per_frame = reader.frame_count_estimate, float(1 / reader.rate)
         open_writer(target, reader, video, overwrite=overwrite).check()
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         editor = load_editor(
@@ -115,11 +144,12 @@ def command(
 
             with count_frames("none" if progress == "ffmpeg" else progress, "fit", total, 0.0) as count:
                 editor = carry_clip(editor, source, load_prior(), progress=count)
-    with count_frames(progress, source.name, total, seconds_per_frame) as count:
+    with count_frames(progress, source.name, total_written, seconds_per_frame) as count:
         report = transcode(
             source,
             target,
             editor,
+            rate=rate,
             video=video,
             overwrite=overwrite,
             progress=count,
@@ -128,7 +158,8 @@ def command(
         console.print(f"Note: {note}", style="yellow", soft_wrap=True)
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in report.outcomes.items())
     speed = report.frames / max(1e-9, report.seconds)
-    console.print(f"{target}: {report.frames} frames, {speed:.1f} per second ({outcomes})", soft_wrap=True)
+    made = f", {report.made} of them made between the source's" if rate else ""
+    console.print(f"{target}: {report.frames} frames{made}, {speed:.1f} per second ({outcomes})", soft_wrap=True)
     if first_frame_edit:
         console.print(str(getattr(editor.renderer, "calls", "")), soft_wrap=True)
     if stats:

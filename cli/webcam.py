@@ -12,7 +12,7 @@ from rich.live import Live as Screen
 
 from . import panel
 from .keys import Keys, open_keys
-from .options import Backend, Conceal, Edit, Faces, Generator, Mode, Preset
+from .options import DEFAULT_ENCODER, Backend, Conceal, Edit, Encoder, Faces, Generator, Mode, Preset
 from .preview import Preview, open_preview
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -61,6 +61,7 @@ def command(
     listing: Annotated[bool, typer.Option("--list", help="Show cameras and virtual cameras, and stop.")] = False,
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
+    encoder: Encoder = DEFAULT_ENCODER,
     device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Where to draw.")] = "cpu",
     conceal: Conceal = False,
     offline: Offline = False,
@@ -114,7 +115,8 @@ def command(
         opened.callback(sink.close)
         spec = SessionSpec(edits=edits, mode=checked, faces=faces, max_latency_ms=max_latency, rate=live_source.rate)
         with open_zoo(offline=offline, index_url=index_url) as zoo:
-            engine = load_engine(zoo, Models(generator=generator, backend=backend, device=device, conceal=conceal))
+            models = Models(generator=generator, backend=backend, encoder=encoder, device=device, conceal=conceal)
+            engine = load_engine(zoo, models)
         opened.callback(engine.close)
         window = open_preview("dynstream webcam") if preview else None
         settings = LiveSettings(in_flight=engine.settings.live_flight, ramp_ms=ramp)

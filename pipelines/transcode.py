@@ -1,15 +1,26 @@
-"""Edit a video file: every frame of the source in, every frame out, at its own time, everything else copied."""
+"""Edit a video file: every frame of the source in, every frame out at its own time, or at even ones of a new rate."""
 
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
+from ..stream.frame import Frame
 from ..stream.reader import VideoReader
 from ..stream.writer import VideoWriter
+from .dynamics.frame_rate import even_times, retime
+from .dynamics.motion_blend import Seen
+from .dynamics.retimed import RetimedReader
 from .face_editor import FaceEditor, SessionState
 from .stages import Stages
+
+LONGEST_STEP: Final = 0.5
+"""Seconds between two frames over which motion is not guessed: where nothing changes, files may leave frames out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +37,10 @@ class VideoOptions:
 class Report:
     """What was done.
 
-    seconds: wall time of reading, editing and writing. stages: see `Stages.summary`. calls: faces that were encoded
-    and drawn. peak_memory_mb: of the process so far, in MiB, None where the system does not say.
+    frames: written. seconds: wall time of reading, editing and writing. outcomes: of the source's frames. stages: see
+    `Stages.summary`. calls: faces that were encoded and drawn. peak_memory_mb: of the process so far, in MiB, None
+    where the system does not say. made: of `frames`, those that were made between two of the source's. held: those
+    that show one of the source's again.
     """
 
     source: str
@@ -39,6 +52,8 @@ class Report:
     calls: dict[str, int] = field(default_factory=dict)
     peak_memory_mb: float | None = None
     notes: list[str] = field(default_factory=list)
+    made: int = 0
+    held: int = 0
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -73,30 +88,29 @@ def transcode(
     target: Path,
     editor: FaceEditor,
     *,
+    rate: Fraction | None = None,
     video: VideoOptions = VideoOptions(),
     overwrite: bool = False,
     progress: Callable[[int], None] = lambda _frames: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Report:
-    """Write `source` to `target` with its faces edited. `progress` is called with the frames done so far.
+    """Write `source` to `target` with its faces edited. `progress` is called with the frames written so far.
+
+    rate: frames a second of the result, evenly spaced from the source's first on, with frames made between the edited
+    ones (`dynamics.frame_rate`); None keeps every frame at its own time.
 
     Raises SourceError and SinkError; the target then is as it was before.
     """
     stages = Stages(clock)
+    kinds = Counter[str]()
     started = clock()
-    with VideoReader(source) as reader:
-        with open_writer(target, reader, video, overwrite=overwrite) as writer:
-            state = SessionState()
-            frames = iter(reader)
-            while True:
-                with stages.time("decode"):
-                    frame = next(frames, None)
-                if frame is None:
-                    break
-                state, edited = editor.step(state, frame, stages)
-                stages.outcomes[edited.outcome] += 1
+    with VideoReader(source) as reader, ExitStack() as more:
+        timed = None if rate is None else more.enter_context(RetimedReader(source, rate, even=True))
+        with open_writer(target, timed or reader, video, overwrite=overwrite) as writer:
+            frames = _edited(reader, editor, stages)
+            for frame in frames if timed is None else _at_even_times(frames, reader, timed, stages, kinds):
                 with stages.time("encode"):
-                    writer.write(edited.frame)
+                    writer.write(frame)
                 progress(writer.frames_written)
         left_out = [str(item) for item in writer.left_out]
         notes = [*reader.notes, *writer.notes, *left_out]
@@ -110,4 +124,35 @@ def transcode(
         calls=dict(stages.calls),
         peak_memory_mb=peak_memory(),
         notes=notes,
+        made=kinds["made"],
+        held=kinds["held"],
     )
+
+
+def _edited(reader: VideoReader, editor: FaceEditor, stages: Stages) -> Iterator[Frame]:
+    """Every frame of the source, edited."""
+    state = SessionState()
+    frames = iter(reader)
+    while True:
+        with stages.time("decode"):
+            frame = next(frames, None)
+        if frame is None:
+            return
+        state, edited = editor.step(state, frame, stages)
+        stages.outcomes[edited.outcome] += 1
+        yield edited.frame
+
+
+def _at_even_times(
+    frames: Iterator[Frame], reader: VideoReader, timed: RetimedReader, stages: Stages, kinds: Counter[str]
+) -> Iterator[Frame]:
+    """Edited frames at the rate of `timed`, until the last one ends. kinds: gets a count of each `Moment.kind`."""
+
+    def lasting() -> float:
+        return float(reader.last_duration * reader.time_base) or float(1 / timed.rate)
+
+    seen = (Seen(frame.pixels, frame.seconds, original=frame.original) for frame in frames)
+    times = even_times(timed.begin, timed.rate)
+    for moment in retime(seen, times, lasting=lasting, longest=LONGEST_STEP, stages=stages):
+        kinds[moment.kind] += 1
+        yield timed.frame(moment)

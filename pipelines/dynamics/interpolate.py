@@ -1,9 +1,11 @@
 """A clip at other times: `dynstream interpolate`. Memory holds two frames, however many are asked for."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -13,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ...models.generator import Generator
-from ...stream.frame import Frame
+from ...stream.frame import Pixels
 from ...stream.reader import VideoReader
 from ..compositing.composite import FaceFlow, Picture
 from ..errors import DynamicsError
@@ -21,19 +23,17 @@ from ..tensors import to_levels
 from ..tracking.align import Quad
 from ..transcode import VideoOptions, open_writer
 from .between import linear, spline
+from .frame_rate import SAME, retime
 from .losses import to_w_plus
-from .motion_blend import Seen, bend_face, between, flow_between
-from .retimed import RetimedReader
+from .motion_blend import Seen, bend_face
+from .retimed import RetimedReader, check_rate
 from .series import CodeSeries, Floats, check_times
-from .trajectory import BEYOND, Trajectory
+from .trajectory import Trajectory
 
 Method = Literal["ode", "linear", "spline"]
 METHODS: tuple[Method, ...] = get_args(Method)
 DEFAULT = VideoOptions()
 BATCH = 8
-SAME = 6e-4
-"""Seconds within which an asked time is that of a frame, which is then shown as it is: Matroska rounds times to whole
-milliseconds."""
 
 Codes = Callable[[Floats], Iterator[Tensor]]
 """Ascending times -> codes, some at a time, in all one for each."""
@@ -72,9 +72,8 @@ def codes_by(method: Method, series: CodeSeries, trajectory: Trajectory | None) 
 
 
 def times_at(begin: float, end: float, rate: float) -> Floats:
-    """Even times from `begin` to `end`, `rate` a second. Raises DynamicsError for a rate that is not above zero."""
-    if not (math.isfinite(rate) and 0 < rate <= 10_000):
-        raise DynamicsError(f"expected a frame rate above 0 and at most 10000, got {rate:g}")
+    """Even times from `begin` to `end`, `rate` a second. Raises DynamicsError for a rate that no video has."""
+    check_rate(rate)
     return begin + np.arange(math.floor((end - begin) * rate + min(SAME * rate, 0.5)) + 1) / rate
 
 
@@ -105,58 +104,35 @@ def interpolate(
         raise DynamicsError("the codes were made without places of the face; encode the clip itself")
     draw = _Drawer(generator, codes, series, seconds)
     flow = FaceFlow()
-    frames = shown = drawn = 0
+
+    def bend(pixels: Pixels, one: Seen, other: Seen, time: float, share: float) -> Pixels | None:
+        if one.quad is None or other.quad is None:
+            return None
+        straight, bent = draw.at(time, one.seconds, other.seconds, share)
+        return bend_face(pixels, one, other, straight, bent, share, flow)
+
+    counts = Counter[str]()
     with (
         RetimedReader(source, rate) as timed,
         VideoReader(source) as reader,
         open_writer(target, timed, video, overwrite=overwrite) as writer,
     ):
-        asked = iter(seconds)
-        time = next(asked, None)
         last_pts: int | None = None
-        for one, other in _pairs(reader, every, series):
-            if time is not None and frames == 0 and time < one.seconds - BEYOND:
-                raise DynamicsError(f"{time:g} s is before the clip, which begins at {one.seconds:g} s")
-            pair = None
-            while time is not None and (other is None or time < other.seconds - SAME):
-                if other is None and time > one.seconds + BEYOND:
-                    raise DynamicsError(f"{time:g} s is after the clip, which ends at {one.seconds:g} s")
-                pixels, is_drawn = one.pixels, False
-                if abs(time - one.seconds) > SAME:
-                    end = one if other is None or time < one.seconds else other
-                    share = 0.0 if end is one else (time - one.seconds) / (end.seconds - one.seconds)
-                    if end is not one:
-                        pair = pair or flow_between(one, end)
-                        pixels = between(one, end, pair, share)
-                    if one.quad is not None and end.quad is not None:
-                        straight, bent = draw.at(time, one.seconds, end.seconds, share)
-                        pixels = bend_face(pixels, one, end, straight, bent, share, flow)
-                        is_drawn = True
-                else:
-                    shown += 1
-                pts = timed.pts(time)
-                if last_pts is None or pts > last_pts:
-                    writer.write(Frame(pixels, pts, timed.time_base))
-                    last_pts, frames, drawn = pts, frames + 1, drawn + is_drawn
-                    progress(frames)
-                time = next(asked, None)
-            if time is None:
-                break
-    return Written(frames, shown, drawn)
+        for moment in retime(_seen(reader, every, series), seconds.tolist(), bend=bend):
+            frame = timed.frame(moment)
+            if last_pts is None or frame.pts > last_pts:
+                writer.write(frame)
+                last_pts = frame.pts
+                counts.update(shown=moment.kind == "own", drawn=moment.bent)
+                progress(writer.frames_written)
+    return Written(writer.frames_written, counts["shown"], counts["drawn"])
 
 
-def _pairs(reader: VideoReader, every: int, series: CodeSeries) -> Iterator[tuple[Seen, Seen | None]]:
-    """Each frame with the one after it; the last one alone."""
-    before: Seen | None = None
-    for number, frame in enumerate(reader):
-        if number % every:
-            continue
-        seen = Seen(frame.pixels, frame.seconds, *place(series, frame.seconds))
-        if before is not None:
-            yield before, seen
-        before = seen
-    if before is not None:
-        yield before, None
+def _seen(reader: VideoReader, every: int, series: CodeSeries) -> Iterator[Seen]:
+    """One frame in `every`, with its face."""
+    for frame in islice(reader, None, None, every):
+        quad, landmarks = place(series, frame.seconds)
+        yield Seen(frame.pixels, frame.seconds, quad, landmarks, frame.original)
 
 
 def place(series: CodeSeries, seconds: float) -> tuple[Quad, npt.NDArray[np.float64]] | tuple[None, None]:

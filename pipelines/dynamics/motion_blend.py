@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ...stream.frame import Pixels
+from ...stream.frame import Original, Pixels
 from ..compositing.composite import FaceFlow, Picture, compose, detail_layers, hull_mask, measure_motion
 from ..flow import DisFlow, Field, FlowPair
 from ..tracking.align import Points, Quad
@@ -23,13 +23,14 @@ from ..tracking.align import Points, Quad
 class Seen:
     """A frame of the clip, and its face where there is one.
 
-    seconds: its time. quad: (4, 2) of the face. landmarks: (N, 2) in crop pixels.
+    seconds: its time. quad: (4, 2) of the face. landmarks: (N, 2) in crop pixels. original: what it was made from.
     """
 
     pixels: Pixels
     seconds: float
     quad: Quad | None = None
     landmarks: Points | None = None
+    original: Original | None = None
 
 
 def between(one: Seen, other: Seen, pair: FlowPair, share: float) -> Pixels:

@@ -9,7 +9,7 @@ from ..dynamics.keyframed import KeyframedRenderer
 from ..dynamics.load import load_prior
 from ..dynamics.lost import LostFrames
 from ..face_editor import FaceEditor
-from ..load import load_backend, load_renderer
+from ..load import DEFAULT_ENCODER, load_backend, load_renderer
 from ..render import Renderer
 from ..tracking.choose import parse_policy
 from ..tracking.track import Tracker
@@ -44,6 +44,7 @@ class Models:
 
     generator: str = "mobilestylegan"
     backend: str = "mesh"
+    encoder: str = DEFAULT_ENCODER
     device: str = "cpu"
     compiled: bool = False
     precision: Precision = "float32"
@@ -63,7 +64,7 @@ def load_engine(
     share_heaps()
     load_backend(models.backend, zoo)  # a wrong name, and small weights, before large ones
     renderer = accelerate(
-        load_renderer(zoo, models.generator),
+        load_renderer(zoo, models.generator, models.encoder),
         device=models.device,
         compiled=models.compiled,
         precision=models.precision,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dynstream.cli import options
 from dynstream.models.encoder import WEIGHTS, Encoder
 from dynstream.models.errors import ModelError
 from dynstream.models.mobile_stylegan import MobileStyleGAN
@@ -46,11 +47,18 @@ def test_a_generator_of_another_size_is_refused(zoo: Zoo, monkeypatch: pytest.Mo
         load_editor(zoo, edits("smile=1"))
 
 
+def test_commands_and_library_have_one_default_encoder() -> None:
+    assert options.DEFAULT_ENCODER == load_module.DEFAULT_ENCODER
+    assert options.DEFAULT_ENCODER in load_module.ENCODERS
+
+
 @pytest.mark.skipif(not WEIGHTS.exists(), reason=f"{WEIGHTS.name} is not trained yet")
 def test_the_real_editor(zoo: Zoo) -> None:
     editor = load_editor(zoo, edits("smile=1"), mode="replace", faces="2")
     assert isinstance(editor.renderer.encoder, Encoder)
     assert isinstance(editor.renderer.generator, MobileStyleGAN)
     assert editor.mode == "replace"
+    assert editor.renderer.recurrent is None
+    assert load_editor(zoo, edits("smile=1"), encoder="recurrent").renderer.recurrent is not None
     with pytest.raises(ModelError, match="unknown generator 'biggan'; there are: mobilestylegan, stylegan2-ffhq"):
         load_editor(zoo, edits("smile=1"), generator="biggan")
