@@ -26,6 +26,19 @@ def share_heaps() -> bool:
     return _tell((M_ARENA_MAX, HEAPS))
 
 
+def give_back() -> bool:
+    """Give the system what is free in glibc's heaps. Returns whether there was anything to give, or a glibc to do it.
+
+    It takes tens of milliseconds, in which other threads may have to wait for memory.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        return bool(ctypes.CDLL(None).malloc_trim(0))
+    except (OSError, AttributeError):
+        return False
+
+
 def _tell(*settings: tuple[int, int]) -> bool:
     if not sys.platform.startswith("linux"):
         return False

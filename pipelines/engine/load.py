@@ -18,6 +18,7 @@ from .conceal import Conceal
 from .engine import Engine, Predict
 from .session import Editor, Editors
 from .settings import EngineSettings, SessionSpec
+from .tidy import Tidy
 
 if TYPE_CHECKING:
     from ...models.zoo import Zoo
@@ -75,7 +76,7 @@ def load_engine(
         foretelling = KeyframedRenderer(renderer, prior, 1)
         renderer, predict, fill = foretelling, Conceal(foretelling), LostFrames(foretelling.generator, prior)
     return Engine(
-        renderer,
+        Tidy(renderer),
         editors(renderer, lambda: load_backend(models.backend, zoo)),
         settings or defaults(models.device),
         predict=predict,
