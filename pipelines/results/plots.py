@@ -32,7 +32,11 @@ def draw(plot: Plot) -> str:
         axes.grid(alpha=0.3, axis="both" if plot.kind == "line" else "x")
         axes.set_axisbelow(True)
         if len(plot.series) > 1:
-            axes.legend(fontsize=8, frameon=False, ncols=3 if plot.kind == "line" else 1)
+            # Beside or below what is drawn, never on it.
+            if plot.kind == "line":
+                figure.legend(loc="outside lower center", fontsize=8, frameon=False, ncols=3)
+            else:
+                figure.legend(loc="outside right upper", fontsize=8, frameon=False)
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     # Lines end with spaces otherwise, which editors and hooks strip.
