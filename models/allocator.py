@@ -10,6 +10,7 @@ to a server brings two decoder threads: after a hundred a server that held nothi
 
 import ctypes
 import sys
+from collections.abc import Callable
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
 KEEP = 1 << 30
@@ -31,20 +32,24 @@ def give_back() -> bool:
 
     It takes tens of milliseconds, in which other threads may have to wait for memory.
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        return bool(ctypes.CDLL(None).malloc_trim(0))
-    except (OSError, AttributeError):
-        return False
+    trim = _function("malloc_trim")
+    return trim is not None and bool(trim(0))
 
 
 def _tell(*settings: tuple[int, int]) -> bool:
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
+    mallopt = _function("mallopt")
+    if mallopt is None:
         return False
     results = [mallopt(name, value) for name, value in settings]  # each of them, whatever the others say
     return all(result == 1 for result in results)
+
+
+def _function(name: str) -> Callable[..., int] | None:
+    """One of glibc's, None where there is no glibc."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        found: Callable[..., int] = getattr(ctypes.CDLL(None), name)
+    except (OSError, AttributeError):
+        return None
+    return found

@@ -298,7 +298,7 @@ class Engine:
 
     def _begin_finish(self, ticket: Ticket, show: bool) -> None:
         work: Work = ticket.work
-        session, began, editor, look = work.session, self._clock(), work.editor, work.look
+        session, editor, look = work.session, work.editor, work.look
         memory, rendered = session.memory.finish, work.rendered
         work.rendered = ()
         if editor is None or look is None:
@@ -308,19 +308,14 @@ class Engine:
             kept, edited = editor.finish(memory, look, rendered, self.stages, show=show)
             return kept, edited, note(self.fill, session, edited, look, self.stages) if show else session.showing
 
-        def done(result: Any) -> None:
-            def finished(now: float) -> Sequence[Action]:
-                if not isinstance(result, BaseException):
-                    session.memory.finish, work.result, session.showing = result
-                return self._schedule.finished(now, ticket, now - began, moved=False, show=show)
+        def keep(result: tuple[Any, ...]) -> None:
+            session.memory.finish, work.result, session.showing = result
 
-            self._report(session, result, finished)
-
-        self._crew.start("finish", _caught(finish), done, len(rendered))
+        self._end_with(ticket, finish, keep, len(rendered), show=show)
 
     def _begin_move(self, ticket: Ticket) -> None:
         work: Work = ticket.work
-        session, began, editor, look = work.session, self._clock(), work.editor, work.look
+        session, editor, look = work.session, work.editor, work.look
         state, reason = session.memory.state, ticket.reason
         late = reason in (contract.LATE_DRAW, contract.LATE_FINISH)
         if editor is None or look is None:
@@ -339,29 +334,41 @@ class Engine:
                 return Edited(moved.frame, f"moved: {reason}")
             return Edited(look.frame, f"passed: {contract.NOT_YET}")
 
-        def done(result: Any) -> None:
-            def finished(now: float) -> Sequence[Action]:
-                if not isinstance(result, BaseException):
-                    work.result, session.showing = result
-                return self._schedule.finished(now, ticket, now - began, moved=True, show=True)
+        def keep(result: tuple[Any, ...]) -> None:
+            work.result, session.showing = result
 
-            self._report(session, result, finished)
-
-        self._crew.start("finish", _caught(move), done, ticket.faces)
+        self._end_with(ticket, move, keep, ticket.faces, moved=True)
 
     def _begin_making(self, ticket: Ticket) -> None:
         work: Work = ticket.work
-        session, began = work.session, self._clock()
+
+        def keep(result: tuple[Any, ...]) -> None:
+            work.session.showing, work.result = result
+
+        self._end_with(ticket, lambda: make(self.fill, work, ticket.reason, self.stages), keep)
+
+    def _end_with(
+        self,
+        ticket: Ticket,
+        stage: Callable[[], tuple[Any, ...]],
+        keep: Callable[[tuple[Any, ...]], None],
+        faces: int = 1,
+        *,
+        moved: bool = False,
+        show: bool = True,
+    ) -> None:
+        """A frame's last stage, in the finish lane. keep: what it gave, with the lock held."""
+        began = self._clock()
 
         def done(result: Any) -> None:
             def finished(now: float) -> Sequence[Action]:
                 if not isinstance(result, BaseException):
-                    session.showing, work.result = result
-                return self._schedule.finished(now, ticket, now - began, moved=False, show=True)
+                    keep(result)
+                return self._schedule.finished(now, ticket, now - began, moved=moved, show=show)
 
-            self._report(session, result, finished)
+            self._report(ticket.work.session, result, finished)
 
-        self._crew.start("finish", _caught(lambda: make(self.fill, work, ticket.reason, self.stages)), done)
+        self._crew.start("finish", _caught(stage), done, faces)
 
     def _report(self, session: Session, result: object, event: Callable[[float], Sequence[Action]]) -> None:
         """A stage has ended. An error ends its session, before the schedule goes on without it."""
