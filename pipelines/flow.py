@@ -116,10 +116,13 @@ class DisFlow:
 
     def pair(self, first: Pixels, second: Pixels) -> FlowPair:
         """Flow in both directions."""
-        # A fresh one each time: the object keeps buffers of the last call.
-        there = cv2.DISOpticalFlow.create(DIS_PRESET).calc(first, second, None)  # type: ignore[call-overload]
-        back = cv2.DISOpticalFlow.create(DIS_PRESET).calc(second, first, None)  # type: ignore[call-overload]
-        return FlowPair(there, back)
+        return FlowPair(dis_flow(first, second), dis_flow(second, first))
+
+
+def dis_flow(first: Pixels, second: Pixels) -> Field:
+    """(H, W, 2): where each pixel of a grey frame, (H, W) uint8, is found in another."""
+    # A fresh one each time: the object keeps buffers of the last call.
+    return cast("Field", cv2.DISOpticalFlow.create(DIS_PRESET).calc(first, second, None))  # type: ignore[call-overload]
 
 
 def load_flow(method: str, zoo: "Zoo") -> Flow:

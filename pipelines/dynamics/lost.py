@@ -10,7 +10,7 @@ between jerks, is better held.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, cast
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ from ...stream.frame import Frame, Pixels
 from ..compositing.composite import FaceFlow
 from ..edit import Move, apply
 from ..face_editor import Look
-from ..flow import DIS_PRESET
+from ..flow import dis_flow
 from ..inversion.latent import GAP_SECONDS, LatentState
 from ..metrics.reconstruction import mse
 from ..metrics.warp_error import warp
@@ -146,11 +146,11 @@ def carry_on(before: Pixels, last: Pixels, steps: float = 1.0) -> Pixels:
     """(H, W, 3): the last frame moved on as it had moved from the one before it. steps: for so many times as long."""
     scale = _scale(last)
     size = last.shape[1], last.shape[0]
-    grey = [cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for pixels in (last, before)]
+    grey = [cast("Pixels", cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)) for pixels in (last, before)]
     if scale > 1:
         small = size[0] // scale, size[1] // scale
-        grey = [cv2.resize(picture, small, interpolation=cv2.INTER_AREA) for picture in grey]
-    motion = cv2.DISOpticalFlow.create(DIS_PRESET).calc(grey[0], grey[1], None)  # type: ignore[call-overload]
+        grey = [cast("Pixels", cv2.resize(picture, small, interpolation=cv2.INTER_AREA)) for picture in grey]
+    motion = dis_flow(grey[0], grey[1])
     if scale > 1:
         motion = cv2.resize(motion, size) * np.float32(scale)
     return warp(last, motion * np.float32(ONWARD * steps))
