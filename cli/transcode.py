@@ -114,11 +114,9 @@ def command(
         raise typer.BadParameter("--first-frame-edit encodes as it needs to; leave out --encode-every")
     rate = None if fps is None else parse_rate(fps)
     video = VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt)
-    with VideoReader(source) as reader:
-        total = reader.frame_count_estimate
     # Refuse what cannot be done before anything is fetched.
     with VideoReader(source) if rate is None else RetimedReader(source, rate, even=True) as reader:
-        total_written, seconds_per_frame = reader.frame_count_estimate, float(1 / reader.rate)
+        total, seconds_per_frame = reader.frame_count_estimate, float(1 / reader.rate)
         open_writer(target, reader, video, overwrite=overwrite).check()
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         editor = load_editor(
@@ -142,9 +140,11 @@ def command(
             from ..pipelines.dynamics.first_frame import carry_clip
             from ..pipelines.dynamics.load import load_prior
 
-            with count_frames("none" if progress == "ffmpeg" else progress, "fit", total, 0.0) as count:
+            with VideoReader(source) as reader:
+                seen = reader.frame_count_estimate
+            with count_frames("none" if progress == "ffmpeg" else progress, "fit", seen, 0.0) as count:
                 editor = carry_clip(editor, source, load_prior(), progress=count)
-    with count_frames(progress, source.name, total_written, seconds_per_frame) as count:
+    with count_frames(progress, source.name, total, seconds_per_frame) as count:
         report = transcode(
             source,
             target,
