@@ -126,7 +126,7 @@ def read_live(data: Data) -> Document:
     for result in data["live"]:
         ages = list(result["age_ms"].values())
         numbers = [result["fps_in"], result["fps_out"], result["fps_edited"], result["fps_drawn"], *ages[:3]]
-        numbers += [result["cores_busy"], result["memory_growth_mb"], result.get("late_memory_growth_mb")]
+        numbers += [result["cores_busy"], result["memory_growth_mb"], result["late_memory_growth_mb"]]
         names = [column.name for column in columns]
         count = result["streams"]
         name = f"{count} stream{'' if count == 1 else 's'} for {result['seconds']:.0f} s"
