@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from .command_line import command_line
-from .options import DEFAULT_ENCODER, Backend, Encoder, Generator, JsonFile
+from .options import DEFAULT_ENCODER, Backend, Encoder, Generator, JsonFile, OutputRate
 from .printing import table_console
 from .target import json_text, target
 from .weights import IndexUrl, Offline, open_zoo
@@ -45,6 +45,7 @@ def command(
     compiled: Annotated[bool, typer.Option("--compile/--eager", help="torch.compile, and CUDA graphs.")] = False,
     precision: Annotated[str, typer.Option(metavar="float32|bfloat16", help="Of the networks.")] = "float32",
     conceal: Annotated[bool, typer.Option("--conceal", help="Draw late frames from foretold codes.")] = False,
+    output_fps: OutputRate = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Of torch; default: every usable core.")] = None,
     rung: Annotated[
         str | None, typer.Option(metavar="NAME", help="Hold one rung of the ladder instead of choosing by load.")
@@ -59,6 +60,7 @@ def command(
     Examples:
 
     - `dynstream bench live --seconds 300 --fps 24 --json live.json`
+    - `dynstream bench live --fps 15 --output-fps 30`
     - `dynstream bench live --streams 1 --streams 4 --streams 16 --fps 30 --device cuda --compile`
     """
     from ..models.directions import load_directions
@@ -105,12 +107,19 @@ def command(
                 max_latency_ms=max_latency,
                 mode=checked,
                 faces=faces,
+                output_rate=output_fps,
             )
             with load_engine(zoo, models, settings) as engine:
                 results.append(bench_live(engine, pictures, rate, edits, options))
         cost = bench_overhead() if overhead else None
         said = {"models": models, "edits": edit or ["smile=2"], "rate": rate, "max_latency_ms": max_latency}
-        said |= {"size": scaled, "rung": rung, "engine": settings, "threads": torch.get_num_threads()}
+        said |= {
+            "size": scaled,
+            "rung": rung,
+            "output_rate": output_fps,
+            "engine": settings,
+            "threads": torch.get_num_threads(),
+        }
         if place is not None:
             document = {
                 "command": command_line(context),

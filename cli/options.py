@@ -28,6 +28,18 @@ Conceal = Annotated[
     ),
 ]
 
+OutputRate = Annotated[
+    float | None,
+    typer.Option(
+        "--output-fps",
+        metavar="RATE",
+        min=1,
+        max=240,
+        help="Show so many pictures a second, up to four times those that come: those between are made from the frames "
+        "on both sides, which then wait for them.",
+    ),
+]
+
 Codec = Annotated[str, typer.Option(metavar="NAME", help="FFmpeg video encoder.")]
 Crf = Annotated[float | None, typer.Option(metavar="Q", help="Quality, lower is better.")]
 EncoderPreset = Annotated[

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from .options import DEFAULT_ENCODER, Backend, Conceal, Encoder, Generator
+from .options import DEFAULT_ENCODER, Backend, Conceal, Encoder, Generator, OutputRate
 from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def command(
     compiled: Annotated[bool, typer.Option("--compile/--eager", help="torch.compile, and CUDA graphs.")] = False,
     precision: Annotated[str, typer.Option(metavar="float32|bfloat16", help="Of the networks.")] = "float32",
     conceal: Conceal = False,
+    output_fps: OutputRate = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error.")] = False,
     offline: Offline = False,
     index_url: IndexUrl = None,
@@ -145,7 +146,7 @@ def command(
     )
     check_device(device)
     with open_zoo(offline=offline, index_url=index_url) as zoo:
-        asyncio.run(_serve(settings, load_face_engine(zoo, models), console))
+        asyncio.run(_serve(settings, load_face_engine(zoo, models, output_rate=output_fps), console))
 
 
 async def _serve(settings: "ServeSettings", engine: "EditEngine", console: Console) -> None:

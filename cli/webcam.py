@@ -12,7 +12,7 @@ from rich.live import Live as Screen
 
 from . import panel
 from .keys import Keys, open_keys
-from .options import DEFAULT_ENCODER, Backend, Conceal, Edit, Encoder, Faces, Generator, Mode, Preset
+from .options import DEFAULT_ENCODER, Backend, Conceal, Edit, Encoder, Faces, Generator, Mode, OutputRate, Preset
 from .preview import Preview, open_preview
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -64,6 +64,7 @@ def command(
     encoder: Encoder = DEFAULT_ENCODER,
     device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Where to draw.")] = "cpu",
     conceal: Conceal = False,
+    output_fps: OutputRate = None,
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:
@@ -77,6 +78,7 @@ def command(
     - `dynstream webcam --edit smile=1 --preview`
     - `dynstream webcam 1 --size 1280x720 --output /dev/video10`
     - `dynstream webcam clip.mp4 --edit age=2`
+    - `dynstream webcam --fps 15 --output-fps 30 --edit smile=1`
     - `dynstream webcam test --no-output --preview`
     """
     if listing:
@@ -111,9 +113,16 @@ def command(
         opened.callback(live_source.close)
         for note in live_source.notes:
             console.print(f"Note: {note}", style="yellow", soft_wrap=True)
-        sink = _open_sink(live_source, output, no_output)
+        sink = _open_sink(live_source, output_fps or live_source.rate, output, no_output)
         opened.callback(sink.close)
-        spec = SessionSpec(edits=edits, mode=checked, faces=faces, max_latency_ms=max_latency, rate=live_source.rate)
+        spec = SessionSpec(
+            edits=edits,
+            mode=checked,
+            faces=faces,
+            max_latency_ms=max_latency,
+            rate=live_source.rate,
+            output_rate=output_fps,
+        )
         with open_zoo(offline=offline, index_url=index_url) as zoo:
             models = Models(generator=generator, backend=backend, encoder=encoder, device=device, conceal=conceal)
             engine = load_engine(zoo, models)
@@ -199,14 +208,14 @@ class _Told:
             self.live.source_found()
 
 
-def _open_sink(source: "LiveSource", output: str | None, no_output: bool) -> "FrameSink":
+def _open_sink(source: "LiveSource", rate: float, output: str | None, no_output: bool) -> "FrameSink":
     from ..stream.virtual_camera import NoSink, VirtualCamera
 
     if no_output:
         if output is not None:
             raise typer.BadParameter(f"--no-output and --output {output} exclude each other; leave one out")
         return NoSink(source.size)
-    return VirtualCamera(source.size, source.rate, output)
+    return VirtualCamera(source.size, rate, output)
 
 
 def _list() -> None:

@@ -38,7 +38,8 @@ OVERHEAD_SECONDS: Final = 5.0
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What is run. streams: how many at once. rate: frames a second of each; None takes the clip's. seconds: that
-    count, after `warm_up` seconds that do not. size: (width, height) that the clip is scaled to."""
+    count, after `warm_up` seconds that do not. size: (width, height) that the clip is scaled to. output_rate: see
+    `SessionSpec`."""
 
     streams: int = 1
     rate: float | None = None
@@ -48,6 +49,7 @@ class Settings:
     max_latency_ms: float = 250.0
     mode: str = "detail"
     faces: str = "largest"
+    output_rate: float | None = None
 
     def __post_init__(self) -> None:
         if self.streams < 1 or self.seconds <= 0 or self.warm_up < 0:
@@ -141,9 +143,13 @@ def bench_live(
         faces=settings.faces,
         max_latency_ms=settings.max_latency_ms,
         rate=rate,
+        output_rate=settings.output_rate,
     )
     sessions = [engine.open(spec) for _ in range(settings.streams)]
     kept = Kept()
+    if settings.output_rate is not None:
+        for session in sessions:
+            session.fill_holes(kept.made)
     whole = round((settings.warm_up + settings.seconds) * rate)
     warm = round(settings.warm_up * rate)
     pacer = Pacer(clock, sleep)
@@ -154,6 +160,7 @@ def bench_live(
         if number == warm:
             gc.collect()
             before = (clock(), processor(), engine.stats()["batches"])
+            kept.counts = True
         if number >= warm and (number - warm) % between == 0:
             memory.append(resident_mb())
         for place, session in enumerate(sessions):
@@ -220,9 +227,10 @@ def bench_overhead(
 
 @dataclass(slots=True)
 class Kept:
-    """What came of the frames that count; filled by the engine's threads, one frame at a time."""
+    """What came of the frames that count; filled by the engine's threads, one frame at a time. counts: see `made`."""
 
     submitted: int = 0
+    counts: bool = False
     outcomes: Counter[str] = field(default_factory=Counter)
     ages: list[float] = field(default_factory=list)
 
@@ -231,13 +239,20 @@ class Kept:
         self.submitted += 1
         future.add_done_callback(self._done)
 
+    def made(self, shown: Shown) -> None:
+        """A picture for which no frame came was shown; one that is made during the warm-up does not count."""
+        if self.counts:
+            self._shown(shown)
+
     def _done(self, future: "Future[Shown]") -> None:
         if future.cancelled():
             self.outcomes[f"{DROPPED}: a newer frame came"] += 1
         elif future.exception() is None:
-            shown = future.result()
-            self.outcomes[shown.outcome] += 1
-            self.ages.append(shown.age)
+            self._shown(future.result())
+
+    def _shown(self, shown: Shown) -> None:
+        self.outcomes[shown.outcome] += 1
+        self.ages.append(shown.age)
 
     def count(self, kinds: frozenset[str]) -> int:
         """Frames whose outcome is of one of these kinds."""

@@ -30,7 +30,7 @@ from ..metrics.warp_error import warp
 from ..tensors import to_levels
 from ..tracking.align import Points, Quad, to_crop
 from .keyframed import on_cpu
-from .motion_blend import Seen, bend_face
+from .motion_blend import SMALL, Seen, bend_face
 from .online import OnlineDynamics
 
 ONWARD: Final = 0.8
@@ -39,8 +39,6 @@ MOST_STEPS: Final = 2.0
 """The last motion is stretched by no more than this, where the lost frame is further off than that step was long."""
 KEPT: Final = 0.9
 """Of what is known of past guesses, at each frame: about the last ten count."""
-LARGE: Final = 640
-"""Pixels of a side from which on motion is measured at half size."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,4 +155,4 @@ def carry_on(before: Pixels, last: Pixels, steps: float = 1.0) -> Pixels:
 
 
 def _scale(pixels: Pixels) -> int:
-    return 1 if max(pixels.shape[:2]) <= LARGE else 2
+    return 1 if max(pixels.shape[:2]) <= SMALL else 2

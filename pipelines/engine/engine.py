@@ -72,7 +72,7 @@ class Engine:
         self._editors = editors
         self._predict = predict
         self.fill = fill
-        self._clock = clock
+        self.clock = clock
         self._schedule = Schedule(settings)
         self._sessions: list[Session] = []
         self._ended: Counter[str] = Counter()
@@ -188,7 +188,7 @@ class Engine:
                 "mean_batch": drawn / max(1, schedule.batches.total()),
                 "max_batch": schedule.max_batch,
                 "most_under_way": schedule.most_under_way,
-                "device_busy": schedule.busy.share(self._clock()),
+                "device_busy": schedule.busy.share(self.clock()),
                 "stages": self.stages.summary(),
             }
 
@@ -215,7 +215,7 @@ class Engine:
 
     def _event(self, event: Callable[[float], Sequence[Action]]) -> None:
         with self.changed:
-            touched = self._begin(event(self._clock()))
+            touched = self._begin(event(self.clock()))
             self._crew.wake_at(self._schedule.wake())
             self.changed.notify_all()
         for session in touched:
@@ -243,7 +243,7 @@ class Engine:
 
     def _begin_look(self, ticket: Ticket) -> None:
         work: Work = ticket.work
-        session, began = work.session, self._clock()
+        session, began = work.session, self.clock()
         editor = work.editor = session.next_editor(work.seen)
         memory = session.memory.look
 
@@ -358,7 +358,7 @@ class Engine:
         show: bool = True,
     ) -> None:
         """A frame's last stage, in the finish lane. keep: what it gave, with the lock held."""
-        began = self._clock()
+        began = self.clock()
 
         def done(result: Any) -> None:
             def finished(now: float) -> Sequence[Action]:
@@ -389,7 +389,7 @@ class Engine:
             session.tally.add(f"dropped: {reason}")
             session.outbox.put(work.future, None)
             return
-        age = self._clock() - ticket.captured
+        age = self.clock() - ticket.captured
         if what == "result" and result is not None:
             # The source's own time: the session's may run on from before a reconnection.
             batch = work.batch if ticket.drawn else None

@@ -31,13 +31,14 @@ class Outbox:
                 self._delivering = True
                 future, result = self._waiting.popleft()
             try:
-                _resolve(future, result)
+                resolve(future, result)
             finally:
                 with self._lock:
                     self._delivering = False
 
 
-def _resolve(future: "Future[Shown]", result: Result) -> None:
+def resolve(future: "Future[Shown]", result: Result) -> None:
+    """Give a future what it gets."""
     if result is None:
         future.cancel()
         future.set_running_or_notify_cancel()

@@ -9,8 +9,8 @@ import numpy as np
 
 from ...stream.frame import Frame
 
-EDITED: Final = frozenset({"edited", "faded", "moved", "predicted"})
-"""Kinds of outcome that show an edit made for this very frame's face, drawn for it or moved onto it."""
+EDITED: Final = frozenset({"edited", "faded", "moved", "predicted", "blended"})
+"""Kinds of outcome that show an edit made for this very frame's face, drawn for it, moved onto it or made from such."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,8 +19,9 @@ class Shown:
 
     outcome: its kind, and after a colon the reason. "edited": drawn for this frame. "faded: REASON": the same, partly
     shown. "moved: REASON": drawn for an earlier frame and moved onto this one by its landmarks. "predicted: REASON":
-    drawn from a guess. "passed: REASON": the source. age: seconds from capture until it went out.
-    batch: faces that were drawn together with this frame's, None where none was drawn for it.
+    drawn from a guess. "blended: in between": made from the frames before and after. "passed: REASON": the source.
+    age: seconds from capture until it went out. batch: faces that were drawn together with this frame's, None where
+    none was drawn for it.
     """
 
     frame: Frame

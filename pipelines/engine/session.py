@@ -19,6 +19,7 @@ from ..render import Rendered
 from ..stages import Stages
 from ..tracking.choose import Place
 from .awaited import Awaited
+from .in_between import InBetween
 from .memory import Memory
 from .outbox import Outbox
 from .outcome import Shown, Tally
@@ -103,7 +104,7 @@ class Session:
         self.notes: list[str] = []
         self.error: BaseException | None = None
         self.submitted = 0
-        self.outbox = Outbox(engine.changed)
+        self.outbox = self._make_outbox()
         self.give: Callable[[Shown], object] | None = None
         self.showing: Showing | None = None
         self.last_frame: Frame | None = None
@@ -125,17 +126,44 @@ class Session:
         return self._engine.submit(self, frame, captured)
 
     def fill_holes(self, give: Callable[[Shown], object]) -> bool:
-        """From now on frames that do not come in the stream's cadence are made: whether this engine can.
+        """From now on pictures are made for which no frame comes: whether there will be any.
 
-        give: gets each, "predicted: lost", with its own time, in order with the futures that are done; called in any
-        thread, and never for long. What comes after its time was filled is dropped: its future is cancelled. Of a hole
-        `latent.GAP_SECONDS` are filled at most. For live sessions alone.
+        give: gets each with its own time, in order with the futures that are done; called in any thread, and never for
+        long. For live sessions alone.
+
+        With an engine that has a `fill`, those are frames that do not come in the stream's cadence, "predicted: lost".
+        What comes after its time was filled is dropped: its future is cancelled. Of a hole `latent.GAP_SECONDS` are
+        filled at most. With `output_rate`, those between frames, "blended: in between"; see `in_between`.
         """
+        fills = self._engine.fill is not None and self.stream.live
         with self._lock:
-            if self._engine.fill is None or not self.stream.live:
-                return False
-            self.give, self.stream.awaited = give, Awaited()
-        return True
+            if fills:
+                self.give, self.stream.awaited = give, Awaited()
+        if isinstance(self.outbox, InBetween):
+            self.outbox.begin(self._counted(give))
+            return True
+        return fills
+
+    def _make_outbox(self) -> Outbox:
+        rate, stream = self.spec.output_rate, self.stream
+        if rate is None or not stream.live:
+            return Outbox(self._lock)
+        return InBetween(
+            self._lock,
+            rate,
+            latency=lambda: stream.max_latency,
+            ended=lambda: stream.closed,
+            stages=self._engine.stages,
+            clock=self._engine.clock,
+        )
+
+    def _counted(self, give: Callable[[Shown], object]) -> Callable[[Shown], object]:
+        def counted(shown: Shown) -> None:
+            with self._lock:
+                self.tally.add(shown.outcome, shown.age)
+            give(shown)
+
+        return counted
 
     def set(self, strengths: Mapping[str, float], ramp_ms: float = 0.0, *, replace: bool = False) -> None:
         """Move edits to new strengths within `ramp_ms`, evenly, from the next frame on.

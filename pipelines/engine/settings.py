@@ -56,7 +56,8 @@ class SessionSpec:
 
     live: frames are shown within `max_latency_ms` or not at all, and newer ones win; False never drops, has no
     deadline, and `submit` waits while too much is under way. faces: as after --faces. place: of the one face to edit
-    instead, see `Tracker`. rate: frames a second that are going to come, for `admit`.
+    instead, see `Tracker`. rate: frames a second that are going to come, for `admit`. output_rate: pictures a second
+    that are wanted; those between frames are made for whoever calls `fill_holes`, see `in_between`.
     """
 
     edits: Edits
@@ -66,11 +67,13 @@ class SessionSpec:
     live: bool = True
     max_latency_ms: float = 250.0
     rate: float = 25.0
+    output_rate: float | None = None
 
     def __post_init__(self) -> None:
         check_latency(self.max_latency_ms)
-        if not 0 < self.rate < 1000:
-            raise PipelineError(f"a session of {self.rate:g} frames a second is not possible; give 1 to 240")
+        for rate in (self.rate, self.rate if self.output_rate is None else self.output_rate):
+            if not 0 < rate < 1000:
+                raise PipelineError(f"a session of {rate:g} frames a second is not possible; give 1 to 240")
 
 
 def check_latency(milliseconds: float) -> float:

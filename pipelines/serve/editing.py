@@ -42,8 +42,8 @@ class EditChoice:
 class Shown:
     """What became of a frame.
 
-    outcome: "edited", "faded", "no_face", "concealed" or "predicted". batch: faces that were drawn together, None where
-    none was.
+    outcome: "edited", "faded", "no_face", "concealed", "predicted" or "between". batch: faces that were drawn
+    together, None where none was.
     """
 
     frame: Frame

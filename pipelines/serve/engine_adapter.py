@@ -12,6 +12,7 @@ from ...stream.drawn_face import draw_face
 from ...stream.frame import Frame
 from ..edit import Edits
 from ..engine.contract import LOST
+from ..engine.in_between import IN_BETWEEN
 from ..errors import EngineFullError
 from .editing import CHOSEN, EditChoice, NoRoomError, Shown
 
@@ -43,12 +44,17 @@ class FaceEngine:
     keeps_latency = True
 
     def __init__(
-        self, load: "Callable[[], Engine]", directions: Mapping[str, Direction], *, rate: float = 30.0
+        self,
+        load: "Callable[[], Engine]",
+        directions: Mapping[str, Direction],
+        *,
+        rate: float = 30.0,
+        output_rate: float | None = None,
     ) -> None:
         self.choices: Sequence[EditChoice] = list_choices(directions)
         self._load = load
         self._directions = directions
-        self._rate = rate
+        self._rate, self._output_rate = rate, output_rate
         self._engine: Engine | None = None
 
     def warm_up(self) -> None:
@@ -76,7 +82,8 @@ class FaceEngine:
         if self._engine is None:
             raise NoRoomError("the engine is not loaded yet")
         try:
-            return self._engine.open(SessionSpec(edits=Edits((), self._directions), rate=self._rate))
+            edits = Edits((), self._directions)
+            return self._engine.open(SessionSpec(edits=edits, rate=self._rate, output_rate=self._output_rate))
         except EngineFullError as error:
             raise NoRoomError(str(error)) from error
 
@@ -182,6 +189,8 @@ def translate(kind: str, reason: str) -> str:
     """The engine's outcome as docs/protocol.md counts it."""
     if kind == "predicted" and reason == LOST:
         return "predicted"
+    if reason == IN_BETWEEN:
+        return "between"
     if kind in ("edited", "faded"):
         return kind
     if kind == "passed" and reason == "no face":
@@ -204,9 +213,19 @@ def list_choices(directions: Mapping[str, Direction]) -> list[EditChoice]:
     return [choice for _, choice in sorted(choices, key=lambda entry: entry[0])]
 
 
-def load_face_engine(zoo: "Zoo", models: "Models", *, rate: float = 30.0) -> FaceEngine:
-    """The engine with the shipped directions; its networks are loaded at the warm-up, weights pulled where missing."""
+def load_face_engine(
+    zoo: "Zoo", models: "Models", *, rate: float = 30.0, output_rate: float | None = None
+) -> FaceEngine:
+    """The engine with the shipped directions; its networks are loaded at the warm-up, weights pulled where missing.
+
+    rate: frames a second of each stream. output_rate: pictures a second that are wanted, see `SessionSpec`.
+    """
     from ...models.directions import load_directions
     from ..engine.load import defaults, load_engine
 
-    return FaceEngine(lambda: load_engine(zoo, models, defaults(models.device)), load_directions(), rate=rate)
+    return FaceEngine(
+        lambda: load_engine(zoo, models, defaults(models.device)),
+        load_directions(),
+        rate=rate,
+        output_rate=output_rate,
+    )

@@ -7,7 +7,17 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-OUTCOMES: Final = ("edited", "faded", "no_face", "concealed", "predicted", "bypassed", "dropped", "received")
+OUTCOMES: Final = (
+    "edited",
+    "faded",
+    "no_face",
+    "concealed",
+    "predicted",
+    "between",
+    "bypassed",
+    "dropped",
+    "received",
+)
 STAGES: Final = ("wait", "convert", "edit", "finish", "encode")
 MOST_SAMPLES: Final = 2048
 SMOOTH_SECONDS: Final = 1.5
