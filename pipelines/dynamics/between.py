@@ -1,9 +1,11 @@
 """Codes between observed ones without an equation: straight lines, a cubic spline, and what is most probable.
 
 The last takes the covariance over time that was learned across clips (`models.motion`): it leaves out the shiver of the
-encoder, bends towards the mean where a gap is longer than a movement lasts, and is what a fit starts from.
+encoder, and bends towards the mean where a gap is longer than a movement lasts. Beside it stand the line and the
+spline, each believed as far as it guesses observations from the others. It is what a fit starts from.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,8 +27,11 @@ STRETCHES: Final = tuple(sorted({stretch for stretch, _ in TEMPERS}))
 SHIVER: Final = 0.2
 """Of the learned noise, what is smoothed away. Few observations cannot tell noise from quick motion: where a clip was
 left to choose, wide gaps looked like noise, and the path passed by what was observed."""
-TRUST: Final = 4.0
-"""A stretch that guesses observations from the others with half the mean square error counts 2^4 times as much."""
+TRUST: Final = 6.0
+"""A guesser that misses observations by half the mean square error counts 2^6 times as much."""
+GUESSED: Final = 32
+"""Observations, spread over the part, that are guessed from the others. Never the first or last: a clip's own gaps are
+within it, and who is bad beyond its ends may be good there."""
 
 
 def linear(series: CodeSeries, seconds: Floats) -> Tensor:
@@ -59,7 +64,7 @@ def spline(series: CodeSeries, seconds: Floats) -> Tensor:
 
 
 def most_probable(series: CodeSeries, seconds: Floats, model: MotionModel) -> Tensor:
-    """(T, codes, size): the mean of the codes' motion given all observations, under the model's linear part.
+    """(T, codes, size): where codes went given all observations, under the model's linear part, lines and a spline.
 
     Raises DynamicsError for codes of another shape than the model's.
     """
@@ -91,7 +96,7 @@ def _windows(series: CodeSeries) -> list[tuple[CodeSeries, tuple[float, float]]]
 
 
 def _condition(series: CodeSeries, seconds: Floats, model: MotionModel) -> Tensor:
-    """Gaussian process regression, each group of channels with its own kernel and all channels of it at once."""
+    """Regression, each group of channels with its own kernel and all channels of it at once."""
     mean = series.codes.mean(0)
     times, asked = torch.from_numpy(series.seconds), torch.from_numpy(seconds)
     with torch.no_grad():
@@ -111,19 +116,25 @@ def _groups(model: MotionModel) -> tuple[slice, slice]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Conditioned:
-    """One kind of channels given its observations, under tempers of all stretches together.
+    """One kind of channels given its observations, by tempers of all stretches, lines and a spline together.
 
-    weights: of each stretch (groups, N, channels), K^-1 y times how far the stretch is believed.
+    weights: of each stretch (groups, N, channels), K^-1 y times how far the stretch is believed. curves: of the line
+    and the spline, y times how far it is believed.
     """
 
     model: MotionModel
     times: Tensor
     groups: slice
     weights: tuple[Tensor, ...]
+    curves: tuple[Tensor, ...]
 
     @classmethod
     def of(cls, model: MotionModel, times: Tensor, values: Tensor, groups: slice) -> "_Conditioned":
-        """Each stretch believed by how well it guesses every observation from the others."""
+        """Each believed by how well it guesses observations from the others."""
+        count = len(times)
+        rows = (
+            torch.linspace(1, count - 2, min(GUESSED, count - 2)).round().long() if count > 3 else torch.arange(count)
+        )
         shiver = SHIVER * model.noise()[groups].double()[:, None, None] * torch.eye(len(times), dtype=torch.float64)
         found, errors = [], []
         for stretch in STRETCHES:
@@ -132,13 +143,36 @@ class _Conditioned:
             found.append(inverse @ values)
             # What is left out is missed by (K^-1 y)_i / (K^-1)_ii (Rasmussen, Williams, 2006, eq. 5.12).
             missed = found[-1] / inverse.diagonal(dim1=-2, dim2=-1)[..., None]
-            errors.append(missed.square().sum())
+            errors.append(missed[:, rows].square().sum())
+        if count > 3:
+            errors += [_missed(curve, times, values, rows) for curve in CURVES]
         shares = (-TRUST * torch.stack(errors).clamp_min(1e-12).log()).softmax(0)
-        return cls(model, times, groups, tuple((w * share).float() for w, share in zip(found, shares, strict=True)))
+        weights = tuple((w * share).float() for w, share in zip(found, shares, strict=False))
+        return cls(model, times, groups, weights, tuple((values * share).float() for share in shares[len(found) :]))
 
     def at(self, seconds: Tensor) -> Tensor:
         """(groups, T, channels): means at (T,) times."""
         total = torch.zeros(())
         for stretch, weights in zip(STRETCHES, self.weights, strict=True):
             total = total + covariance(self.model, seconds, self.times, stretch)[self.groups].float() @ weights
+        for curve, values in zip(CURVES, self.curves, strict=False):
+            total = total + _through(curve, self.times, seconds).float() @ values
         return total
+
+
+CURVES: Final = (linear, spline)
+
+
+def _through(curve: Callable[[CodeSeries, Floats], Tensor], times: Tensor, seconds: Tensor) -> Tensor:
+    """(T, N): what a curve through N observations takes of each at (T,) times; it is linear in them."""
+    return curve(CodeSeries(times.numpy(), torch.eye(len(times))), seconds.numpy()).double()
+
+
+def _missed(curve: Callable[[CodeSeries, Floats], Tensor], times: Tensor, values: Tensor, rows: Tensor) -> Tensor:
+    """(): square error of observations (groups, N, channels) guessed from the others, summed over `rows`."""
+    total = values.new_zeros(())
+    for row in rows.tolist():
+        others = torch.arange(len(times)) != row
+        guess = _through(curve, times[others], times[row : row + 1]) @ values[:, others]
+        total = total + (guess[:, 0] - values[:, row]).square().sum()
+    return total
