@@ -1,11 +1,11 @@
-"""Dropped frames made again: `interpolate` beside RIFE and the last frame again, on frames of which some are kept."""
+"""Dropped frames made again: `interpolate`, what live streams show, RIFE, and the last frame again, side by side."""
 
 import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +24,7 @@ from ..tracking.align import Points, Quad, crop
 from ..transcode import VideoOptions
 from .fit import FitConfig, fit_trajectory
 from .interpolate import Method, codes_by, interpolate, place
+from .motion_blend import Seen, between, flow_between
 from .series import CodeSeries, Floats
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 GAPS: Final = (2, 4)
 """One frame in so many is kept: 15 a second of 30, and three of four dropped. RIFE halves a gap twice at most."""
 REPEAT: Final = "the last frame again"
+LIVE: Final = "both carried along, as live"
+"""See `engine.in_between`."""
 METHODS: Final[tuple[Method, ...]] = ("ode", "linear")
 LOSSLESS: Final = VideoOptions(codec="ffv1", pix_fmt="bgr0")
 DEFAULT: Final = FitConfig()
@@ -97,6 +100,9 @@ def evaluate_dropped(
         return _score(path.name, method, made, true, faces, lpips, spent, gap)
 
     rows = [score(REPEAT, [clip[number // gap * gap][1] for number in missing], None)]
+    started = clock()
+    carried = _carry([Seen(pixels, moment) for moment, pixels in clip[::gap]], gap)
+    rows.append(score(LIVE, carried, (clock() - started) / len(missing)))
     trajectory = fit_trajectory(series, prior, config=config)
     for method in METHODS:
         with tempfile.TemporaryDirectory(prefix="dynstream-dropped-") as folder:
@@ -109,11 +115,20 @@ def evaluate_dropped(
                 made = [frame.pixels for frame in reader]
         rows.append(score(method, made, spent))
     try:
-        between, spent = rife([clip[number][1] for number in range(0, len(clip), gap)])
+        found, spent = rife([clip[number][1] for number in range(0, len(clip), gap)])
     except PeerAbsentError as error:
         return [*rows, Dropped(clip=path.name, method="RIFE 3.8", gap=gap, note=str(error))]
-    between = between[:, 4 // gap - 1 :: 4 // gap]
-    return [*rows, score("RIFE 3.8", list(between.reshape(-1, *between.shape[2:])), spent)]
+    found = found[:, 4 // gap - 1 :: 4 // gap]
+    return [*rows, score("RIFE 3.8", list(found.reshape(-1, *found.shape[2:])), spent)]
+
+
+def _carry(kept: Sequence[Seen], gap: int) -> list[Pixels]:
+    """The `gap - 1` frames between each two."""
+    made = []
+    for one, other in pairwise(kept):
+        flow = flow_between(one, other)
+        made += [between(one, other, flow, number / gap) for number in range(1, gap)]
+    return made
 
 
 Face = tuple[Quad, Points]

@@ -132,12 +132,14 @@ def test_dropped_frames(clip: Path, prior: MotionModel) -> None:
             clip, series, prior, LevelGenerator(), MeanDistance(), rife, config=FitConfig(steps=0)  # type: ignore[arg-type]
         )  # fmt: skip
 
-    again, ode, linear, other = score(repeat)
+    again, live, ode, linear, other = rows = score(repeat)
     assert given == [2]
-    assert [row.method for row in (again, ode, linear, other)] == ["the last frame again", "ode", "linear", "RIFE 3.8"]
+    assert [row.method for row in rows] == [
+        "the last frame again", "both carried along, as live", "ode", "linear", "RIFE 3.8"
+    ]  # fmt: skip
     assert other.milliseconds == 500
     assert (again.milliseconds, again.psnr, again.face_lpips) == (None, other.psnr, other.face_lpips)
-    for row in (ode, linear):
+    for row in (live, ode, linear):
         assert row.face_psnr is not None
         assert other.face_psnr is not None
         assert row.face_psnr > other.face_psnr + 3
@@ -176,7 +178,7 @@ def test_every_second_frame_dropped(clip: Path, prior: MotionModel) -> None:
         *mean_dropped(rows), *mean_dropped([Dropped(clip="a", method="ode", psnr=30.0, mse=0.01)]),
     ]})).tables[-2:]  # fmt: skip
     assert [table.heading.split()[0] for table in tables] == ["Every", "Three"]
-    assert tables[0].rows[1].values["PSNR, face"] == found["ode"].face_psnr
+    assert tables[0].rows[2].values["PSNR, face"] == found["ode"].face_psnr
     with pytest.raises(DynamicsError, match="expected a gap of 2 or 4 frames, got 3"):
         evaluate_dropped(clip, series, prior, LevelGenerator(), MeanDistance(), three, gap=3)  # type: ignore[arg-type]
 
