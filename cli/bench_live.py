@@ -68,7 +68,6 @@ def command(
     from ..pipelines.bench.machine import describe_machine, usable_cores
     from ..pipelines.compositing.composite import check_mode
     from ..pipelines.edit import parse_edits
-    from ..pipelines.engine.accelerate import check_device, check_precision
     from ..pipelines.engine.load import Models, defaults, hold, load_engine
     from ..pipelines.tracking.choose import parse_policy
     from ..stream.rawvideo import parse_size
@@ -82,10 +81,9 @@ def command(
         encoder=encoder,
         device=device,
         compiled=compiled,
-        precision=check_precision(precision),
+        precision=precision,
         conceal=conceal,
     )
-    check_device(device)
     settings = defaults(device) if rung is None else hold(defaults(device), rung)
     scaled, checked = parse_size(size), check_mode(mode)
     machine = describe_machine()

@@ -131,7 +131,6 @@ def command(
 
         asyncio.run(_serve(settings, StandInEngine(stand_in_ms / 1000), console))
         return
-    from ..pipelines.engine.accelerate import check_device, check_precision
     from ..pipelines.engine.load import Models
     from ..pipelines.serve.engine_adapter import load_face_engine
 
@@ -141,10 +140,9 @@ def command(
         encoder=encoder,
         device=device,
         compiled=compiled,
-        precision=check_precision(precision),
+        precision=precision,
         conceal=conceal,
     )
-    check_device(device)
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         asyncio.run(_serve(settings, load_face_engine(zoo, models, output_rate=output_fps), console))
 

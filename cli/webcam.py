@@ -99,6 +99,7 @@ def command(
     strengths = {spec.name: spec.end for spec in edits.specs}
     for warning in edits.outside_range():
         console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
+    models = Models(generator=generator, backend=backend, encoder=encoder, device=device, conceal=conceal)
     stop, told = threading.Event(), _Told()
     live_source = open_live(
         source,
@@ -124,7 +125,6 @@ def command(
             output_rate=output_fps,
         )
         with open_zoo(offline=offline, index_url=index_url) as zoo:
-            models = Models(generator=generator, backend=backend, encoder=encoder, device=device, conceal=conceal)
             engine = load_engine(zoo, models)
         opened.callback(engine.close)
         window = open_preview("dynstream webcam") if preview else None

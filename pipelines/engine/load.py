@@ -13,7 +13,7 @@ from ..load import DEFAULT_ENCODER, load_backend, load_renderer
 from ..render import Renderer
 from ..tracking.choose import parse_policy
 from ..tracking.track import Tracker
-from .accelerate import Precision, accelerate
+from .accelerate import accelerate, check_device, check_precision
 from .conceal import Conceal
 from .engine import Engine, Predict
 from .session import Editor, Editors
@@ -39,6 +39,8 @@ def editors(renderer: Renderer, backends: Callable[[], FaceBackend]) -> Editors:
 class Models:
     """Which networks, where they run, and how. device: "cpu", "cuda", "cuda:1", ... See `accelerate` for the rest.
 
+    Raises PipelineError for a device that is not there, and for an unknown precision.
+
     conceal: draw late frames from foretold codes, see `conceal`, and make lost ones for sessions that want them, see
     `dynamics.lost`; every drawn face then costs its prediction, too.
     """
@@ -48,8 +50,12 @@ class Models:
     encoder: str = DEFAULT_ENCODER
     device: str = "cpu"
     compiled: bool = False
-    precision: Precision = "float32"
+    precision: str = "float32"
     conceal: bool = False
+
+    def __post_init__(self) -> None:
+        check_precision(self.precision)
+        check_device(self.device)
 
 
 def load_engine(
@@ -68,7 +74,7 @@ def load_engine(
         load_renderer(zoo, models.generator, models.encoder),
         device=models.device,
         compiled=models.compiled,
-        precision=models.precision,
+        precision=check_precision(models.precision),
     )
     fill: LostFrames | None = None
     if models.conceal and predict is None:

@@ -283,3 +283,17 @@ def test_a_preview_that_cannot_be_says_what_is_missing(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "tkinter", FakeTk(screen=False))  # type: ignore[arg-type]
     with pytest.raises(typer.BadParameter, match="needs a screen"):
         open_preview("title")
+
+
+def test_the_pictures_of_a_slow_source_go_out_at_a_higher_rate(world: SimpleNamespace) -> None:
+    world.keys = ScriptedKeys((lambda: len(set(numbers(world))) >= 4, "q"))
+    assert run("test", "--size", "320x180", "--fps", "20", "--output-fps", "60", "--edit", "smile=1") == 0
+    assert world.virtual.cameras[0].fps == 60
+
+
+def test_a_device_that_is_not_there_is_said_before_the_camera_is_opened(
+    world: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("test", "--device", "toaster") == 2
+    assert "device 'toaster' cannot be used" in " ".join(capsys.readouterr().err.split())
+    assert world.virtual.cameras == []
