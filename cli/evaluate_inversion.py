@@ -36,7 +36,7 @@ def command(
     optimize_faces: Annotated[
         int, typer.Option("--optimize-faces", min=1, metavar="N", help="So many faces of each --data, as it is slow.")
     ] = 8,
-    refine: Annotated[int, typer.Option(min=0, metavar="STEPS", help="Also after `--refine` of each file: slow.")] = 0,
+    refine: Annotated[int, typer.Option(min=0, metavar="STEPS", help="Also after `--refine` of each clip: slow.")] = 0,
     encoder: Annotated[Path | None, typer.Option(metavar="FILE", help="Another encoder than the shipped one.")] = None,
     generator: Generator = "mobilestylegan",
     device: Annotated[str, typer.Option(metavar="NAME", help="Where to draw and optimize: cpu, cuda, cuda:1.")] = "cpu",

@@ -141,7 +141,8 @@ class Judges:
 class Inversions:
     """Scores sets of faces. encoder, generator: on `settings.device`; the judges' networks on the CPU.
 
-    lpips: on `settings.device`, for the optimization. refine: fits to a file's faces, None for no such row.
+    lpips: on `settings.device`, for the optimization. refine: fits to a file's faces, None for no such row; a set of
+    pictures of one face each has none, either: it is a clip's own fit.
     store: keeps optimized codes by the digest of their face, so that a run that was stopped goes on.
     """
 
@@ -167,7 +168,7 @@ class Inversions:
         with watch(f"{face_set.name}: E0", len(faces)) as count:
             codes = self._encode(faces, count)
         drawn = {"E0": self._draw(codes)}
-        if self._refine is not None:
+        if self._refine is not None and any(len(places) > 1 for places in face_set.of_file()):
             with watch(f"{face_set.name}: refine", len(faces)) as count:
                 drawn["E0, refined"] = self._refined(face_set, codes, count)
         drawn["mean code"] = self._draw(self._mean().expand(1, self._generator.codes, -1)).repeat(len(faces), 0)

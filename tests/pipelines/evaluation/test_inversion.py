@@ -1,6 +1,7 @@
 """Scores of inversions on faces whose inversions are known."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,15 @@ def test_refinement_is_fitted_to_each_file() -> None:
     row = result.rows[1]
     assert row.name == "E0, refined"
     assert row.scores["mse"].mean == pytest.approx(0.25, rel=0.02)
+
+
+def test_pictures_of_one_face_each_have_no_clip_to_fit() -> None:
+    def refine(_faces: Faces) -> tuple[Tensor, LevelGenerator]:
+        raise AssertionError("nothing to fit")
+
+    portraits = replace(faces(0.0, 0.1), files=("a.png", "b.png"))
+    result = inversions(Settings(optimize=0), refine=refine).score(portraits)
+    assert [row.name for row in result.rows] == ["E0", "mean code"]
 
 
 def test_a_measure_that_is_not_installed_is_left_out() -> None:
