@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 
+from .allocator import keep_freed_memory
 from .errors import ModelError, ShapeError
 
 if TYPE_CHECKING:
@@ -86,9 +87,13 @@ GENERATORS: dict[str, Callable[["Zoo"], Generator]] = {
 
 
 def load_generator(name: str, zoo: "Zoo") -> Generator:
-    """The generator of that name, in evaluation mode on the CPU; ModelError lists the names there are."""
+    """The generator of that name, in evaluation mode on the CPU; ModelError lists the names there are.
+
+    From then on the process keeps the memory that it frees, see `allocator`: nothing else takes and frees so much.
+    """
     try:
         loader = GENERATORS[name]
     except KeyError:
         raise ModelError(f"unknown generator {name!r}; there are: {', '.join(sorted(GENERATORS))}") from None
+    keep_freed_memory()
     return loader(zoo)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from ..models.allocator import keep_freed_memory
 from ..models.encoder import LEVELS, load_encoder
 from ..models.faces import FaceBackend
 from ..models.generator import load_generator
@@ -64,7 +63,6 @@ def load_editor(
     encode_every: frames from one encoded frame to the next, or "auto"; see `keyframed`.
     Raises PipelineError, ModelError for a name that is not known, WeightsError for weights that cannot be had.
     """
-    keep_freed_memory()
     policy = parse_policy(faces)  # what needs no weights first, then the small weights, then the large
     tracker = Tracker(load_backend(backend, zoo), policy)
     return FaceEditor(tracker, keyframed(load_renderer(zoo, generator, encoder), encode_every), edits, mode=mode)

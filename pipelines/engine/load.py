@@ -65,9 +65,8 @@ def load_engine(
 
     Raises PipelineError, ModelError for a name that is not known, WeightsError for weights that cannot be had.
     """
-    from ...models.allocator import keep_freed_memory, share_heaps
+    from ...models.allocator import share_heaps
 
-    keep_freed_memory()
     share_heaps()
     load_backend(models.backend, zoo)  # a wrong name, and small weights, before large ones
     renderer = accelerate(
