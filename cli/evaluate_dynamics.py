@@ -83,6 +83,7 @@ def command(
     """
     from ..models.generator import load_generator
     from ..models.motion import WEIGHTS
+    from ..pipelines.bench.machine import describe_machine
     from ..pipelines.dynamics.evaluate import (
         Protocol,
         evaluate_ahead,
@@ -94,6 +95,7 @@ def command(
     from ..pipelines.dynamics.fit import FitConfig, with_recipe
     from ..pipelines.dynamics.load import clip_files, load_codes, load_prior
 
+    machine = describe_machine()
     protocol = Protocol(frames=frames, gaps=gap or (4, 8, 16), drawn=drawn)
     config = with_recipe(FitConfig(steps=steps), recipe)
     files = clip_files(clips, exclude or [])
@@ -118,6 +120,7 @@ def command(
         streams = _streams(videos, prior, zoo, generator, edit, flow, stream_frames) if stream_frames else []
         document = {
             "command": command_line(context),
+            "machine": machine,
             "between": between,
             "between_mean": means,
             "ahead": ahead,
