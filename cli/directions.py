@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from .options import Exclude, Include
 from .printing import table_console
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -116,11 +117,20 @@ def measure(
     run: Folder = Path("runs/directions"),
     faces: Annotated[int, typer.Option(metavar="N", min=2, help="Unseen faces to measure on.")] = 200,
     sheets: Annotated[int, typer.Option(metavar="N", min=0, help="Faces on the sheet of each edit; 0 for none.")] = 6,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--data", metavar="PATH", help="Inverted faces of pictures and clips instead of drawn ones. Repeatable."
+        ),
+    ] = None,
+    include: Include = None,
+    exclude: Exclude = None,
+    every: Annotated[int, typer.Option(min=1, metavar="N", help="Take every Nth frame of a clip.")] = 10,
     generator: Generator = "mobilestylegan",
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:
-    """Measure edits on unseen drawn faces: what each does to every score and to the identity, and how far it works.
+    """Measure edits on unseen faces: what each does to every score and to the identity, and how far it works.
 
     Writes table.md, heat-map.png and, for each edit, NAME.png with rows of rising strength. Without FILE: the shipped
     edits, your own, and the nonlinear ones.
@@ -132,14 +142,25 @@ def measure(
 
     - `dynstream directions measure mine.safetensors --faces 50 --out measured`
     - `dynstream directions measure mine.safetensors --sheets 0 --write measured.safetensors`
+    - `dynstream directions measure --data clips --include "lp_d1[08]*" --faces 24`
     """
     from ..models.directions import load_directions, save_directions
+    from ..models.encoder import load_encoder
     from ..models.generator import load_generator
     from ..models.latent_transformer import load_bends
     from ..pipelines.directions.face_scores import load_face_scorer
-    from ..pipelines.directions.measure import as_measured, judge_edit, load_identity, measure, measuring_codes
+    from ..pipelines.directions.measure import (
+        as_measured,
+        inverted_codes,
+        judge_edit,
+        load_identity,
+        measure,
+        measuring_codes,
+    )
     from ..pipelines.directions.report import heat_map, strength_sheet, table
     from ..pipelines.errors import EditError
+    from ..pipelines.evaluation.face_sets import cut_faces, files_of
+    from ..pipelines.load import load_backend
     from ..pipelines.pictures import encode_png
     from ..stream.atomic import check_target, write_whole
     from .progress import count_frames
@@ -153,13 +174,18 @@ def measure(
     for name in names or ():
         if name not in known:
             raise EditError(f"no edit {name!r} to measure; there are: {', '.join(known)}")
+    files = [files_of(path, include or [], exclude or []) for path in data or []]
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         network, scorer, identity = load_generator(generator, zoo), load_face_scorer(zoo), load_identity(zoo)
-    codes = measuring_codes(network, faces)
+        if files:
+            cut = cut_faces("--data", [file for some in files for file in some], load_backend("mesh", zoo), every=every)
+            codes = inverted_codes(load_encoder(), cut.faces[cut.spread(faces)])
+        else:
+            codes = measuring_codes(network, faces)
     out.mkdir(parents=True, exist_ok=True)
     verdicts = []
     for name in names or known:
-        with count_frames("auto", name, faces, 0.0) as progress:
+        with count_frames("auto", name, len(codes), 0.0) as progress:
             found = measure(known[name], network, scorer, identity, codes, folder=run / "measured", progress=progress)
         verdicts.append(judge_edit(known[name], found))
         if name in written:
@@ -172,7 +198,7 @@ def measure(
     if write is not None:
         save_directions(write, written)
         print(f"{len(written)} directions, {len(verdicts)} of them measured: {write}")
-    print(f"{len(verdicts)} edits measured on {faces} faces: {out}")
+    print(f"{len(verdicts)} edits measured on {len(codes)} faces: {out}")
 
 
 @app.command("import")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -24,6 +25,7 @@ from .find import WANTED
 from .labels import Scorer, draw
 
 if TYPE_CHECKING:
+    from ...models.encoder import Encoder
     from ...models.zoo import Zoo
 
 STRENGTHS: Final = (-3.0, -2.0, -1.0, 1.0, 2.0, 3.0)
@@ -158,6 +160,12 @@ def judge(
 def measuring_codes(generator: Generator, faces: int) -> Tensor:
     """(faces, codes, 512) of faces that neither labels nor the choice of a candidate have seen."""
     return unseen_codes(generator, faces, first=2000)
+
+
+def inverted_codes(encoder: "Encoder", faces: Sequence[Pixels] | npt.NDArray[np.uint8]) -> Tensor:
+    """(N, codes, 512) of (N, 256, 256, 3) aligned faces, as the encoder sees them."""
+    with torch.inference_mode():
+        return torch.cat([encoder(to_tensor(face[None])) for face in faces])
 
 
 def judge_edit(edit: Direction | Bend, measured: Measured) -> Verdict:

@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from dynstream.cli.main import main
+from dynstream.models import encoder as encoder_module
 from dynstream.models import generator as generator_module
 from dynstream.models import latent_transformer as bends_module
 from dynstream.models.directions import Direction, load_directions, save_directions
 from dynstream.models.latent_transformer import Bend, LatentTransformer
+from dynstream.pipelines import load as load_module
 from dynstream.pipelines.directions import effects as effects_module
 from dynstream.pipelines.directions import face_scores as scores_module
 from dynstream.pipelines.directions import find as find_module
@@ -21,6 +23,8 @@ from dynstream.pipelines.directions import measure as measure_module
 from dynstream.pipelines.directions.face_scores import NAMES
 from dynstream.pipelines.directions.find import WANTED, Blocks, Wanted, in_layers
 from dynstream.pipelines.directions.labels import Labelled
+from dynstream.pipelines.evaluation import face_sets as faces_module
+from dynstream.pipelines.evaluation.face_sets import FaceSet
 
 from ..pipelines.linear_world import LIVE, LinearGenerator, read_stripes
 
@@ -161,6 +165,31 @@ def test_measuring(world: LinearGenerator, tmp_path: Path, capsys: pytest.Captur
     assert world.drawn == 0
     assert run(*command, "--only", "hair") == 2
     assert "no edit 'hair' to measure; there are: age, smile" in capsys.readouterr().err
+
+
+def test_measuring_on_inverted_faces_of_files(
+    world: LinearGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = np.stack([np.full((256, 256, 3), level, np.uint8) for level in (0, 60, 120, 180)])
+    cut = FaceSet("clips", pictures, ("a.mp4",) * 4)
+    seen: list[float] = []
+
+    def encoder(faces: torch.Tensor) -> torch.Tensor:
+        seen.append(float(faces.mean()))
+        return world.map(torch.full((1, 512), seen[-1]))[:, None].expand(1, 18, 512).clone()
+
+    asked: list[object] = []
+    monkeypatch.setattr(faces_module, "cut_faces", lambda _name, files, _backend, every: asked.append(every) or cut)
+    monkeypatch.setattr(load_module, "load_backend", lambda _name, _zoo: None)
+    monkeypatch.setattr(encoder_module, "load_encoder", lambda: encoder)
+    save_directions(tmp_path / "d.safetensors", {"smile": direction("smile")})
+    clip = tmp_path / "a.mp4"
+    clip.touch()
+    command = ("measure", tmp_path / "d.safetensors", "--data", clip, "--faces", 2, "--every", 5, "--sheets", 0)
+    assert run(*command, "--out", tmp_path / "out", "--run", tmp_path / "run") == 0
+    assert asked == [5]
+    assert seen == pytest.approx([-1, 180 / 127.5 - 1], abs=0.01)  # the first and the last of the four
+    assert "1 edits measured on 2 faces" in capsys.readouterr().out
 
 
 def test_what_was_measured_is_written(
