@@ -26,7 +26,8 @@ from .outcome import EDITED, Shown
 IN_BETWEEN: Final = "in between"
 MOST_SLOTS: Final = 4
 REST_SECONDS: Final = 2.0
-"""For how long none is made after some that took longer than there is time for."""
+"""For how long none is made once the last LOOKED_AT took longer, on average, than there was time for."""
+LOOKED_AT: Final = 8
 FINEST: Final = Fraction(1, 90_000)
 """A time base that has a place for a picture between two."""
 
@@ -68,6 +69,7 @@ class InBetween(Outbox):
         self._line: deque[_Due] = deque()
         self._last: Shown | None = None
         self._rest_until = float("-inf")
+        self._used: deque[float] = deque(maxlen=LOOKED_AT)
         self._came = threading.Event()
 
     def begin(self, give: Callable[[Shown], object], *, thread: bool = True) -> None:
@@ -124,8 +126,11 @@ class InBetween(Outbox):
         for number, shown in enumerate(made):
             self._line.append(_Due(began + number * step, began, shown))
         self._line.append(_Due(began + len(made) * step, began, result, future))
-        if made and self._clock() - began > step * len(made):
-            self._rest_until = self._clock() + REST_SECONDS
+        if made:
+            self._used.append((self._clock() - began) / (step * len(made)))
+            if sum(self._used) > len(self._used):
+                self._rest_until = self._clock() + REST_SECONDS
+                self._used.clear()
 
     def _make(self, last: Shown, shown: Shown, slots: int) -> list[Shown]:
         try:

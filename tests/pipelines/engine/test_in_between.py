@@ -212,6 +212,20 @@ def test_where_making_takes_longer_than_there_is_time_for_it_rests(costly: Calla
     assert [place for place in story.places() if not place % 1] == list(range(10))
 
 
+def test_a_picture_that_takes_long_once_is_late_and_nothing_else(costly: Callable[[Story, float], None]) -> None:
+    story = Story().begin()
+    costly(story, MAKING)
+    story.feed(6)
+    costly(story, STEP / 2 + 0.01)
+    story.until(6 * STEP)
+    story.come(shown(6))
+    story.until(7 * STEP)
+    costly(story, MAKING)
+    story.come(shown(7))
+    story.until(8 * STEP)
+    assert story.places() == [number / 2 for number in range(15)]
+
+
 def test_making_within_the_time_moves_nothing(costly: Callable[[Story, float], None]) -> None:
     story = Story().begin()
     costly(story, MAKING)
