@@ -26,7 +26,7 @@ from .outcome import EDITED, Shown
 IN_BETWEEN: Final = "in between"
 MOST_SLOTS: Final = 4
 REST_SECONDS: Final = 2.0
-"""For how long none is made once the last LOOKED_AT took longer, on average, than there was time for."""
+"""For how long none is made once the last LOOKED_AT, or fewer, took longer than there was time for LOOKED_AT."""
 LOOKED_AT: Final = 8
 FINEST: Final = Fraction(1, 90_000)
 """A time base that has a place for a picture between two."""
@@ -128,7 +128,7 @@ class InBetween(Outbox):
         self._line.append(_Due(began + len(made) * step, began, result, future))
         if made:
             self._used.append((self._clock() - began) / (step * len(made)))
-            if sum(self._used) > len(self._used):
+            if sum(self._used) > LOOKED_AT:
                 self._rest_until = self._clock() + REST_SECONDS
                 self._used.clear()
 

@@ -206,10 +206,10 @@ def test_the_next_frame_ends_the_wait_of_the_one_before() -> None:
 
 def test_where_making_takes_longer_than_there_is_time_for_it_rests(costly: Callable[[Story, float], None]) -> None:
     story = Story().begin()
-    costly(story, STEP / 2 + 0.005)
-    story.feed(10)
-    assert [place for place in story.places() if place % 1] == [0.5]
-    assert [place for place in story.places() if not place % 1] == list(range(10))
+    costly(story, 1.15 * STEP / 2)
+    story.feed(20)
+    assert [place for place in story.places() if place % 1] == [number + 0.5 for number in range(7)]  # 7 x 1.15 > 8
+    assert [place for place in story.places() if not place % 1] == list(range(20))
 
 
 def test_a_picture_that_takes_long_once_is_late_and_nothing_else(costly: Callable[[Story, float], None]) -> None:
