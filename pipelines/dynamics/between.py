@@ -5,7 +5,7 @@ encoder, and bends towards the mean where a gap is longer than a movement lasts.
 spline, each believed as far as it guesses observations from the others. It is what a fit starts from.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -102,10 +102,15 @@ def _condition(series: CodeSeries, seconds: Floats, model: MotionModel) -> Tenso
     with torch.no_grad():
         leading, rest = model.project(series.codes - mean)
         values = leading.T[..., None].double(), rest.transpose(0, 1).double()  # (groups, N, channels)
-        parts = [_Conditioned.of(model, times, own, groups) for own, groups in zip(values, _groups(model), strict=True)]
+        curves = _Curves.of(times)
+        parts = [
+            _Conditioned.of(model, times, own, groups, curves)
+            for own, groups in zip(values, _groups(model), strict=True)
+        ]
         out = []
         for some in asked.split(CHUNK):
-            found_leading, found_rest = (part.at(some) for part in parts)
+            through = curves.at(some)
+            found_leading, found_rest = (part.at(some, through) for part in parts)
             out.append(mean + model.restore(found_leading[..., 0].T, found_rest.transpose(0, 1)))
         return torch.cat(out)
 
@@ -129,12 +134,8 @@ class _Conditioned:
     curves: tuple[Tensor, ...]
 
     @classmethod
-    def of(cls, model: MotionModel, times: Tensor, values: Tensor, groups: slice) -> "_Conditioned":
+    def of(cls, model: MotionModel, times: Tensor, values: Tensor, groups: slice, curves: "_Curves") -> "_Conditioned":
         """Each believed by how well it guesses observations from the others."""
-        count = len(times)
-        rows = (
-            torch.linspace(1, count - 2, min(GUESSED, count - 2)).round().long() if count > 3 else torch.arange(count)
-        )
         shiver = SHIVER * model.noise()[groups].double()[:, None, None] * torch.eye(len(times), dtype=torch.float64)
         found, errors = [], []
         for stretch in STRETCHES:
@@ -143,20 +144,19 @@ class _Conditioned:
             found.append(inverse @ values)
             # What is left out is missed by (K^-1 y)_i / (K^-1)_ii (Rasmussen, Williams, 2006, eq. 5.12).
             missed = found[-1] / inverse.diagonal(dim1=-2, dim2=-1)[..., None]
-            errors.append(missed[:, rows].square().sum())
-        if count > 3:
-            errors += [_missed(curve, times, values, rows) for curve in CURVES]
+            errors.append(missed[:, curves.rows].square().sum())
+        errors += [(guess @ values - values[:, curves.rows]).square().sum() for guess in curves.guesses]
         shares = (-TRUST * torch.stack(errors).clamp_min(1e-12).log()).softmax(0)
-        weights = tuple((w * share).float() for w, share in zip(found, shares, strict=False))
+        weights = tuple((w * share).float() for w, share in zip(found, shares[: len(found)], strict=True))
         return cls(model, times, groups, weights, tuple((values * share).float() for share in shares[len(found) :]))
 
-    def at(self, seconds: Tensor) -> Tensor:
-        """(groups, T, channels): means at (T,) times."""
+    def at(self, seconds: Tensor, through: Sequence[Tensor]) -> Tensor:
+        """(groups, T, channels): means at (T,) times. through: of the curves, there."""
         total = torch.zeros(())
         for stretch, weights in zip(STRETCHES, self.weights, strict=True):
             total = total + covariance(self.model, seconds, self.times, stretch)[self.groups].float() @ weights
-        for curve, values in zip(CURVES, self.curves, strict=False):
-            total = total + _through(curve, self.times, seconds).float() @ values
+        for curve, values in zip(through, self.curves, strict=True):
+            total = total + curve.float() @ values
         return total
 
 
@@ -168,11 +168,33 @@ def _through(curve: Callable[[CodeSeries, Floats], Tensor], times: Tensor, secon
     return curve(CodeSeries(times.numpy(), torch.eye(len(times))), seconds.numpy()).double()
 
 
-def _missed(curve: Callable[[CodeSeries, Floats], Tensor], times: Tensor, values: Tensor, rows: Tensor) -> Tensor:
-    """(): square error of observations (groups, N, channels) guessed from the others, summed over `rows`."""
-    total = values.new_zeros(())
-    for row in rows.tolist():
-        others = torch.arange(len(times)) != row
-        guess = _through(curve, times[others], times[row : row + 1]) @ values[:, others]
-        total = total + (guess[:, 0] - values[:, row]).square().sum()
-    return total
+def _guess(curve: Callable[[CodeSeries, Floats], Tensor], times: Tensor, row: int) -> Tensor:
+    """(N,): what a curve through all observations but one takes of each for that one."""
+    weights = torch.zeros(len(times), dtype=torch.float64)
+    others = torch.arange(len(times)) != row
+    weights[others] = _through(curve, times[others], times[row : row + 1])[0]
+    return weights
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Curves:
+    """The line and the spline through observations at (N,) times, whatever is observed; none through few.
+
+    rows: of observations by which all guessers are judged. guesses: of each curve, (rows, N).
+    """
+
+    times: Tensor
+    rows: Tensor
+    guesses: tuple[Tensor, ...] = ()
+
+    @classmethod
+    def of(cls, times: Tensor) -> "_Curves":
+        count = len(times)
+        if count <= 3:
+            return cls(times, torch.arange(count))
+        rows = torch.linspace(1, count - 2, min(GUESSED, count - 2)).round().long()
+        return cls(times, rows, tuple(torch.stack([_guess(c, times, row) for row in rows.tolist()]) for c in CURVES))
+
+    def at(self, seconds: Tensor) -> tuple[Tensor, ...]:
+        """(T, N) of each curve."""
+        return tuple(_through(curve, self.times, seconds) for curve in CURVES[: len(self.guesses)])

@@ -24,7 +24,7 @@ from ..tracking.align import Points, Quad, crop
 from ..transcode import VideoOptions
 from .fit import FitConfig, fit_trajectory
 from .interpolate import Method, codes_by, interpolate, place
-from .motion_blend import Seen, between, flow_between
+from .motion_blend import Seen, evenly_between
 from .series import CodeSeries, Floats
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ def evaluate_dropped(
 
     rows = [score(REPEAT, [clip[number // gap * gap][1] for number in missing], None)]
     started = clock()
-    carried = _carry([Seen(pixels, moment) for moment, pixels in clip[::gap]], gap)
+    kept = [Seen(pixels, moment) for moment, pixels in clip[::gap]]
+    carried = [pixels for one, other in pairwise(kept) for pixels in evenly_between(one, other, gap)]
     rows.append(score(LIVE, carried, (clock() - started) / len(missing)))
     trajectory = fit_trajectory(series, prior, config=config)
     for method in METHODS:
@@ -120,15 +121,6 @@ def evaluate_dropped(
         return [*rows, Dropped(clip=path.name, method="RIFE 3.8", gap=gap, note=str(error))]
     found = found[:, 4 // gap - 1 :: 4 // gap]
     return [*rows, score("RIFE 3.8", list(found.reshape(-1, *found.shape[2:])), spent)]
-
-
-def _carry(kept: Sequence[Seen], gap: int) -> list[Pixels]:
-    """The `gap - 1` frames between each two."""
-    made = []
-    for one, other in pairwise(kept):
-        flow = flow_between(one, other)
-        made += [between(one, other, flow, number / gap) for number in range(1, gap)]
-    return made
 
 
 Face = tuple[Quad, Points]

@@ -30,7 +30,7 @@ from ..metrics.warp_error import warp
 from ..tensors import to_levels
 from ..tracking.align import Points, Quad, to_crop
 from .keyframed import on_cpu
-from .motion_blend import SMALL, Seen, bend_face
+from .motion_blend import Seen, bend_face, flow_scale
 from .online import OnlineDynamics
 
 ONWARD: Final = 0.8
@@ -101,7 +101,7 @@ class LostFrames:
             return Showing(pixels, seconds, seconds, faces=tuple(faces))
         held, carried = showing.held, showing.carried
         if showing.before is not None:
-            some = slice(None, None, _scale(pixels))
+            some = slice(None, None, flow_scale(pixels))
             guess = carry_on(showing.before, showing.last)
             held = KEPT * held + mse(showing.last[some, some], pixels[some, some])
             carried = KEPT * carried + mse(guess[some, some], pixels[some, some])
@@ -142,7 +142,7 @@ class LostFrames:
 
 def carry_on(before: Pixels, last: Pixels, steps: float = 1.0) -> Pixels:
     """(H, W, 3): the last frame moved on as it had moved from the one before it. steps: for so many times as long."""
-    scale = _scale(last)
+    scale = flow_scale(last)
     size = last.shape[1], last.shape[0]
     grey = [cast("Pixels", cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)) for pixels in (last, before)]
     if scale > 1:
@@ -152,7 +152,3 @@ def carry_on(before: Pixels, last: Pixels, steps: float = 1.0) -> Pixels:
     if scale > 1:
         motion = cv2.resize(motion, size) * np.float32(scale)
     return warp(last, motion * np.float32(ONWARD * steps))
-
-
-def _scale(pixels: Pixels) -> int:
-    return 1 if max(pixels.shape[:2]) <= SMALL else 2

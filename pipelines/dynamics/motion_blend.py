@@ -50,9 +50,20 @@ def between(one: Seen, other: Seen, pair: FlowPair, share: float) -> Pixels:
 
 def flow_between(one: Seen, other: Seen) -> FlowPair:
     """Optical flow between two frames, at half size unless they are small: no worse there, and four times quicker."""
-    scale = 1 if max(one.pixels.shape[:2]) <= SMALL else 2
+    scale = flow_scale(one.pixels)
     flow = DisFlow()
     return flow.pair(*(flow.look(_shrink(seen.pixels, scale)) for seen in (one, other)))
+
+
+def flow_scale(pixels: Pixels) -> int:
+    """By how much a frame is made smaller before its flow is measured."""
+    return 1 if max(pixels.shape[:2]) <= SMALL else 2
+
+
+def evenly_between(one: Seen, other: Seen, steps: int) -> list[Pixels]:
+    """The `steps - 1` pictures that divide the way from one frame to the other into even steps."""
+    flow = flow_between(one, other)
+    return [between(one, other, flow, number / steps) for number in range(1, steps)]
 
 
 def bend_face(

@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Final
 
 from ...stream.frame import Frame, Pixels
-from ..dynamics.motion_blend import Seen, between, flow_between
+from ..dynamics.motion_blend import Seen, evenly_between
 from ..inversion.latent import GAP_SECONDS
 from ..stages import Stages
 from ..tracking.scene import is_cut, thumbnail
@@ -162,8 +162,8 @@ def make(one: Shown, other: Shown, slots: int) -> list[Shown]:
     first, last = (Seen(shown.frame.pixels, shown.frame.seconds) for shown in (one, other))
     if first.pixels.shape != last.pixels.shape or is_cut(thumbnail(first.pixels), thumbnail(last.pixels)):
         return []
-    flow = flow_between(first, last)
-    return [_made(one, other, number / slots, between(first, last, flow, number / slots)) for number in range(1, slots)]
+    pictures = evenly_between(first, last, slots)
+    return [_made(one, other, number / slots, pixels) for number, pixels in enumerate(pictures, 1)]
 
 
 def _made(one: Shown, other: Shown, share: float, pixels: Pixels) -> Shown:

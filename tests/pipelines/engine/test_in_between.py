@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from fractions import Fraction
-from functools import partial
 
 import numpy as np
 import pytest
@@ -278,7 +277,8 @@ def test_without_anybody_to_give_to_it_is_an_outbox_like_any_other() -> None:
 
 
 def test_a_session_counts_what_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(InBetween, "begin", partial_begin(InBetween.begin))
+    begin = InBetween.begin
+    monkeypatch.setattr(InBetween, "begin", lambda self, give: begin(self, give, thread=False))
     world = World()
     session = world.open(output_rate=50.0)
     given: list[Shown] = []
@@ -293,13 +293,6 @@ def test_a_session_counts_what_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     stats = session.stats()
     assert stats["outcomes"] == {"edited": 3, "blended: in between": 2}
     assert (stats["submitted"], stats["edited"]) == (3, 5)
-
-
-def partial_begin(begin: Callable[..., None]) -> Callable[..., None]:
-    def without_thread(self: InBetween, give: Callable[[Shown], object]) -> None:
-        partial(begin, self)(give, thread=False)
-
-    return without_thread
 
 
 def test_its_own_thread_shows_everything_and_ends() -> None:
