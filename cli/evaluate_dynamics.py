@@ -184,7 +184,7 @@ def _streams(
 
     offset = parse_edits([edit], None, load_directions()).offset(0.0)
     networks = load_networks({"reconstruction", "time", "identity"}, zoo, flow=flow)
-    renderer = load_renderer(zoo, generator)
+    renderer = load_renderer(zoo, generator, "frame")  # what is judged is the motion of E0's codes
     known = Renderer(KnownCodes(renderer.encoder), renderer.generator, recurrent=renderer.recurrent)  # type: ignore[arg-type]
     assert networks.tracker is not None
     clips = [look_at(path, networks.tracker, known, frames) for path in videos]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..pipelines.evaluation.networks import Networks
     from ..pipelines.evaluation.recurrent import LookedClip, Row, RowScores
 
+REFINED = ("E0 averaged", "recurrent")
 EDITS = ("smile=2", "age=2", "age=-2", "chubby=2")
 
 
@@ -48,7 +49,18 @@ def command(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help="Only these rows. Repeatable.")
     ] = None,
-    mode: Annotated[str, typer.Option(metavar="detail|replace", help="How edited faces are put back.")] = "replace",
+    mode: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mode",
+            metavar="replace|detail",
+            help="How edited faces are put back; both unless one is named. Repeatable.",
+        ),
+    ] = None,
+    refine: Annotated[
+        int,
+        typer.Option(min=0, metavar="STEPS", help="Also E0 averaged and the recurrent encoder after `--refine`: slow."),
+    ] = 0,
     flow: Annotated[str, typer.Option(metavar="raft|dis", help="Flow of the warp error.")] = "raft",
     long: Annotated[
         int,
@@ -64,8 +76,9 @@ def command(
     """E0 frame by frame, E0 averaged, the recurrent encoder, and it without each of its parts, on the same frames.
 
     Columns: MSE and LPIPS of the inverted faces, warp error of the inverted video as a ratio to the source's own
-    (inside the face's quad, and of the whole frame), TL-ID and TG-ID of each edited video (STIT: ratios to the source),
-    seconds for 100 frames. What is measured of a picture is kept in the cache.
+    (inside the face's quad, and of the whole frame), seconds for 100 frames, and TL-ID and TG-ID of each edited video
+    (STIT: ratios to the source), once with the drawn face in the frame and once as `detail` puts it back. What is
+    measured of a picture is kept in the cache.
 
     Examples:
 
@@ -78,19 +91,30 @@ def command(
     from ..models.encoder import load_encoder
     from ..models.generator import load_generator
     from ..models.recurrent_encoder import WEIGHTS, load_recurrent_encoder
+    from ..models.zoo import default_cache
     from ..pipelines.bench.machine import describe_machine
-    from ..pipelines.compositing.composite import check_mode
+    from ..pipelines.compositing.composite import MODES, check_mode
     from ..pipelines.edit import parse_edits
     from ..pipelines.errors import PipelineError
     from ..pipelines.evaluate import STORE_FILE
     from ..pipelines.evaluation.face_sets import files_of
     from ..pipelines.evaluation.looked import Looked
     from ..pipelines.evaluation.networks import load_networks
-    from ..pipelines.evaluation.recurrent import KnownCodes, look_at, make_rows, score_row
+    from ..pipelines.evaluation.recurrent import (
+        KnownCodes,
+        look_at,
+        make_rows,
+        refined_name,
+        refined_row,
+        score_row,
+    )
     from ..pipelines.evaluation.store import Store
+    from ..pipelines.inversion.pivotal import UNHURRIED, FitSettings
+    from ..pipelines.inversion.refine import fit_clip
+    from ..pipelines.render import Renderer
     from ..pipelines.training.crops import CLIPS
 
-    chosen_mode = check_mode(mode)
+    modes = [check_mode(name) for name in dict.fromkeys(mode or MODES)]
     files = [path for one in data for path in files_of(one, include or [], exclude or []) if path.suffix in CLIPS]
     if not files:
         raise PipelineError("found no clips; mend --data, --include or --exclude")
@@ -108,11 +132,21 @@ def command(
         codes = KnownCodes(load_encoder(encoder or ENCODER))
         own = load_recurrent_encoder(recurrent or WEIGHTS)
         rows = make_rows(codes, draw, own, {name: load_recurrent_encoder(path) for name, path in named.items()})
-        unknown = [name for name in only or [] if name not in [row.name for row in rows]]
-        if unknown:
-            raise PipelineError(f"--only {unknown[0]}: expected one of {', '.join(row.name for row in rows)}")
-        rows = [row for row in rows if not only or row.name in only]
         assert networks.tracker is not None
+        names = [row.name for row in rows] + [refined_name(name) for name in REFINED if refine]
+        unknown = [name for name in only or [] if name not in names]
+        if unknown:
+            raise PipelineError(f"--only {unknown[0]}: expected one of {', '.join(names)}")
+        if refine:
+            start, fits = Renderer(load_encoder(encoder or ENCODER), draw), {}
+            settings, kept = FitSettings(steps=refine, seconds=UNHURRIED), default_cache() / "refined"
+            for path in files:
+                with count_frames(progress, f"fit to {path.name}", refine, 0.0) as count:
+                    fits[path.name] = fit_clip(
+                        start, networks.tracker, path, zoo, settings=settings, cache=kept, progress=count
+                    )
+            rows += [refined_row(row, fits) for row in rows if row.name in REFINED]
+        rows = [row for row in rows if not only or row.name in only]
         clips = [look_at(path, networks.tracker, rows[0].renderer, frames) for path in files]
         total = sum(len(clip.looks) for clip in clips) * (1 + len(moves))
         if long:
@@ -127,12 +161,12 @@ def command(
             for row in rows:
                 with count_frames(progress, row.name, total, 0.0) as count:
                     found[row.name] = score_row(
-                        row, clips, moves, networks, Looked(networks, store), mode=chosen_mode, progress=count
+                        row, clips, moves, networks, Looked(networks, store), modes=modes, progress=count
                     )
         if json_target is not None:
             document = {
                 "command": command_line(context), "machine": describe_machine(),
-                "clips": [path.name for path in files], "frames": frames, "mode": mode,
+                "clips": [path.name for path in files], "frames": frames,
                 "flow": flow, "rows": found,
             }  # fmt: skip
             json_target.write_text(json_text(document), encoding="utf-8")
@@ -177,14 +211,21 @@ def _named(text: str) -> tuple[str, Path]:
 
 def _print(found: "dict[str, RowScores]") -> None:
     console = table_console(180)
-    edits = list(next(iter(found.values())).tl_id)
     table = Table("", box=None, pad_edge=False)
-    columns = ["MSE", "LPIPS", "warp, face", "warp, frame"]
-    columns += [f"{name} {edit}" for edit in edits for name in ("TL-ID", "TG-ID")]
-    for column in [*columns, "s / 100 frames"]:
+    for column in ("MSE", "LPIPS", "warp, face", "warp, frame", "s / 100 frames"):
         table.add_column(column, justify="right")
     for name, row in found.items():
         values = [row.mse, row.lpips, row.warp, row.frame_warp]
-        values += [value for edit in edits for value in (row.tl_id[edit], row.tg_id[edit])]
         table.add_row(name, *(f"{value:.4f}" for value in values), f"{row.seconds:.2f}")
     console.print(table)
+    for mode, edits in next(iter(found.values())).tl_id.items():
+        if not edits:
+            continue
+        table = Table(f"mode {mode}", box=None, pad_edge=False)
+        for edit in edits:
+            table.add_column(f"TL-ID {edit}", justify="right")
+            table.add_column(f"TG-ID {edit}", justify="right")
+        for name, row in found.items():
+            pairs = [(row.tl_id[mode][edit], row.tg_id[mode][edit]) for edit in edits]
+            table.add_row(name, *(f"{value:.4f}" for pair in pairs for value in pair))
+        console.print(table)

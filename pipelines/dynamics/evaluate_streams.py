@@ -107,8 +107,8 @@ def evaluate_streams(
                 frame_warp=scores.frame_warp,
                 mse=scores.mse,
                 lpips=scores.lpips,
-                tl_id=scores.tl_id,
-                tg_id=scores.tg_id,
+                tl_id=scores.tl_id["replace"],
+                tg_id=scores.tg_id["replace"],
                 invert_ms=milliseconds,
                 encoded=share,
             )

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from ...models.generator import Generator
 from ..errors import PipelineError
-from ..inversion.recurrent import RecurrentInverter
 from ..render import Renderer
 
 Precision = Literal["float32", "bfloat16"]
@@ -55,7 +54,8 @@ def accelerate(
     offset = None if renderer.code_offset is None else renderer.code_offset.to(where)
     recurrent = renderer.recurrent
     if recurrent is not None:
-        recurrent = RecurrentInverter(recurrent.network.to(where), generator, parts=recurrent.parts)
+        recurrent.network.to(where)
+        recurrent = recurrent.drawing_with(generator)
     return Renderer(cast(Any, encoder), generator, code_offset=offset, recurrent=recurrent)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from ...models.arcface import load_arcface
 from ...models.encoder import WEIGHTS, load_encoder
 from ...models.lpips import load_lpips
 from ..errors import PipelineError
-from ..inversion.pivotal import FitSettings, bent, fit_person
+from ..inversion.pivotal import UNHURRIED, FitSettings, bent, fit_person
 from ..inversion.refine import FRAMES
 from ..load import load_renderer
 from ..metrics.identity import load_embedders
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from ...models.zoo import Zoo
     from .face_sets import Faces
     from .store import Store
-
-LONGEST: Final = 600.0
-"""Seconds of one fit; the steps are what is asked for."""
 
 
 def load_inversions(
@@ -65,7 +62,7 @@ def load_inversions(
 def _refine(
     encoder: "Encoder", generator: "Generator", lpips: "LPIPS", arcface: "ArcFace", steps: int, device: str
 ) -> Refine:
-    settings = FitSettings(steps=steps, seconds=LONGEST)
+    settings = FitSettings(steps=steps, seconds=UNHURRIED)
 
     def refine(faces: "Faces") -> "tuple[torch.Tensor, Generator]":
         places = np.linspace(0, len(faces) - 1, min(FRAMES, len(faces))).round().astype(int)

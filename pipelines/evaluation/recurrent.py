@@ -1,13 +1,14 @@
 """What each part of the recurrent encoder is worth: RIGID's table of ablations (arXiv 2308.06097, table 3), of ours.
 
-Every row draws the same frames of the same clips: E0 alone, E0 averaged, the whole method, and it without each of its
-parts. The inverted video (mode `replace`, no edit) is held against its source; of each edited one it is measured how
-steady the identity is, as STIT does, relative to the source.
+Every row draws the same frames of the same clips: E0 alone, E0 averaged, the whole method, it without each of its
+parts, and fitted to each clip (`transcode --refine`). The inverted video (mode `replace`, no edit) is held against its
+source; of each edited one, put back in each of the modes, it is measured how steady the identity is, as STIT does,
+relative to the source.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -27,7 +28,9 @@ from ..edit import Edits
 from ..errors import PipelineError
 from ..face_editor import FaceEditor, FinishState, Look, LookState
 from ..inversion.latent import LatentState, Parts
+from ..inversion.pivotal import Fit
 from ..inversion.recurrent import RecurrentInverter
+from ..inversion.refine import refined
 from ..metrics import identity, reconstruction
 from ..render import Renderer
 from ..stages import Stages
@@ -46,11 +49,15 @@ FAMILY: Final = "arcface"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """One way to invert. renderer: that does it. averaged: False forgets each frame at once."""
+    """One way to invert. renderer: that does it. averaged: False forgets each frame at once.
+
+    fitted: in place of `renderer`, by a clip's name.
+    """
 
     name: str
     renderer: Renderer
     averaged: bool = True
+    fitted: Mapping[str, Renderer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,16 +78,16 @@ class RowScores:
     """Means over all frames of all clips.
 
     mse: in [-1, 1]. lpips: AlexNet's. warp, frame_warp: warp error inside the face's quad and of the whole frame, as
-    ratios to the source's. tl_id, tg_id: of each edit, ratios to the source. seconds: for 100 frames of the inverted
-    video, from E0's codes to the frame.
+    ratios to the source's. tl_id, tg_id: of each mode and edit, ratios to the source. seconds: for 100 frames of the
+    inverted video, from E0's codes to the frame.
     """
 
     mse: float
     lpips: float
     warp: float
     frame_warp: float
-    tl_id: Mapping[str, float]
-    tg_id: Mapping[str, float]
+    tl_id: Mapping[Mode, Mapping[str, float]]
+    tg_id: Mapping[Mode, Mapping[str, float]]
     seconds: float
 
 
@@ -127,6 +134,17 @@ def make_rows(
     ]
 
 
+def refined_row(row: Row, fits: Mapping[str, Fit]) -> Row:
+    """The same row, fitted to each clip. fits: by the clip's name."""
+    fitted = {clip: refined(row.renderer, fit) for clip, fit in fits.items()}
+    return replace(row, name=refined_name(row.name), fitted=fitted)
+
+
+def refined_name(name: str) -> str:
+    """Of the row that is this one fitted to each clip."""
+    return f"{name}, refined"
+
+
 def look_at(path: Path, tracker: Tracker, renderer: Renderer, frames: int) -> LookedClip:
     """The first `frames` frames of a clip that show a face. Raises PipelineError where none does."""
     editor = FaceEditor(tracker, renderer, Edits((), {}), mode="replace")
@@ -171,63 +189,76 @@ def score_row(
     networks: "Networks",
     looked: Looked,
     *,
-    mode: Mode = "replace",
+    modes: Sequence[Mode] = ("replace",),
     progress: Callable[[int], None] = lambda _frames: None,
 ) -> RowScores:
-    """Scores of a row. offsets: name of an edit -> (codes, 512). mode: in which edited faces are put back.
+    """Scores of a row. offsets: name of an edit -> (codes, 512). modes: in which edited faces are put back.
 
     progress: called with the frames drawn so far.
     """
     assert networks.tracker is not None
     sums, done, seconds, drawn = _Sums(), 0, 0.0, 0
-    local: dict[str, list[float]] = {name: [] for name in offsets}
-    everywhere: dict[str, list[float]] = {name: [] for name in offsets}
+    local: dict[Mode, dict[str, list[float]]] = {mode: {name: [] for name in offsets} for mode in modes}
+    everywhere: dict[Mode, dict[str, list[float]]] = {mode: {name: [] for name in offsets} for mode in modes}
+
+    def editor(mode: Mode, renderer: Renderer) -> FaceEditor:
+        assert networks.tracker is not None
+        return FaceEditor(networks.tracker, renderer, Edits((), {}), mode=mode)
+
     for clip in clips:
+        renderer = row.fitted.get(clip.name, row.renderer)
         own = _embeddings(looked, [look.frame.pixels for look in clip.looks], clip.quads)
-        for name, offset in [("", None), *offsets.items()]:
-            editor = FaceEditor(networks.tracker, row.renderer, Edits((), {}), mode=mode if name else "replace")
-            begun = time.perf_counter()
-            frames, inverted = _draw(row, editor, clip, offset)
-            if name:
-                found = _embeddings(looked, frames, clip.quads)
-                local[name].append(identity.tl_id(found, own))
-                everywhere[name].append(identity.tg_id(found, own))
-            else:
-                seconds, drawn = seconds + time.perf_counter() - begun, drawn + len(frames)
-                _add(sums, looked, clip, frames, inverted)
-            done += len(frames)
+        begun = time.perf_counter()
+        ((frames,), inverted) = _draw(row, [editor("replace", renderer)], clip, None)
+        seconds, drawn = seconds + time.perf_counter() - begun, drawn + len(frames)
+        _add(sums, looked, clip, frames, inverted)
+        done += len(frames)
+        progress(done)
+        for name, offset in offsets.items():
+            videos, _ = _draw(row, [editor(mode, renderer) for mode in modes], clip, offset)
+            for mode, video in zip(modes, videos, strict=True):
+                found = _embeddings(looked, video, clip.quads)
+                local[mode][name].append(identity.tl_id(found, own))
+                everywhere[mode][name].append(identity.tg_id(found, own))
+            done += len(clip.looks)
             progress(done)
     return RowScores(
         mse=sums.mse / sums.frames,
         lpips=sums.lpips / sums.frames,
         warp=sums.warp / sums.warp_source,
         frame_warp=sums.frame_warp / sums.frame_warp_source,
-        tl_id={name: float(np.mean(values)) for name, values in local.items()},
-        tg_id={name: float(np.mean(values)) for name, values in everywhere.items()},
+        tl_id={mode: _means(edits) for mode, edits in local.items()},
+        tg_id={mode: _means(edits) for mode, edits in everywhere.items()},
         seconds=100 * seconds / drawn,
     )
 
 
+def _means(edits: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    return {name: float(np.mean(values)) for name, values in edits.items()}
+
+
 def _draw(
-    row: Row, editor: FaceEditor, clip: LookedClip, offset: Tensor | None
-) -> tuple[list[npt.NDArray[np.uint8]], list[npt.NDArray[np.uint8]]]:
-    """(frames with the face put back, the inverted faces)."""
+    row: Row, editors: Sequence[FaceEditor], clip: LookedClip, offset: Tensor | None
+) -> tuple[list[list[npt.NDArray[np.uint8]]], list[npt.NDArray[np.uint8]]]:
+    """(of each editor the frames with the face put back, the inverted faces). editors: with one renderer."""
     memory: LatentState | None = None
-    finish: Mapping[int, FinishState] = {}
-    frames, faces, stages = [], [], Stages()
+    kept: list[Mapping[int, FinishState]] = [{} for _ in editors]
+    videos: list[list[npt.NDArray[np.uint8]]] = [[] for _ in editors]
+    faces, stages = [], Stages()
     for look in clip.looks:
         (sight,) = look.faces
         assert sight.job is not None
         job = replace(sight.job, offset=offset)
         if sight.fresh:
-            memory, finish = None, {}
-        (rendered,) = row.renderer.render([job], [memory if row.averaged else None], stages)
+            memory, kept = None, [{} for _ in editors]
+        (rendered,) = editors[0].renderer.render([job], [memory if row.averaged else None], stages)
         memory = rendered.latent
         changed = replace(look, faces=(replace(sight, job=job),))
-        finish, edited = editor.finish(finish, changed, [rendered], stages)
-        frames.append(edited.frame.pixels)
+        for number, editor in enumerate(editors):
+            kept[number], edited = editor.finish(kept[number], changed, [rendered], stages)
+            videos[number].append(edited.frame.pixels)
         faces.append(np.rint(rendered.inverted).astype(np.uint8))
-    return frames, faces
+    return videos, faces
 
 
 def _add(

@@ -34,6 +34,8 @@ WEIGHT_RATE: Final = 0.004  # of a tensor's own root mean square, a step
 PULL: Final = 2e-3
 STIFFNESS: Final = 0.02
 LOCALITY_EVERY: Final = 4
+UNHURRIED: Final = 600.0
+"""Seconds of a fit that is made to be measured: the steps are what is asked for, however slow the machine."""
 
 
 class Perceptual(Protocol):

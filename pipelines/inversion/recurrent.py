@@ -57,6 +57,10 @@ class RecurrentInverter:
         self.parts = parts
         self._mean = generator.mean_w()
 
+    def drawing_with(self, generator: Generator) -> "RecurrentInverter":
+        """The same network and parts, for another generator: one fitted to a person, or on another device."""
+        return RecurrentInverter(self.network, generator, parts=self.parts)
+
     def invert(
         self,
         faces: Sequence[Pixels],

@@ -183,21 +183,24 @@ def mean(values: Sequence[Value]) -> float | None:
 def read_recurrent(data: Data) -> Document:
     """Of `evaluate recurrent --json`."""
     rows: Mapping[str, Data] = data["rows"]
-    edits = list(next(iter(rows.values()))["tl_id"])
     columns = [Column(name=name, better="lower", digits=4) for name in ("MSE, [-1, 1]", "LPIPS, AlexNet")]
     columns += [Column(name=f"warp error / source's, {where}", better="lower", digits=3) for where in ("face", "frame")]
-    columns += [
-        Column(name=f"{name}, {edit}", better="higher", digits=3) for edit in edits for name in ("TL-ID", "TG-ID")
-    ]
     columns.append(Column(name="s per 100 frames", better="lower", digits=1))
     found = []
     for name, row in rows.items():
-        numbers = [row["mse"], row["lpips"], row["warp"], row["frame_warp"]]
-        numbers += [row[key][edit] for edit in edits for key in ("tl_id", "tg_id")]
-        values = zip([column.name for column in columns], [*numbers, row["seconds"]], strict=True)
-        found.append(Row(name=name, values=dict(values)))
-    note = f"Means over {', '.join(data['clips'])}, the first {data['frames']} frames of each; mode {data['mode']}."
-    return Document(title="", note=note, machine=data["machine"], tables=[Table(columns=columns, rows=found)])
+        numbers = [row[key] for key in ("mse", "lpips", "warp", "frame_warp", "seconds")]
+        found.append(Row(name=name, values=dict(zip([column.name for column in columns], numbers, strict=True))))
+    tables = [Table(heading="Inverted video", columns=columns, rows=found)]
+    for mode, edits in next(iter(rows.values()))["tl_id"].items():
+        columns, found = [], []
+        for edit in edits:
+            columns += [Column(name=f"{name}, {edit}", better="higher", digits=3) for name in ("TL-ID", "TG-ID")]
+        for name, row in rows.items():
+            numbers = [row[key][mode][edit] for edit in edits for key in ("tl_id", "tg_id")]
+            found.append(Row(name=name, values=dict(zip([column.name for column in columns], numbers, strict=True))))
+        tables.append(Table(heading=f"Edited video, mode {mode}", columns=columns, rows=found))
+    note = f"Means over {', '.join(data['clips'])}, the first {data['frames']} frames of each."
+    return Document(title="", note=note, machine=data["machine"], tables=tables)
 
 
 def read_dynamics(data: Data) -> Document:

@@ -5,7 +5,7 @@
 and, not in the paper, 0.8 LPIPS over eyes, nose and mouth, 0.5 (1 - cos) of ArcFace, and small squares of w' and n:
 without them a generator of this size explains a face by smears, which score well and cannot be edited. Last, an edit
 is to move the corrected face as far as it moves E0's own (`edit_loss`): the better a face is explained, the less the
-same direction moves it.
+same direction moves it; and the edited face is to stay one person as much as the source's does (`steadiness_loss`).
 
 In episodes of six frames, with random directions and strengths as the edit, so that one network serves every edit.
 Streams go on where their last episode ended, from the state that the network itself has reached: what it sees in
@@ -41,6 +41,8 @@ from .morph import Morphs
 from .score_reader import pooled
 
 CONFIG: Final = LoopConfig(steps=1200, lr=6e-4, warmup=40, ema=0.99, log_steps=10)
+PERSON_SHARE: Final = 0.3
+"""Of an episode's frame in the average of who a stream has shown."""
 LEAST_MOVED: Final = 5.0
 """Of squared features, about what half a unit of smile moves: less is too little to be judged."""
 
@@ -51,7 +53,7 @@ class Weights:
 
     codes: of generated clips, whose codes are known. features: LPIPS over eyes, nose and mouth. identity: 1 - cosine of
     ArcFace, on one frame. compensation, noise: mean squares of w'_t and n_t, which keep a face one that can be edited.
-    edit: see `edit_loss`, on one frame.
+    edit: see `edit_loss`, on one frame. steadiness: see `steadiness_loss`, on one frame.
     """
 
     l2: float = 1.0
@@ -64,6 +66,7 @@ class Weights:
     compensation: float = 0.3
     noise: float = 0.1
     edit: float = 0.12
+    steadiness: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,13 +122,25 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Persons:
+    """Who B streams have shown so far, averages of ArcFace's embeddings. source, edited: (B, 512)."""
+
+    source: Tensor
+    edited: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """B streams. place: the next frame. offset: (B, codes, 512) of the edits. memory: None before the first frame."""
+    """B streams. place: the next frame. offset: (B, codes, 512) of the edits. memory: None before the first frame.
+
+    persons: None before the first episode.
+    """
 
     sources: tuple[Moving, ...]
     offset: Tensor
     place: int
     memory: Memory | None
+    persons: Persons | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,7 +181,7 @@ class Sources:
         """New streams."""
         sources = tuple(self._source(random) for _ in range(self._config.streams))
         offsets = torch.stack([self._offset(random, codes) for _ in sources])
-        return Group(sources, offsets, 0, None)
+        return Group(sources, offsets, 0, None, None)
 
     def _source(self, random: np.random.Generator) -> Moving:
         clip = self._clips[int(random.integers(len(self._clips)))]
@@ -283,6 +298,29 @@ def edit_loss(rolled: Rolled, networks: Networks, offset: Tensor, frame: int) ->
     return (lacking / expected.square().sum(1).clamp_min(LEAST_MOVED)).square().mean()
 
 
+def look_at_persons(rolled: Rolled, batch: Episode, networks: Networks, frame: int) -> Persons:
+    """Who a frame shows; the edited face's has a gradient."""
+    with torch.no_grad():
+        source = networks.arcface.embed_ffhq(batch.faces[:, frame]).float()
+    return Persons(source, networks.arcface.embed_ffhq(rolled.edited[:, frame]).float())
+
+
+def steadiness_loss(now: Persons, before: Persons) -> Tensor:
+    """How much less the edited face is the one of before than the source's is: what TL-ID and TG-ID count; ()."""
+    own, edited = (F.cosine_similarity(a, b, 1) for a, b in ((now.source, before.source), (now.edited, before.edited)))
+    return (own - edited).clamp_min(0).mean()
+
+
+def _remember(before: Persons | None, now: Persons) -> Persons:
+    """The average with another frame's."""
+    if before is None:
+        return Persons(now.source, now.edited.detach())
+    return Persons(
+        torch.lerp(before.source, now.source, PERSON_SHARE),
+        torch.lerp(before.edited, now.edited.detach(), PERSON_SHARE),
+    )
+
+
 def losses(
     rolled: Rolled, batch: Episode, networks: Networks, weights: Weights, middle: int, offset: Tensor
 ) -> dict[str, tuple[float, Tensor]]:
@@ -364,7 +402,14 @@ def train_recurrent(
             noisy = number >= config.noise_from
             rolled = roll(network, networks, own, batch.inputs, batch.seconds, offset, group.memory, graded, noisy)
             terms = losses(rolled, batch, networks, config.weights, middle, offset)
-        groups[slot] = Group(group.sources, group.offset, group.place + config.frames, _cut(rolled.memory))
+            persons = None
+            if config.weights.steadiness:
+                seen_now = look_at_persons(rolled, batch, networks, middle)
+                if group.persons is not None:
+                    terms["steadiness"] = config.weights.steadiness, steadiness_loss(seen_now, group.persons)
+                persons = _remember(group.persons, seen_now)
+        place = group.place + config.frames
+        groups[slot] = Group(group.sources, group.offset, place, _cut(rolled.memory), persons)
         loss = torch.stack([weight * value for weight, value in terms.values()]).sum()
         return loss, {name: value.item() for name, (_, value) in terms.items()}
 

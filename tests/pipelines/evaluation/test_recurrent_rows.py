@@ -11,9 +11,18 @@ from dynstream.models.recurrent_encoder import RecurrentEncoder
 from dynstream.pipelines.errors import PipelineError
 from dynstream.pipelines.evaluation.looked import Looked
 from dynstream.pipelines.evaluation.networks import Networks
-from dynstream.pipelines.evaluation.recurrent import KnownCodes, LookedClip, Row, look_at, make_rows, score_row
+from dynstream.pipelines.evaluation.recurrent import (
+    KnownCodes,
+    LookedClip,
+    Row,
+    look_at,
+    make_rows,
+    refined_row,
+    score_row,
+)
 from dynstream.pipelines.evaluation.store import Store
 from dynstream.pipelines.flow import DisFlow
+from dynstream.pipelines.inversion.pivotal import Fit
 from dynstream.pipelines.tracking.track import Tracker
 from dynstream.stream.frame import Pixels
 
@@ -100,17 +109,36 @@ def test_averaging_steadies(rows: dict[str, Row], looked_clip: LookedClip, netwo
     with Store(tmp_path / "store") as store:
         looked = Looked(networks, store)
         scores = {
-            name: score_row(rows[name], [looked_clip], {"brighter": offset}, networks, looked, progress=told.append)
+            name: score_row(
+                rows[name], [looked_clip], {"brighter": offset}, networks, looked,
+                modes=["replace", "detail"], progress=told.append,
+            )
             for name in ("E0 frame by frame", "E0 averaged", "recurrent")
-        }
+        }  # fmt: skip
     assert scores["E0 averaged"].warp < scores["E0 frame by frame"].warp
     assert told[:2] == [8, 16]
     for row in scores.values():
         assert row.mse > 0
         assert row.lpips > 0
-        assert set(row.tl_id) == set(row.tg_id) == {"brighter"}
-        assert 0.9 < row.tl_id["brighter"] < 1.1
+        for mode in ("replace", "detail"):
+            assert set(row.tl_id[mode]) == set(row.tg_id[mode]) == {"brighter"}
+            assert 0.9 < row.tl_id[mode]["brighter"] < 1.1
         assert row.seconds > 0
+
+
+def test_a_row_that_is_fitted_to_each_clip(
+    rows: dict[str, Row], looked_clip: LookedClip, networks: Networks, tmp_path: Path
+) -> None:
+    darker = Fit(torch.full((18, 512), -0.3))
+    fitted, elsewhere = (refined_row(rows["E0 averaged"], {name: darker}) for name in (looked_clip.name, "b.mp4"))
+    assert fitted.name == "E0 averaged, refined"
+    with Store(tmp_path / "store") as store:
+        plain, own, other = (
+            score_row(row, [looked_clip], {}, networks, Looked(networks, store))
+            for row in (rows["E0 averaged"], fitted, elsewhere)
+        )
+    assert other.mse == plain.mse
+    assert abs(own.mse - plain.mse) > 0.01
 
 
 def test_a_clip_without_a_face(tmp_path: Path, networks: Networks, rows: dict[str, Row]) -> None:

@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from dynstream.models.recurrent_encoder import RecurrentEncoder
 from dynstream.models.zoo import Zoo
 from dynstream.pipelines.errors import PipelineError
 from dynstream.pipelines.inversion import refine as refine_module
 from dynstream.pipelines.inversion.pivotal import Fit, FitSettings
+from dynstream.pipelines.inversion.recurrent import RecurrentInverter
 from dynstream.pipelines.inversion.refine import (
     FRAMES,
     clip_key,
@@ -21,11 +23,12 @@ from dynstream.pipelines.inversion.refine import (
     spread_faces,
     tell_apart,
 )
+from dynstream.pipelines.render import Renderer
 from dynstream.pipelines.tracking.choose import everyone
 from dynstream.pipelines.tracking.track import Tracker
 
-from ..fakes import OvalBackend, editor, scene, write_clip
-from .test_pivotal import FlatIdentity, FlatLPIPS
+from ..fakes import LevelEncoder, OvalBackend, editor, scene, write_clip
+from .test_pivotal import FlatIdentity, FlatLPIPS, TintingGenerator
 
 
 @pytest.fixture
@@ -167,6 +170,19 @@ def test_a_kept_fit_is_the_fit(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(PipelineError, match=r"cannot keep the fit in .*; DYNSTREAM_CACHE chooses another"):
         save_fit(tmp_path / "file" / "a.safetensors", Fit(torch.ones(18, 512)))
+
+
+def test_the_recurrent_encoder_corrects_what_the_fitted_generator_draws() -> None:
+    generator = TintingGenerator()
+    network = RecurrentEncoder().eval().requires_grad_(False)
+    renderer = Renderer(LevelEncoder(), generator, recurrent=RecurrentInverter(network, generator))  # type: ignore[arg-type]
+    found = refined(renderer, Fit(torch.zeros(18, 512), {"late.kernel": torch.full((3, 1, 1), 0.1)}))
+    assert found.recurrent is not None
+    assert found.generator is not generator
+    assert found.recurrent.generator is found.generator
+    assert found.recurrent.network is network
+    assert renderer.recurrent is not None
+    assert renderer.recurrent.generator is generator
 
 
 def test_the_renderer_that_is_refined_is_left_alone() -> None:

@@ -97,16 +97,24 @@ def test_edits() -> None:
 def test_recurrent() -> None:
     scores = [
         RowScores(
-            mse=mse, lpips=0.2, warp=1.1, frame_warp=1.0, tl_id={"smile=2": 0.99}, tg_id={"smile=2": 0.97}, seconds=9.5
+            mse=mse,
+            lpips=0.2,
+            warp=1.1,
+            frame_warp=1.0,
+            seconds=9.5,
+            tl_id={"replace": {"smile=2": 0.98}, "detail": {"smile=2": 0.99}},
+            tg_id={"replace": {"smile=2": 0.96}, "detail": {"smile=2": 0.97}},
         )
         for mse in (0.05, 0.04)
     ]
     rows = dict(zip(("E0", "recurrent"), scores, strict=True))
-    document = read_recurrent(plain({"machine": {}, "clips": ["a.mp4"], "frames": 60, "mode": "detail", "rows": rows}))
-    table = document.tables[0]
+    document = read_recurrent(plain({"machine": {}, "clips": ["a.mp4"], "frames": 60, "rows": rows}))
+    table, replace, detail = document.tables
     assert [row.name for row in table.rows] == ["E0", "recurrent"]
     assert table.rows[1].values["MSE, [-1, 1]"] == 0.04
-    assert table.rows[0].values["TG-ID, smile=2"] == 0.97
+    assert detail.heading == "Edited video, mode detail"
+    assert replace.rows[0].values == {"TL-ID, smile=2": 0.98, "TG-ID, smile=2": 0.96}
+    assert detail.rows[0].values["TG-ID, smile=2"] == 0.97
     assert table.rows[0].values["s per 100 frames"] == 9.5
 
 

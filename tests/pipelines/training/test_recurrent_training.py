@@ -18,6 +18,7 @@ from dynstream.pipelines.stages import Stages
 from dynstream.pipelines.training.loop import LoopConfig
 from dynstream.pipelines.training.recurrent import (
     Networks,
+    Persons,
     RecurrentConfig,
     Sources,
     Weights,
@@ -25,6 +26,7 @@ from dynstream.pipelines.training.recurrent import (
     encode,
     roll,
     score_refinement,
+    steadiness_loss,
     train_recurrent,
 )
 
@@ -48,7 +50,9 @@ class MeanIdentity:
         return nn.functional.normalize(nn.functional.avg_pool2d(faces, 128).flatten(1) + 0.5, dim=1)
 
 
-ALONE = Weights(consistency=0, composition=0, lpips=0, features=0, identity=0, compensation=0, noise=0, edit=0)
+ALONE = Weights(
+    consistency=0, composition=0, lpips=0, features=0, identity=0, compensation=0, noise=0, edit=0, steadiness=0
+)
 
 
 class NoisyGenerator(LevelGenerator):
@@ -200,6 +204,27 @@ def test_an_edit_that_moves_nothing_has_no_strength_to_lose(talking: RecurrentEn
     tiny = torch.full((1, 18, 512), 1e-6)
     rolled = roll(talking, given, encode(given, inputs), inputs, torch.arange(3)[None] / 25, tiny, None)
     assert edit_loss(rolled, given, tiny, 1).item() == pytest.approx(0, abs=1e-3)
+
+
+def persons(source: list[float], edited: list[float]) -> Persons:
+    return Persons(torch.tensor([source]), torch.tensor([edited]))
+
+
+@pytest.mark.parametrize(
+    ("source", "edited", "lacking"),
+    [([1.0, 0.0], [1.0, 0.0], 0.0), ([1.0, 0.0], [0.6, 0.8], 0.4), ([0.6, 0.8], [1.0, 0.0], 0.0)],
+)
+def test_an_edited_face_is_to_stay_itself_as_much_as_the_source_does(
+    source: list[float], edited: list[float], lacking: float
+) -> None:
+    before = persons([1.0, 0.0], [1.0, 0.0])
+    assert steadiness_loss(persons(source, edited), before).item() == pytest.approx(lacking, abs=1e-6)
+
+
+def test_steadiness_counts_from_a_streams_second_episode_on(tmp_path: Path) -> None:
+    config = replace(SMALL, groups=1, renew=0.0, weights=replace(ALONE, steadiness=1.0))
+    train_recurrent(networks(), sources(config), tmp_path, config=config)
+    assert ["steadiness" in line for line in log(tmp_path)] == [False, True, True]
 
 
 @pytest.mark.parametrize("wrong", [{"frames": 2}, {"streams": 0}, {"groups": 0}])
