@@ -87,6 +87,7 @@ def command(
     from ..models.directions import load_directions
     from ..pipelines.compositing.composite import check_mode
     from ..pipelines.edit import parse_edits
+    from ..pipelines.engine.in_between import slots_of
     from ..pipelines.engine.load import Models, load_engine
     from ..pipelines.engine.settings import SessionSpec
     from ..pipelines.live import Live, LiveSettings
@@ -114,7 +115,8 @@ def command(
         opened.callback(live_source.close)
         for note in live_source.notes:
             console.print(f"Note: {note}", style="yellow", soft_wrap=True)
-        sink = _open_sink(live_source, output_fps or live_source.rate, output, no_output)
+        pictures = slots_of(1 / live_source.rate, output_fps) if output_fps else 1
+        sink = _open_sink(live_source, pictures * live_source.rate, output, no_output)
         opened.callback(sink.close)
         spec = SessionSpec(
             edits=edits,

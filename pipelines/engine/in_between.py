@@ -146,7 +146,7 @@ class InBetween(Outbox):
         step = shown.frame.seconds - last.frame.seconds
         if now < self._rest_until or not 0 < step <= GAP_SECONDS:
             return 1
-        slots = min(MOST_SLOTS, round(step * self._rate))
+        slots = slots_of(step, self._rate)
         return slots if slots > 1 and shown.age + step * (slots - 1) / slots <= self._latency() else 1
 
     def _show(self, due: _Due, *, late: bool) -> None:
@@ -155,6 +155,11 @@ class InBetween(Outbox):
             resolve(due.future, shown)
         elif not late and self._give is not None:
             self._give(shown)
+
+
+def slots_of(step: float, rate: float) -> int:
+    """Pictures in the `step` seconds from one frame to the next, that itself counted: as many as come nearest to rate."""
+    return min(MOST_SLOTS, max(1, round(step * rate)))
 
 
 def make(one: Shown, other: Shown, slots: int) -> list[Shown]:

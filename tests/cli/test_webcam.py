@@ -285,10 +285,11 @@ def test_a_preview_that_cannot_be_says_what_is_missing(monkeypatch: pytest.Monke
         open_preview("title")
 
 
-def test_the_pictures_of_a_slow_source_go_out_at_a_higher_rate(world: SimpleNamespace) -> None:
+@pytest.mark.parametrize(("asked", "shown"), [(60, 60), (50, 40), (24, 20)])
+def test_the_pictures_of_a_slow_source_go_out_at_a_higher_rate(world: SimpleNamespace, asked: int, shown: int) -> None:
     world.keys = ScriptedKeys((lambda: len(set(numbers(world))) >= 4, "q"))
-    assert run("test", "--size", "320x180", "--fps", "20", "--output-fps", "60", "--edit", "smile=1") == 0
-    assert world.virtual.cameras[0].fps == 60
+    assert run("test", "--size", "320x180", "--fps", "20", "--output-fps", str(asked), "--edit", "smile=1") == 0
+    assert world.virtual.cameras[0].fps == shown
 
 
 def test_a_device_that_is_not_there_is_said_before_the_camera_is_opened(
