@@ -18,7 +18,7 @@ Generator = Annotated[str, typer.Option(metavar="NAME", help="Generator to draw 
 Encoder = Annotated[
     str, typer.Option(metavar="recurrent|frame", help="Correct the inversion from frame to frame, or average it.")
 ]
-DEFAULT_ENCODER = "frame"
+DEFAULT_ENCODER = "recurrent"
 Backend = Annotated[str, typer.Option(metavar="mesh|face-alignment", help="Face landmarks.")]
 
 Conceal = Annotated[

@@ -44,7 +44,7 @@ def load_backend(name: str, zoo: "Zoo") -> FaceBackend:
 
 
 ENCODERS: Final = ("recurrent", "frame")
-DEFAULT_ENCODER: Final = "frame"
+DEFAULT_ENCODER: Final = "recurrent"
 
 
 def load_editor(

@@ -158,7 +158,7 @@ class InBetween(Outbox):
 
 
 def slots_of(step: float, rate: float) -> int:
-    """Pictures in the `step` seconds from one frame to the next, that itself counted: as many as come nearest to rate."""
+    """How many pictures come nearest to `rate` in the `step` seconds from a frame to the next, that one counted."""
     return min(MOST_SLOTS, max(1, round(step * rate)))
 
 

@@ -26,7 +26,10 @@ COARSE_SECONDS = 0.25
 BASE_SECONDS: Final = 0.08
 """Average of E0's own codes under the recurrent encoder, which needs less of it than E0 alone."""
 GAP_SECONDS: Final = 0.4
-"""A face that was not drawn for so long is met anew; shorter gaps, of up to ten frames at 30 a second, are bridged."""
+"""A hole for so long is not filled: motion is foretold over shorter ones, of up to ten frames at 30 a second."""
+REMEMBERED_SECONDS: Final = 1.5
+"""A face that was not drawn for so long is met anew. Live on two cores a face is drawn every 0.2 to 0.5 s, and meeting
+takes three drawings; who it is, which is what a correction is mostly about, does not change meanwhile."""
 FADE_SECONDS: Final = 0.5
 OTHER_PERSON: Final = 0.9
 """E0's codes this far from their average, as a share of the average's own distance from the mean face, are of somebody
@@ -139,7 +142,7 @@ def judge(memory: LatentState | None, face: Pixels, codes: Tensor, seconds: floa
     "next": all else.
     """
     kept = None if memory is None else memory.recurrent
-    if memory is None or kept is None or abs(seconds - memory.seconds) > GAP_SECONDS or not kept.finite():
+    if memory is None or kept is None or abs(seconds - memory.seconds) > REMEMBERED_SECONDS or not kept.finite():
         return "new"
     if seconds <= memory.seconds or np.array_equal(face, kept.face):
         return "held"

@@ -65,8 +65,8 @@ class Weights:
     identity: float = 0.5
     compensation: float = 0.3
     noise: float = 0.1
-    edit: float = 0.12
-    steadiness: float = 0.5
+    edit: float = 0.3
+    steadiness: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,7 +58,7 @@ def test_the_real_editor(zoo: Zoo) -> None:
     assert isinstance(editor.renderer.encoder, Encoder)
     assert isinstance(editor.renderer.generator, MobileStyleGAN)
     assert editor.mode == "replace"
-    assert editor.renderer.recurrent is None
-    assert load_editor(zoo, edits("smile=1"), encoder="recurrent").renderer.recurrent is not None
+    assert editor.renderer.recurrent is not None
+    assert load_editor(zoo, edits("smile=1"), encoder="frame").renderer.recurrent is None
     with pytest.raises(ModelError, match="unknown generator 'biggan'; there are: mobilestylegan, stylegan2-ffhq"):
         load_editor(zoo, edits("smile=1"), generator="biggan")

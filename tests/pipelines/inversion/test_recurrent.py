@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dynstream.models.recurrent_encoder import RecurrentEncoder, RecurrentState
 from dynstream.pipelines.face_editor import FaceEditor, SessionState
 from dynstream.pipelines.inversion import latent
-from dynstream.pipelines.inversion.latent import FADE_SECONDS, GAP_SECONDS, SHARED_FROM, LatentState, Parts
+from dynstream.pipelines.inversion.latent import FADE_SECONDS, REMEMBERED_SECONDS, SHARED_FROM, LatentState, Parts
 from dynstream.pipelines.inversion.recurrent import RecurrentInverter
 from dynstream.pipelines.render import FaceJob, Rendered, Renderer
 from dynstream.pipelines.stages import Stages
@@ -209,15 +209,16 @@ def test_a_frame_out_of_order_is_drawn_and_not_remembered(network: RecurrentEnco
     assert same(after.latent, straight.latent)
 
 
-def test_ten_lost_frames_are_bridged_and_more_begin_anew(network: RecurrentEncoder) -> None:
+def test_ten_lost_frames_are_bridged_and_very_many_begin_anew(network: RecurrentEncoder) -> None:
     one = renderer(network)
     before = run(one, [face(1, i) for i in range(3)], times(3))[-1]
-    bridged = run(one, [face(1, 13)], [before.latent.seconds + 11 / 30], before.latent)[0]
-    assert kept(bridged).fading is None
-    assert not torch.equal(kept(bridged).base, PatchEncoder()(latent_input(face(1, 13)))[0])
-    anew = run(one, [face(1, 13)], [before.latent.seconds + GAP_SECONDS + 0.05], before.latent)[0]
-    assert torch.equal(kept(anew).base, PatchEncoder()(latent_input(face(1, 13)))[0])
     alone = run(one, [face(1, 13)], [0.0])[0]
+    for gap in (11 / 30, REMEMBERED_SECONDS - 0.05):
+        bridged = run(one, [face(1, 13)], [before.latent.seconds + gap], before.latent)[0]
+        assert kept(bridged).fading is None
+        assert not torch.equal(kept(bridged).state.compensation, kept(alone).state.compensation)
+    anew = run(one, [face(1, 13)], [before.latent.seconds + REMEMBERED_SECONDS + 0.05], before.latent)[0]
+    assert torch.equal(kept(anew).base, PatchEncoder()(latent_input(face(1, 13)))[0])
     assert torch.equal(kept(anew).state.compensation, kept(alone).state.compensation)
 
 
@@ -228,7 +229,7 @@ def latent_input(picture: Pixels) -> Tensor:
 def test_after_a_reset_the_shared_codes_cross_fade(network: RecurrentEncoder) -> None:
     one = renderer(network)
     before = run(one, [face(1, i) for i in range(3)], times(3))[-1]
-    begin = before.latent.seconds + GAP_SECONDS + 0.1
+    begin = before.latent.seconds + REMEMBERED_SECONDS + 0.1
     moments = [begin + i / 25 for i in range(20)]
     after = run(one, [face(2, i) for i in range(20)], moments, before.latent)
     old = before.latent.codes[SHARED_FROM:]
