@@ -91,10 +91,9 @@ def command(
     from ..models.encoder import load_encoder
     from ..models.generator import load_generator
     from ..models.recurrent_encoder import WEIGHTS, load_recurrent_encoder
-    from ..models.zoo import default_cache
     from ..pipelines.bench.machine import describe_machine
     from ..pipelines.compositing.composite import MODES, check_mode
-    from ..pipelines.edit import parse_edits
+    from ..pipelines.edit import Edits, parse_edits
     from ..pipelines.errors import PipelineError
     from ..pipelines.evaluate import STORE_FILE
     from ..pipelines.evaluation.face_sets import files_of
@@ -109,8 +108,9 @@ def command(
         score_row,
     )
     from ..pipelines.evaluation.store import Store
+    from ..pipelines.face_editor import FaceEditor
     from ..pipelines.inversion.pivotal import UNHURRIED, FitSettings
-    from ..pipelines.inversion.refine import fit_clip
+    from ..pipelines.inversion.refine import refine_clip
     from ..pipelines.render import Renderer
     from ..pipelines.training.crops import CLIPS
 
@@ -129,7 +129,8 @@ def command(
     with target(json_file, overwrite) as json_target, open_zoo(offline=offline, index_url=index_url) as zoo:
         networks = load_networks({"reconstruction", "time", "identity"}, zoo, flow=flow)
         draw = load_generator(generator, zoo)
-        codes = KnownCodes(load_encoder(encoder or ENCODER))
+        invert = load_encoder(encoder or ENCODER)
+        codes = KnownCodes(invert)
         own = load_recurrent_encoder(recurrent or WEIGHTS)
         rows = make_rows(codes, draw, own, {name: load_recurrent_encoder(path) for name, path in named.items()})
         assert networks.tracker is not None
@@ -137,15 +138,15 @@ def command(
         unknown = [name for name in only or [] if name not in names]
         if unknown:
             raise PipelineError(f"--only {unknown[0]}: expected one of {', '.join(names)}")
-        if refine:
-            start, fits = Renderer(load_encoder(encoder or ENCODER), draw), {}
-            settings, kept = FitSettings(steps=refine, seconds=UNHURRIED), default_cache() / "refined"
+        wanted = [row for row in rows if row.name in REFINED and (not only or refined_name(row.name) in only)]
+        if refine and wanted:
+            start, fits = FaceEditor(networks.tracker, Renderer(invert, draw), Edits((), {})), {}
+            settings, kept = FitSettings(steps=refine, seconds=UNHURRIED), zoo.cache / "refined"
             for path in files:
                 with count_frames(progress, f"fit to {path.name}", refine, 0.0) as count:
-                    fits[path.name] = fit_clip(
-                        start, networks.tracker, path, zoo, settings=settings, cache=kept, progress=count
-                    )
-            rows += [refined_row(row, fits) for row in rows if row.name in REFINED]
+                    fitted = refine_clip(start, path, zoo, settings=settings, cache=kept, progress=count)
+                fits[path.name] = fitted.renderer
+            rows += [refined_row(row, fits) for row in wanted]
         rows = [row for row in rows if not only or row.name in only]
         clips = [look_at(path, networks.tracker, rows[0].renderer, frames) for path in files]
         total = sum(len(clip.looks) for clip in clips) * (1 + len(moves))

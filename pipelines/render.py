@@ -72,6 +72,11 @@ class Renderer:
         self.code_offset = code_offset
         self.recurrent = recurrent
 
+    def drawing_with(self, generator: Generator, code_offset: Tensor | None) -> "Renderer":
+        """A renderer over the same encoders that draws with another generator, such as one fitted to a person."""
+        recurrent = None if self.recurrent is None else self.recurrent.drawing_with(generator)
+        return Renderer(self.encoder, generator, code_offset=code_offset, recurrent=recurrent)
+
     def render(self, jobs: Sequence[FaceJob], memories: Sequence[LatentState | None], stages: Stages) -> list[Rendered]:
         """Draws each face; a batch gives what its faces give one by one.
 

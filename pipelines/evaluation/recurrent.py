@@ -28,9 +28,7 @@ from ..edit import Edits
 from ..errors import PipelineError
 from ..face_editor import FaceEditor, FinishState, Look, LookState
 from ..inversion.latent import LatentState, Parts
-from ..inversion.pivotal import Fit
 from ..inversion.recurrent import RecurrentInverter
-from ..inversion.refine import refined
 from ..metrics import identity, reconstruction
 from ..render import Renderer
 from ..stages import Stages
@@ -134,9 +132,9 @@ def make_rows(
     ]
 
 
-def refined_row(row: Row, fits: Mapping[str, Fit]) -> Row:
-    """The same row, fitted to each clip. fits: by the clip's name."""
-    fitted = {clip: refined(row.renderer, fit) for clip, fit in fits.items()}
+def refined_row(row: Row, fits: Mapping[str, Renderer]) -> Row:
+    """The same row, fitted to each clip. fits: fitted renderers by the clip's name."""
+    fitted = {clip: row.renderer.drawing_with(fit.generator, fit.code_offset) for clip, fit in fits.items()}
     return replace(row, name=refined_name(row.name), fitted=fitted)
 
 
@@ -196,14 +194,14 @@ def score_row(
 
     progress: called with the frames drawn so far.
     """
-    assert networks.tracker is not None
+    tracker = networks.tracker
+    assert tracker is not None
     sums, done, seconds, drawn = _Sums(), 0, 0.0, 0
     local: dict[Mode, dict[str, list[float]]] = {mode: {name: [] for name in offsets} for mode in modes}
     everywhere: dict[Mode, dict[str, list[float]]] = {mode: {name: [] for name in offsets} for mode in modes}
 
     def editor(mode: Mode, renderer: Renderer) -> FaceEditor:
-        assert networks.tracker is not None
-        return FaceEditor(networks.tracker, renderer, Edits((), {}), mode=mode)
+        return FaceEditor(tracker, renderer, Edits((), {}), mode=mode)
 
     for clip in clips:
         renderer = row.fitted.get(clip.name, row.renderer)

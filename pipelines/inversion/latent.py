@@ -28,8 +28,8 @@ BASE_SECONDS: Final = 0.08
 GAP_SECONDS: Final = 0.4
 """A hole for so long is not filled: motion is foretold over shorter ones, of up to ten frames at 30 a second."""
 REMEMBERED_SECONDS: Final = 1.5
-"""A face that was not drawn for so long is met anew. Live on two cores a face is drawn every 0.2 to 0.5 s, and meeting
-takes three drawings; who it is, which is what a correction is mostly about, does not change meanwhile."""
+"""A face that was not drawn for so long is met anew. Live on two cores a face is drawn about four times a second,
+and meeting takes three drawings; who it is, which is what a correction is mostly about, does not change meanwhile."""
 FADE_SECONDS: Final = 0.5
 OTHER_PERSON: Final = 0.9
 """E0's codes this far from their average, as a share of the average's own distance from the mean face, are of somebody

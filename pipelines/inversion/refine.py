@@ -93,35 +93,17 @@ def refine_clip(
     cache: Path | None = None,
     progress: Callable[[int], None] = lambda _steps: None,
 ) -> FaceEditor:
-    """The same editor, its inversion fitted to the clip; see `fit_clip`."""
-    renderer, tracker = editor.renderer, editor.tracker
-    fit = fit_clip(renderer, tracker, source, zoo, settings=settings, one=one, cache=cache, progress=progress)
-    fitted = copy.copy(editor)
-    fitted.renderer = refined(renderer, fit)
-    return fitted
+    """The same editor, its inversion fitted to the clip.
 
-
-def fit_clip(
-    renderer: Renderer,
-    tracker: Tracker,
-    source: Path,
-    zoo: "Zoo",
-    *,
-    settings: FitSettings,
-    one: bool = True,
-    cache: Path | None = None,
-    progress: Callable[[int], None] = lambda _steps: None,
-) -> Fit:
-    """The fit of a renderer's E0 and generator to a clip.
-
-    one: one face is to be edited, so the person seen most is fitted and others are left out; otherwise the
+    one: the editor follows one face, so the person seen most is fitted and others are left out; otherwise the
     generator is bent to all, without an offset. cache: folder to keep fits in, None for none.
     """
+    renderer = editor.renderer
     path = cache / f"{clip_key(source, renderer, settings, one)}.safetensors" if cache else None
     fit = load_fit(path) if path is not None and path.exists() else None
     if fit is None:
         lpips, arcface = load_lpips(zoo), load_arcface(zoo)
-        people = tell_apart(spread_faces(tracker, source), arcface)
+        people = tell_apart(spread_faces(editor.tracker, source), arcface)
         faces = people.faces
         if one:
             faces = faces[[number for number, person in enumerate(people.person) if person == 0]]
@@ -130,15 +112,14 @@ def fit_clip(
         fit = fit_person(renderer.encoder, renderer.generator, lpips, arcface, faces, settings, progress=progress)
         if path is not None:
             save_fit(path, fit)
-    return fit
+    fitted = copy.copy(editor)
+    fitted.renderer = refined(renderer, fit)
+    return fitted
 
 
 def refined(renderer: Renderer, fit: Fit) -> Renderer:
     """The renderer with a fit; the one it was made of is left as it is."""
-    generator, recurrent = bent(renderer.generator, fit), renderer.recurrent
-    if recurrent is not None:
-        recurrent = recurrent.drawing_with(generator)
-    return Renderer(renderer.encoder, generator, code_offset=fit.offset, recurrent=recurrent)
+    return renderer.drawing_with(bent(renderer.generator, fit), fit.offset)
 
 
 def clip_key(source: Path, renderer: Renderer, settings: FitSettings, one: bool) -> str:

@@ -322,12 +322,20 @@ def _remember(before: Persons | None, now: Persons) -> Persons:
 
 
 def losses(
-    rolled: Rolled, batch: Episode, networks: Networks, weights: Weights, middle: int, offset: Tensor
+    rolled: Rolled,
+    batch: Episode,
+    networks: Networks,
+    weights: Weights,
+    middle: int,
+    offset: Tensor,
+    shown: Persons | None,
+    shown_before: Persons | None,
 ) -> dict[str, tuple[float, Tensor]]:
     """Each term of the loss with its weight; terms of weight zero are left out.
 
     batch: an episode whose tensors begin with B. middle: of the three edited frames that are composed. offset: (B,
-    codes, 512) of the edits.
+    codes, 512) of the edits. shown, shown_before: who is on the middle frame, and was in the episodes before; None
+    where that is not known.
     """
     faces, drawn = batch.faces, rolled.inverted
     terms = {"l2": (weights.l2, F.mse_loss(drawn, faces))}
@@ -337,9 +345,9 @@ def losses(
         rows, columns = FEATURES
         eyes_to_mouth = drawn[..., rows, columns].flatten(0, 1), faces[..., rows, columns].flatten(0, 1)
         terms["features"] = weights.features, networks.lpips(*eyes_to_mouth).float().mean()
-    if weights.identity:
-        pair = [networks.arcface.embed_ffhq(images[:, middle]).float() for images in (drawn, faces)]
-        terms["identity"] = weights.identity, 1 - (pair[0] * pair[1]).sum(1).mean()
+    if weights.identity and shown is not None:
+        person = networks.arcface.embed_ffhq(drawn[:, middle]).float()
+        terms["identity"] = weights.identity, 1 - (person * shown.source).sum(1).mean()
     terms["compensation"] = weights.compensation, rolled.compensation
     terms["noise"] = weights.noise, rolled.noise
     if weights.consistency:
@@ -363,6 +371,8 @@ def losses(
         terms["edit"] = weights.edit, edit_loss(rolled, networks, offset, middle)
     if weights.codes and batch.codes is not None:
         terms["codes"] = weights.codes, F.mse_loss(rolled.codes, batch.codes)
+    if weights.steadiness and shown is not None and shown_before is not None:
+        terms["steadiness"] = weights.steadiness, steadiness_loss(shown, shown_before)
     return terms
 
 
@@ -401,13 +411,10 @@ def train_recurrent(
             offset = group.offset.to(networks.device)
             noisy = number >= config.noise_from
             rolled = roll(network, networks, own, batch.inputs, batch.seconds, offset, group.memory, graded, noisy)
-            terms = losses(rolled, batch, networks, config.weights, middle, offset)
-            persons = None
-            if config.weights.steadiness:
-                seen_now = look_at_persons(rolled, batch, networks, middle)
-                if group.persons is not None:
-                    terms["steadiness"] = config.weights.steadiness, steadiness_loss(seen_now, group.persons)
-                persons = _remember(group.persons, seen_now)
+            by_person = config.weights.identity or config.weights.steadiness
+            shown = look_at_persons(rolled, batch, networks, middle) if by_person else None
+            terms = losses(rolled, batch, networks, config.weights, middle, offset, shown, group.persons)
+            persons = None if shown is None else _remember(group.persons, shown)
         place = group.place + config.frames
         groups[slot] = Group(group.sources, group.offset, place, _cut(rolled.memory), persons)
         loss = torch.stack([weight * value for weight, value in terms.values()]).sum()

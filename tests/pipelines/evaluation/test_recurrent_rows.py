@@ -23,6 +23,7 @@ from dynstream.pipelines.evaluation.recurrent import (
 from dynstream.pipelines.evaluation.store import Store
 from dynstream.pipelines.flow import DisFlow
 from dynstream.pipelines.inversion.pivotal import Fit
+from dynstream.pipelines.inversion.refine import refined
 from dynstream.pipelines.tracking.track import Tracker
 from dynstream.stream.frame import Pixels
 
@@ -129,7 +130,7 @@ def test_averaging_steadies(rows: dict[str, Row], looked_clip: LookedClip, netwo
 def test_a_row_that_is_fitted_to_each_clip(
     rows: dict[str, Row], looked_clip: LookedClip, networks: Networks, tmp_path: Path
 ) -> None:
-    darker = Fit(torch.full((18, 512), -0.3))
+    darker = refined(rows["recurrent"].renderer, Fit(torch.full((18, 512), -0.3)))
     fitted, elsewhere = (refined_row(rows["E0 averaged"], {name: darker}) for name in (looked_clip.name, "b.mp4"))
     assert fitted.name == "E0 averaged, refined"
     with Store(tmp_path / "store") as store:
