@@ -31,10 +31,10 @@ def command(
     - `dynstream demo`
     - `dynstream demo --seconds 4 --edit age=2 --out /tmp/older`
     """
-    from ..models.directions import load_directions
-    from ..pipelines.demo import prepare, run_demo
-    from ..pipelines.edit import parse_edits
-    from ..pipelines.load import load_editor
+    from ..models.directions.directions import load_directions
+    from ..pipelines.editor.load import load_editor
+    from ..pipelines.edits.edit import parse_edits
+    from ..pipelines.run.demo import prepare, run_demo
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     wanted = edit or ["smile=2"]

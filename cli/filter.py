@@ -16,8 +16,8 @@ from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
     from ..pipelines.compositing import composite
-    from ..pipelines.edit import Edits
-    from ..pipelines.filter import FilterReport
+    from ..pipelines.edits.edit import Edits
+    from ..pipelines.run.filter import FilterReport
 
 
 def command(
@@ -83,8 +83,8 @@ def command(
     - `... | dynstream filter --size 640x360 --pix-fmt yuv420p --rate 25 --edit age=1 | ...`
     - `... | dynstream filter --edit smile=2 --progress-fd 3 3>progress.txt | ...`
     """
-    from ..pipelines.filter import filter_pictures
-    from ..pipelines.stages import Stages
+    from ..pipelines.common.stage_timing import Stages
+    from ..pipelines.run.filter import filter_pictures
     from ..stream import pipe
     from ..stream.atomic import write_whole
     from ..stream.errors import SinkError
@@ -109,8 +109,8 @@ def command(
     with pipe.standard_output() as output:
         source, sink = open_pipe(pipe.open_input(), output, options)  # before anything is fetched or loaded
         if chosen is not None:
-            from ..pipelines.filter import stream_step
-            from ..pipelines.load import load_editor
+            from ..pipelines.editor.load import load_editor
+            from ..pipelines.run.filter import stream_step
 
             edits, checked = chosen
             with open_zoo(offline=offline, index_url=index_url) as zoo:
@@ -129,9 +129,9 @@ def command(
 
 
 def _choose(texts: list[str], preset: Path | None, mode: str, console: Console) -> "tuple[Edits, composite.Mode]":
-    from ..models.directions import load_directions
+    from ..models.directions.directions import load_directions
     from ..pipelines.compositing.composite import check_mode
-    from ..pipelines.edit import parse_edits
+    from ..pipelines.edits.edit import parse_edits
 
     checked = check_mode(mode)
     edits = parse_edits(texts, preset, load_directions())

@@ -55,12 +55,12 @@ def command(
     - `dynstream fit clip.mp4 --recipe paper --feature 0.1 --image 0.1`
     - `dynstream fit codes.safetensors --order 2`
     """
-    from ..pipelines.dynamics.fit import FitConfig, fit_trajectory, with_recipe
-    from ..pipelines.dynamics.load import load_codes, load_losses, load_prior
-    from ..pipelines.dynamics.losses import Weights
-    from ..pipelines.dynamics.series import save_series
-    from ..pipelines.dynamics.solve import Solver
-    from ..pipelines.dynamics.trajectory import load_trajectory, save_trajectory
+    from ..pipelines.motion.code_series import save_series
+    from ..pipelines.trajectory.fit import FitConfig, fit_trajectory, with_recipe
+    from ..pipelines.trajectory.load import load_codes, load_losses, load_prior
+    from ..pipelines.trajectory.losses import Weights
+    from ..pipelines.trajectory.solver import Solver
+    from ..pipelines.trajectory.trajectory import load_trajectory, save_trajectory
     from ..stream.atomic import check_target
 
     weights = Weights(latent=latent, feature=feature, image=image)

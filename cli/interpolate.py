@@ -48,13 +48,13 @@ def command(
     - `dynstream interpolate clip.mp4 straight.mp4 --fps 60 --method linear`
     - `dynstream fit clip.mp4 && dynstream interpolate clip.mp4 out.mp4 --fps 60 --fit clip.ode.safetensors`
     """
-    from ..models.generator import load_generator
-    from ..pipelines.dynamics.fit import fit_trajectory
-    from ..pipelines.dynamics.interpolate import check_method, codes_by, interpolate, times_at
-    from ..pipelines.dynamics.load import load_codes, load_prior
-    from ..pipelines.dynamics.retimed import RetimedReader, parse_rate, parse_times
-    from ..pipelines.dynamics.trajectory import load_trajectory
-    from ..pipelines.transcode import VideoOptions, open_writer
+    from ..models.generator.generator import load_generator
+    from ..pipelines.motion.retimed_reader import RetimedReader, parse_rate, parse_times
+    from ..pipelines.run.interpolate import check_method, codes_by, interpolate, times_at
+    from ..pipelines.run.transcode import VideoOptions, open_writer
+    from ..pipelines.trajectory.fit import fit_trajectory
+    from ..pipelines.trajectory.load import load_codes, load_prior
+    from ..pipelines.trajectory.trajectory import load_trajectory
     from ..stream.reader import VideoReader
 
     if (fps is None) == (times is None):

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from .. import __version__
 from ..models.errors import ModelError
-from ..pipelines.errors import PipelineError
+from ..pipelines.common.errors import PipelineError
 from ..stream.errors import StreamError
 
 COMMANDS = {
@@ -29,14 +29,14 @@ COMMANDS = {
     "serve": "serve",
     "fit": "fit",
     "interpolate": "interpolate",
-    "synth": "synth",
-    "evaluate": "evaluate",
-    "bench": "bench",
-    "results": "results",
+    "synth": "research.synth",
+    "evaluate": "research.evaluate",
+    "bench": "research.bench",
+    "results": "research.results",
     "doctor": "doctor",
     "models": "models",
-    "directions": "directions",
-    "train": "train",
+    "directions": "research.directions",
+    "train": "research.train",
 }
 """Command -> module in this folder, in the order of `--help`.
 

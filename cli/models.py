@@ -11,8 +11,8 @@ from .printing import table_console
 from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
-    from ..models.zoo import Zoo
-    from ..models.zoo_entries import Entry
+    from ..models.zoo.entries import Entry
+    from ..models.zoo.zoo import Zoo
 
 STATUS_COLOURS = {"ready": "green", "absent": "dim", "damaged": "red"}
 PIPE_WIDTH = 200
@@ -23,7 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="List, fetch, check and import the 
 @app.command("list")
 def list_command() -> None:
     """Show every weight: what it is for, whether it is here, its licence and terms."""
-    from ..models.zoo import Zoo
+    from ..models.zoo.zoo import Zoo
 
     zoo = Zoo()
     console = table_console(PIPE_WIDTH)
@@ -72,7 +72,7 @@ def verify(
     Exits with 2 where one is damaged. Example: `dynstream models verify mobilestylegan`
     """
     from ..models.errors import WeightsError
-    from ..models.zoo import Zoo
+    from ..models.zoo.zoo import Zoo
 
     zoo = Zoo()
     chosen = names or [name for name in zoo.entries if zoo.status(name) != "absent"]

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from ..models.directions import Direction
-    from ..pipelines.live import LiveStatus
+    from ..models.directions.directions import Direction
+    from ..pipelines.run.live import LiveStatus
 
 STEP = 0.25
 TRACK = 24

@@ -10,7 +10,7 @@ from .options import DEFAULT_ENCODER, Backend, Conceal, Encoder, Generator, Outp
 from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
-    from ..pipelines.serve.editing import EditEngine
+    from ..pipelines.serve.engine_interface import EditEngine
     from ..pipelines.serve.settings import ServeSettings
 
 
@@ -127,7 +127,7 @@ def command(
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     _log(verbose)
     if engine == "stand-in":
-        from ..pipelines.serve.stand_in import StandInEngine
+        from ..pipelines.serve.stub_engine import StandInEngine
 
         asyncio.run(_serve(settings, StandInEngine(stand_in_ms / 1000), console))
         return

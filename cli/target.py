@@ -24,6 +24,6 @@ def target(path: Path | None, overwrite: bool) -> Iterator[Path | None]:
 
 def json_text(document: object) -> str:
     """The document as JSON, with dataclasses as tables."""
-    from ..pipelines.bench.measure import plain
+    from ..pipelines.research.bench.timing import plain
 
     return json.dumps(plain(document), indent=1, allow_nan=False) + "\n"

@@ -82,13 +82,13 @@ def command(
     With --fps the networks see the source's frames alone. Between them faces go straight on from one frame to the next,
     as with `dynstream interpolate --method linear`: the method "ode" must have seen the whole clip first.
     """
-    from ..models.directions import load_directions
+    from ..models.directions.directions import load_directions
     from ..pipelines.compositing.composite import check_mode
-    from ..pipelines.dynamics.keyframes import parse_every
-    from ..pipelines.dynamics.retimed import RetimedReader, parse_rate
-    from ..pipelines.edit import parse_edits
-    from ..pipelines.load import keyframed, load_editor
-    from ..pipelines.transcode import VideoOptions, open_writer, transcode
+    from ..pipelines.editor.load import keyframed, load_editor
+    from ..pipelines.edits.edit import parse_edits
+    from ..pipelines.motion.keyframes import parse_every
+    from ..pipelines.motion.retimed_reader import RetimedReader, parse_rate
+    from ..pipelines.run.transcode import VideoOptions, open_writer, transcode
     from ..stream.atomic import write_whole
     from ..stream.errors import SinkError
     from ..stream.reader import VideoReader
@@ -123,9 +123,9 @@ def command(
             zoo, edits, mode=checked, faces=faces, generator=generator, backend=backend, encoder=encoder
         )
         if refine:
-            from ..models.zoo import default_cache
-            from ..pipelines.inversion.pivotal import FitSettings
-            from ..pipelines.inversion.refine import refine_clip
+            from ..models.zoo.zoo import default_cache
+            from ..pipelines.fitting.pivotal_tuning import FitSettings
+            from ..pipelines.fitting.refinement import refine_clip
 
             settings = FitSettings(steps=refine, seconds=refine_seconds)
             kept = default_cache() / "refined"
@@ -137,8 +137,8 @@ def command(
                 )
         editor.renderer = keyframed(editor.renderer, every)
         if first_frame_edit:
-            from ..pipelines.dynamics.first_frame import carry_clip
-            from ..pipelines.dynamics.load import load_prior
+            from ..pipelines.fitting.first_frame_edit import carry_clip
+            from ..pipelines.trajectory.load import load_prior
 
             with VideoReader(source) as reader:
                 seen = reader.frame_count_estimate

@@ -17,7 +17,7 @@ from .preview import Preview, open_preview
 from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
-    from ..pipelines.live import Live
+    from ..pipelines.run.live import Live
     from ..stream.live_source import LiveSource
     from ..stream.virtual_camera import FrameSink
 
@@ -84,14 +84,14 @@ def command(
     if listing:
         _list()
         return
-    from ..models.directions import load_directions
+    from ..models.directions.directions import load_directions
     from ..pipelines.compositing.composite import check_mode
-    from ..pipelines.edit import parse_edits
-    from ..pipelines.engine.in_between import slots_of
+    from ..pipelines.edits.edit import parse_edits
+    from ..pipelines.engine.frame_interpolation import slots_of
     from ..pipelines.engine.load import Models, load_engine
     from ..pipelines.engine.settings import SessionSpec
-    from ..pipelines.live import Live, LiveSettings
-    from ..pipelines.synth.options import parse_size
+    from ..pipelines.research.synth.options import parse_size
+    from ..pipelines.run.live import Live, LiveSettings
     from ..stream.open_live import open_live
 
     console = Console(stderr=True, highlight=False, markup=False)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from ..models.zoo import Fetched, Said, Zoo
+    from ..models.zoo.zoo import Fetched, Said, Zoo
 
 Offline = Annotated[
     bool, typer.Option("--offline", envvar="DYNSTREAM_OFFLINE", help="Never fetch weights; fail where one is missing.")
@@ -29,8 +29,8 @@ def open_zoo(*, offline: bool = False, index_url: str | None = None) -> "Iterato
 
     offline: True never touches the network. index_url: None takes the index that pip uses here.
     """
-    from ..models.pull import default_index
-    from ..models.zoo import Zoo
+    from ..models.zoo.pull import default_index
+    from ..models.zoo.zoo import Zoo
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     bar = _bar(console)
@@ -62,7 +62,7 @@ class _Reporter:
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, event: "Said | Fetched") -> None:
-        from ..models.zoo import Fetched
+        from ..models.zoo.zoo import Fetched
 
         if not isinstance(event, Fetched):
             self._console.print(event.text, markup=False)

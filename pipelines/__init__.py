@@ -1,1 +1,1 @@
-"""What is done to a stream: track, align, invert, edit, synthesize, composite; training; evaluation."""
+"""What is done to a stream: find faces, invert, edit, draw, composite. `research/` trains and measures."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dynstream.models.zoo import Zoo
+from dynstream.models.zoo.zoo import Zoo
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dynstream.models.directions import Direction
-from dynstream.models.faces import FaceBackend
-from dynstream.models.generator import check_codes
-from dynstream.pipelines.edit import parse_edits
-from dynstream.pipelines.synth.clip import DEFAULT_OPTIONS, make_clip
-from dynstream.pipelines.synth.mask import OvalCutter
-from dynstream.pipelines.synth.networks import Networks
-from dynstream.pipelines.synth.settings import ClipSettings
-from dynstream.pipelines.synth.truth import Truth
+from dynstream.models.directions.directions import Direction
+from dynstream.models.faces.faces import FaceBackend
+from dynstream.models.generator.generator import check_codes
+from dynstream.pipelines.edits.edit import parse_edits
+from dynstream.pipelines.research.synth.clip import DEFAULT_OPTIONS, make_clip
+from dynstream.pipelines.research.synth.mask import OvalCutter
+from dynstream.pipelines.research.synth.networks import Networks
+from dynstream.pipelines.research.synth.settings import ClipSettings
+from dynstream.pipelines.research.synth.truth import Truth
 from dynstream.stream.encoding import EncoderOptions
 
 from .drawn_face import BACKGROUND, paint_face

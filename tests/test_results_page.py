@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dynstream.pipelines.results.page import PLOTS, make_page, page_path
+from dynstream.pipelines.research.results.page import PLOTS, make_page, page_path
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 

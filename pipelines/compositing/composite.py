@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...stream.frame import Pixels
-from ..errors import EditError
+from ..common.errors import EditError
 from ..tracking.align import CROP, Quad, frame_to_patch, unalign
 
 Picture = npt.NDArray[np.float32]

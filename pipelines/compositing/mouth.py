@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ...models.faces import Layout
+from ...models.faces.faces import Layout
 from ..tracking.align import CROP
-from .cover import INNER_LIPS
+from ..tracking.occlusion import INNER_LIPS
 
 Picture = npt.NDArray[np.float32]
 Points = npt.NDArray[np.float64]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from ..errors import PipelineError
+from ..common.errors import PipelineError
 from . import hardware, live, software
 from .finding import Finding
 from .machine import Machine

@@ -18,11 +18,11 @@ import av
 import av.codec
 import torch
 
-from ...models.zoo import Zoo
+from ...models.zoo.zoo import Zoo
 from ...stream.camera_devices import CameraDevice, list_cameras
 from ...stream.errors import SinkError
 from ...stream.virtual_camera import list_devices, load_pyvirtualcam
-from ..bench.machine import processor, usable_cores
+from ..common.machine import processor, usable_cores
 
 WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
 SHIPPED = ("encoder.safetensors", "output-tail.safetensors", "directions.safetensors")

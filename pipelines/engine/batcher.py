@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from .ticket import Stream, Ticket
+from .scheduled_frame import Stream, Ticket
 
 
 def choose(ready: Sequence[Ticket], max_batch: int) -> list[Ticket]:

@@ -6,10 +6,10 @@ from typing import Protocol
 
 import torch
 
-from ..errors import DeviceMemoryError
-from ..inversion.latent import LatentState
-from ..render import FaceJob, Rendered
-from ..stages import Stages
+from ..common.errors import DeviceMemoryError
+from ..common.stage_timing import Stages
+from ..editor.renderer import FaceJob, Rendered
+from ..inversion.latent_memory import LatentState
 
 
 class Draws(Protocol):

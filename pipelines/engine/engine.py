@@ -13,22 +13,22 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from ...stream.frame import Frame
-from ..errors import EngineError, EngineFullError
-from ..face_editor import Edited, Look, SessionState
-from ..stages import Stages
-from . import contract
+from ..common.errors import EngineError, EngineFullError
+from ..common.stage_timing import Stages
+from ..editor.face_editor import Edited, Look, SessionState
+from . import deadlines as contract
 from .admission import refusal
-from .crew import Crew, ThreadCrew
 from .drawing import Drawn, Draws, Share, draw
-from .holes import Fill, make, missing_work, note
-from .memory import Memory
+from .frame_concealment import Fill, make, missing_work, note
 from .outcome import Shown
 from .schedule import Schedule
+from .scheduled_frame import Action, Finish, Make, Move, Show, Stream, Ticket
+from .scheduled_frame import Draw as DrawAction
+from .scheduled_frame import Look as LookAction
 from .session import Editor, Editors, Session, Work
+from .session_memory import Memory
 from .settings import EngineSettings, SessionSpec
-from .ticket import Action, Finish, Make, Move, Show, Stream, Ticket
-from .ticket import Draw as DrawAction
-from .ticket import Look as LookAction
+from .worker_pool import Crew, ThreadCrew
 
 
 class Predict(Protocol):

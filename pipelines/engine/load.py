@@ -4,24 +4,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ...models.faces import FaceBackend
-from ..dynamics.keyframed import KeyframedRenderer
-from ..dynamics.load import load_prior
-from ..dynamics.lost import LostFrames
-from ..face_editor import FaceEditor
-from ..load import DEFAULT_ENCODER, load_backend, load_renderer
-from ..render import Renderer
-from ..tracking.choose import parse_policy
-from ..tracking.track import Tracker
-from .accelerate import accelerate, check_device, check_precision
-from .conceal import Conceal
+from ...models.faces.faces import FaceBackend
+from ..editor.accelerate import accelerate, check_device, check_precision
+from ..editor.face_editor import FaceEditor
+from ..editor.keyframed_renderer import KeyframedRenderer
+from ..editor.load import DEFAULT_ENCODER, load_backend, load_renderer
+from ..editor.renderer import Renderer
+from ..tracking.face_selection import parse_policy
+from ..tracking.tracker import Tracker
+from ..trajectory.load import load_prior
 from .engine import Engine, Predict
+from .late_frames import Conceal
+from .lost_frames import LostFrames
+from .memory_trim import Tidy
 from .session import Editor, Editors
 from .settings import EngineSettings, SessionSpec
-from .tidy import Tidy
 
 if TYPE_CHECKING:
-    from ...models.zoo import Zoo
+    from ...models.zoo.zoo import Zoo
 
 
 def editors(renderer: Renderer, backends: Callable[[], FaceBackend]) -> Editors:

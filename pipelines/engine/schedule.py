@@ -13,12 +13,12 @@ late for its own frame serves those after it.
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
-from . import contract
+from . import deadlines as contract
 from .batcher import choose, due
 from .costs import Busy, Costs
-from .ladder import Ladder
+from .degradation import Ladder
+from .scheduled_frame import Action, Draw, Finish, Look, Make, Move, Show, Stream, Ticket
 from .settings import EngineSettings
-from .ticket import Action, Draw, Finish, Look, Make, Move, Show, Stream, Ticket
 
 
 class Schedule:

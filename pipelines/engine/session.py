@@ -9,23 +9,23 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...stream.frame import Frame
+from ..common.errors import SessionClosedError
+from ..common.stage_timing import Stages
 from ..compositing.composite import Mode, check_mode
-from ..dynamics.lost import Showing
-from ..edit import Edits
-from ..editing import ramped
-from ..errors import SessionClosedError
-from ..face_editor import Edited, FinishState, Look, LookState
-from ..render import Rendered
-from ..stages import Stages
-from ..tracking.choose import Place
-from .awaited import Awaited
-from .in_between import InBetween
-from .memory import Memory
-from .outbox import Outbox
+from ..editor.face_editor import Edited, FinishState, Look, LookState
+from ..editor.renderer import Rendered
+from ..edits.edit import Edits
+from ..edits.ramps import ramped
+from ..tracking.face_selection import Place
+from .cadence import Awaited
+from .frame_interpolation import InBetween
+from .lost_frames import Showing
 from .outcome import Shown, Tally
-from .saved import Saved
+from .result_queue import Outbox
+from .scheduled_frame import Stream
+from .session_memory import Memory
 from .settings import SessionSpec, check_latency
-from .ticket import Stream
+from .snapshot import Saved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ..common.errors import PipelineError
 from ..compositing.composite import Mode
-from ..edit import Edits
-from ..errors import PipelineError
-from ..tracking.choose import Place
-from .ladder import RUNGS, LadderSettings, Rung
+from ..edits.edit import Edits
+from ..tracking.face_selection import Place
+from .degradation import RUNGS, LadderSettings, Rung
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,1 +1,1 @@
-"""From a face to its codes: what a stream remembers, the recurrent encoder, optimization, the fit to one person."""
+"""From a face to its codes: latent memory, the recurrent inverter, sampling of codes."""

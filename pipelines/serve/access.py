@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from .refusal import RefusalError
+from .http_errors import RefusalError
 from .settings import ServeSettings
 
 OPEN_PATHS: Final = frozenset({"/", "/api/config", "/healthz", "/readyz", "/favicon.ico"})

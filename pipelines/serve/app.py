@@ -10,7 +10,7 @@ from aiohttp import web
 from . import page_requests, whip
 from .access import HEADERS, allowed_origin, check_token, cors_headers
 from .context import CONTEXT, Context
-from .refusal import RefusalError
+from .http_errors import RefusalError
 from .whip import RESOURCES, Resources
 
 PAGE: Final = Path(__file__).parent / "page"

@@ -10,10 +10,10 @@ from aiohttp import web
 from ...stream.errors import OfferError
 from ...stream.webrtc.encoders import Encoded
 from ...stream.webrtc.peer import Peer, PeerSettings, answer_offer
-from .channel import attend
+from .control_channel import attend
+from .http_errors import RETRY_SECONDS, RefusalError, refuse_offer
 from .ice import ice_servers
 from .metrics import Metrics
-from .refusal import RETRY_SECONDS, RefusalError, refuse_offer
 from .session import LiveSession
 from .sessions import Sessions
 from .settings import ServeSettings

@@ -7,17 +7,17 @@ from concurrent.futures import CancelledError, Future
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from ...models.directions import Direction
+from ...models.directions.directions import Direction
 from ...stream.drawn_face import draw_face
 from ...stream.frame import Frame
-from ..edit import Edits
-from ..engine.contract import LOST
-from ..engine.in_between import IN_BETWEEN
-from ..errors import EngineFullError
-from .editing import CHOSEN, EditChoice, NoRoomError, Shown
+from ..common.errors import EngineFullError
+from ..edits.edit import Edits
+from ..engine.deadlines import LOST
+from ..engine.frame_interpolation import IN_BETWEEN
+from .engine_interface import CHOSEN, EditChoice, NoRoomError, Shown
 
 if TYPE_CHECKING:
-    from ...models.zoo import Zoo
+    from ...models.zoo.zoo import Zoo
     from ..engine.engine import Engine
     from ..engine.load import Models
     from ..engine.outcome import Shown as EngineShown
@@ -220,7 +220,7 @@ def load_face_engine(
 
     rate: frames a second of each stream. output_rate: pictures a second that are wanted, see `SessionSpec`.
     """
-    from ...models.directions import load_directions
+    from ...models.directions.directions import load_directions
     from ..engine.load import defaults, load_engine
 
     return FaceEngine(

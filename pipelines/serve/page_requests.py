@@ -7,11 +7,11 @@ from aiohttp import web
 
 from ... import __version__
 from .access import bearer, has_token
-from .channel import LABEL
 from .context import CONTEXT, Context
-from .control import VERSIONS, Controller, initial_settings
+from .control_channel import LABEL
+from .control_messages import VERSIONS, Controller, initial_settings
+from .http_errors import RefusalError
 from .ice import as_json, ice_servers
-from .refusal import RefusalError
 from .session import LiveSession
 from .stream_settings import BadRequestError
 

@@ -15,7 +15,7 @@ from ...stream.webrtc.datagrams import read_until_empty
 from ...stream.webrtc.network import usable_addresses, use_ports
 from .app import make_app
 from .context import Context
-from .editing import EditEngine
+from .engine_interface import EditEngine
 from .metrics import Metrics
 from .sessions import Sessions
 from .settings import ServeSettings, ServeSettingsError

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from ...stream.webrtc.peer import Peer
 from ...stream.webrtc.tracks import read_sound, read_video
-from .editing import CHOSEN, EditEngine, EditSession
+from .engine_interface import CHOSEN, EditEngine, EditSession
+from .http_errors import RefusalError
 from .meters import Meters
-from .refusal import RefusalError
 from .settings import Limits
 from .sound_pump import SoundPump
 from .stream_settings import StreamSettings

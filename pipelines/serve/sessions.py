@@ -9,9 +9,9 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Final
 
-from .editing import EditEngine, EditSession, NoRoomError
+from .engine_interface import EditEngine, EditSession, NoRoomError
+from .http_errors import RETRY_SECONDS, RefusalError, overloaded
 from .meters import Meters
-from .refusal import RETRY_SECONDS, RefusalError, overloaded
 from .session import LiveSession, Place
 from .settings import ServeSettings
 from .stream_settings import StreamSettings

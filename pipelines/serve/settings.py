@@ -10,7 +10,7 @@ from typing import Final
 from ...stream.webrtc.encoders import VideoRate
 from ...stream.webrtc.network import PortRange
 from ...stream.webrtc.peer import IceServer
-from ..errors import PipelineError
+from ..common.errors import PipelineError
 
 LEAST_TOKEN: Final = 16
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .editing import EditChoice
+from .engine_interface import EditChoice
 
 
 class BadRequestError(Exception):

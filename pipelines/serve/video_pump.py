@@ -22,9 +22,9 @@ from ...stream.webrtc.decode_queue import Arrivals
 from ...stream.webrtc.encoders import Encoded
 from ...stream.webrtc.timeline import Timeline
 from ...stream.webrtc.tracks import VideoOutlet
-from .editing import EditSession, Shown
+from .engine_interface import EditSession, Shown
+from .frame_conversion import fits, retimed, to_picture, to_video
 from .meters import Meters
-from .pictures import fits, retimed, to_picture, to_video
 from .stream_settings import StreamSettings
 from .watermark import Watermark
 

@@ -10,8 +10,8 @@ from aiohttp import web
 from ...stream.errors import OfferError
 from ...stream.webrtc.peer import Peer
 from .context import CONTEXT, Context
+from .http_errors import RefusalError, overloaded, refuse_offer
 from .ice import as_link, ice_servers
-from .refusal import RefusalError, overloaded, refuse_offer
 from .session import LiveSession
 
 SDP: Final = "application/sdp"

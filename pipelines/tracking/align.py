@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ...models.faces import Face
-from ...models.patch import cut, patch_to_frame, refine
+from ...models.faces.faces import Face
+from ...models.faces.patch import cut, patch_to_frame, refine
 
 Points = npt.NDArray[np.float64]
 Quad = npt.NDArray[np.float64]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ...models.patch import patch_to_frame, refine, supersampling
+from ...models.faces.patch import patch_to_frame, refine, supersampling
 from .align import CROP, Quad, frame_to_patch, shrink_samples, window
 
 

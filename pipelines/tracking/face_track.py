@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ...models.faces import POINTS, Floats, Layout
+from ...models.faces.faces import POINTS, Floats, Layout
 from .align import Points, Quad, ffhq_quad
 from .head_pose import HeadPose
 

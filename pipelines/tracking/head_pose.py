@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ...models.faces import Face, Layout
+from ...models.faces.faces import Face, Layout
 
 Points = npt.NDArray[np.float64]
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from dynstream.models import directions as directions_module
-from dynstream.pipelines import load as load_module
-from dynstream.pipelines.edit import Edits
-from dynstream.pipelines.face_editor import FaceEditor
+from dynstream.models.directions import directions as directions_module
+from dynstream.pipelines.editor import load as load_module
+from dynstream.pipelines.editor.face_editor import FaceEditor
+from dynstream.pipelines.edits.edit import Edits
 
 from ..pipelines import fakes
 

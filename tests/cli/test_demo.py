@@ -40,8 +40,8 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return editor(*texts)
 
     monkeypatch.setattr(demo, "open_zoo", open_zoo)
-    monkeypatch.setattr("dynstream.models.directions.load_directions", lambda: DIRECTIONS)
-    monkeypatch.setattr("dynstream.pipelines.load.load_editor", load_editor)
+    monkeypatch.setattr("dynstream.models.directions.directions.load_directions", lambda: DIRECTIONS)
+    monkeypatch.setattr("dynstream.pipelines.editor.load.load_editor", load_editor)
     return said
 
 

@@ -12,7 +12,7 @@ from dynstream import __version__
 from dynstream.cli import main as main_module
 from dynstream.cli.main import COMMANDS, main
 from dynstream.models.errors import DigestError
-from dynstream.pipelines.errors import EditError
+from dynstream.pipelines.common.errors import EditError
 from dynstream.stream.errors import SourceError
 
 

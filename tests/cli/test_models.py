@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from dynstream.cli.main import main
-from dynstream.models.zoo import Zoo
-from dynstream.models.zoo_entries import read_entries
+from dynstream.models.zoo.entries import read_entries
+from dynstream.models.zoo.zoo import Zoo
 
 
 def run(*arguments: str) -> int:

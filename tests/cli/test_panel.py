@@ -5,7 +5,7 @@ from rich.console import Console
 
 from dynstream.cli.keys import Keys, decode, open_keys
 from dynstream.cli.panel import HELP, PanelState, Slider, changes, draw, press, start, summary, track
-from dynstream.pipelines.live import LiveStatus
+from dynstream.pipelines.run.live import LiveStatus
 
 from ..pipelines import fakes
 

@@ -16,12 +16,12 @@ import cv2
 import numpy as np
 import pytest
 
-from dynstream.models.mesh import load_mesh_backend
-from dynstream.models.zoo import Zoo
-from dynstream.pipelines import load as load_module
-from dynstream.pipelines.face_editor import Edited, FaceEditor, SessionState
-from dynstream.pipelines.stages import Stages
-from dynstream.pipelines.tracking.track import Tracker
+from dynstream.models.faces.mesh import load_mesh_backend
+from dynstream.models.zoo.zoo import Zoo
+from dynstream.pipelines.common.stage_timing import Stages
+from dynstream.pipelines.editor import load as load_module
+from dynstream.pipelines.editor.face_editor import Edited, FaceEditor, SessionState
+from dynstream.pipelines.tracking.tracker import Tracker
 from dynstream.stream.frame import Frame, Pixels
 from dynstream.stream.reader import VideoReader
 

@@ -18,18 +18,18 @@ from dynstream.cli import webcam as webcam_module
 from dynstream.cli.main import main
 from dynstream.cli.preview import Preview, open_preview, to_ppm
 from dynstream.cli.webcam import steer
-from dynstream.models import directions as directions_module
+from dynstream.models.directions import directions as directions_module
+from dynstream.pipelines.editor.renderer import Renderer
 from dynstream.pipelines.engine import load as engine_module
 from dynstream.pipelines.engine.engine import Engine
 from dynstream.pipelines.engine.load import Models, editors
-from dynstream.pipelines.live import PASSED, Live, LiveSettings
-from dynstream.pipelines.render import Renderer
+from dynstream.pipelines.run.live import PASSED, Live, LiveSettings
 from dynstream.stream import virtual_camera
 from dynstream.stream.drawn_face import BACKGROUND
 from dynstream.stream.test_pattern import draw_pattern, read_number
 
 from ..pipelines import fakes
-from ..pipelines.live_fakes import HandEditing, ListSink, ListSource
+from ..pipelines.run.live_fakes import HandEditing, ListSink, ListSource
 from ..stream.fake_virtualcam import FakeVirtualCam
 from ..stream.live import ManualTime
 from .test_panel import STATE

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dynstream.models.mobile_stylegan import load_mobile_stylegan
-from dynstream.models.zoo import Zoo
+from dynstream.models.generator.mobile_stylegan import load_mobile_stylegan
+from dynstream.models.zoo.zoo import Zoo
 
 
 @pytest.fixture(scope="session")

@@ -11,14 +11,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from dynstream.models.directions import Direction
-from dynstream.models.faces import Face, FaceRegion, Layout
-from dynstream.pipelines.compositing.cover import INNER_LIPS
-from dynstream.pipelines.edit import Edits, parse_edit
-from dynstream.pipelines.face_editor import FaceEditor
-from dynstream.pipelines.render import Renderer
+from dynstream.models.directions.directions import Direction
+from dynstream.models.faces.faces import Face, FaceRegion, Layout
+from dynstream.pipelines.editor.face_editor import FaceEditor
+from dynstream.pipelines.editor.renderer import Renderer
+from dynstream.pipelines.edits.edit import Edits, parse_edit
 from dynstream.pipelines.tracking.head_pose import MEAN_FACE
-from dynstream.pipelines.tracking.track import Tracker
+from dynstream.pipelines.tracking.occlusion import INNER_LIPS
+from dynstream.pipelines.tracking.tracker import Tracker
 from dynstream.stream.frame import Frame, Pixels
 
 SIZE = (200, 160)

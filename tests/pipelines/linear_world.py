@@ -5,7 +5,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dynstream.pipelines.directions.face_scores import NAMES
+from dynstream.pipelines.research.directions.face_scores import NAMES
 from dynstream.stream.frame import Pixels
 
 Floats = npt.NDArray[np.float64]

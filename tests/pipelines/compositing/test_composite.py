@@ -5,6 +5,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from dynstream.pipelines.common.errors import EditError
 from dynstream.pipelines.compositing.composite import (
     FaceFlow,
     Layers,
@@ -21,7 +22,6 @@ from dynstream.pipelines.compositing.composite import (
     replace_layers,
     warp,
 )
-from dynstream.pipelines.errors import EditError
 from dynstream.pipelines.tracking.align import Quad, crop, unalign
 from dynstream.stream.frame import Pixels
 

@@ -8,7 +8,7 @@ import pytest
 from dynstream.pipelines.compositing.fade import FADE_SECONDS, approach, wish
 from dynstream.pipelines.tracking.face_track import FaceTrack
 from dynstream.pipelines.tracking.head_pose import HeadPose
-from dynstream.pipelines.tracking.track import TrackerSettings
+from dynstream.pipelines.tracking.tracker import TrackerSettings
 
 GOOD = FaceTrack(
     id=1,

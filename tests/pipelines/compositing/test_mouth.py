@@ -2,7 +2,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from dynstream.models.faces import POINTS, Layout
+from dynstream.models.faces.faces import POINTS, Layout
 from dynstream.pipelines.compositing.mouth import PARTS, mouth_inside
 
 

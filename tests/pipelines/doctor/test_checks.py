@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from dynstream.models.errors import DigestError
+from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.doctor import machine as machine_module
 from dynstream.pipelines.doctor.examine import Wishes, checks, examine, parse_udp_ports
 from dynstream.pipelines.doctor.finding import Finding, worst
 from dynstream.pipelines.doctor.machine import SHIPPED, Gpu, Machine
-from dynstream.pipelines.errors import PipelineError
 from dynstream.stream.camera_devices import CameraDevice
 
 REQUIREMENTS = ["torch>=2.6", "av>=18", "numpy>=2", 'pyvirtualcam>=0.12; extra == "webcam"']

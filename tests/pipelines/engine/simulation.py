@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from dynstream.pipelines.bench.stub import NO_EDITS, StubEditor, StubRenderer
-from dynstream.pipelines.engine.crew import Lane
 from dynstream.pipelines.engine.engine import Engine
 from dynstream.pipelines.engine.outcome import Shown
 from dynstream.pipelines.engine.session import Session
 from dynstream.pipelines.engine.settings import EngineSettings, SessionSpec
+from dynstream.pipelines.engine.worker_pool import Lane
+from dynstream.pipelines.research.bench.stub_editor import NO_EDITS, StubEditor, StubRenderer
 from dynstream.stream.frame import Frame
 
 T = TypeVar("T")

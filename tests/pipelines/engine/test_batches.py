@@ -4,10 +4,10 @@ from fractions import Fraction
 
 import pytest
 
-from dynstream.pipelines.bench.stub import StubEditor
 from dynstream.pipelines.engine.batcher import choose, due
+from dynstream.pipelines.engine.scheduled_frame import Stream, Ticket
 from dynstream.pipelines.engine.settings import EngineSettings
-from dynstream.pipelines.engine.ticket import Stream, Ticket
+from dynstream.pipelines.research.bench.stub_editor import StubEditor
 from dynstream.stream.frame import Frame
 
 from .simulation import COSTS, PIXELS, World

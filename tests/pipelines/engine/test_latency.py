@@ -6,12 +6,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from dynstream.pipelines.engine.crew import Lane
-from dynstream.pipelines.engine.ladder import RUNGS
+from dynstream.pipelines.editor.face_editor import Edited
+from dynstream.pipelines.engine.degradation import RUNGS
 from dynstream.pipelines.engine.load import defaults
 from dynstream.pipelines.engine.outcome import EDITED
 from dynstream.pipelines.engine.settings import EngineSettings
-from dynstream.pipelines.face_editor import Edited
+from dynstream.pipelines.engine.worker_pool import Lane
 from dynstream.stream.frame import Frame
 
 from .simulation import COSTS, PIXELS, World

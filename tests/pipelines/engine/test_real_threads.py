@@ -5,17 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from dynstream.models.zoo import Zoo
+from dynstream.models.zoo.zoo import Zoo
+from dynstream.pipelines.common.errors import StateError
+from dynstream.pipelines.common.stage_timing import Stages
+from dynstream.pipelines.editor.face_editor import Edited, FaceEditor, SessionState
+from dynstream.pipelines.editor.load import load_backend, load_renderer
+from dynstream.pipelines.editor.renderer import Renderer
 from dynstream.pipelines.engine.engine import Engine
 from dynstream.pipelines.engine.load import editors
 from dynstream.pipelines.engine.session import Session
 from dynstream.pipelines.engine.settings import EngineSettings, SessionSpec
-from dynstream.pipelines.errors import StateError
-from dynstream.pipelines.face_editor import Edited, FaceEditor, SessionState
-from dynstream.pipelines.load import load_backend, load_renderer
-from dynstream.pipelines.render import Renderer
-from dynstream.pipelines.stages import Stages
-from dynstream.pipelines.tracking.track import Tracker
+from dynstream.pipelines.tracking.tracker import Tracker
 from dynstream.stream.drawn_face import draw_face
 from dynstream.stream.frame import Frame, Pixels
 
@@ -167,8 +167,8 @@ def portraits() -> list[Pixels]:
 
 def test_real_networks_give_a_batch_what_they_give_one_by_one(zoo: Zoo) -> None:
     """Two streams side by side against each alone, at 1e-4 of the range (-1..1), and a byte in the frame."""
-    from dynstream.models.directions import load_directions
-    from dynstream.pipelines.edit import Edits, parse_edit
+    from dynstream.models.directions.directions import load_directions
+    from dynstream.pipelines.edits.edit import Edits, parse_edit
 
     networks = load_renderer(zoo)
     backend = load_backend("mesh", zoo)

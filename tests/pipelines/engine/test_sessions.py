@@ -6,15 +6,21 @@ from typing import Any
 import pytest
 import torch
 
-from dynstream.pipelines.bench.stub import StubEditor, StubRenderer
-from dynstream.pipelines.edit import Edits, parse_edit
+from dynstream.pipelines.common.errors import (
+    DeviceMemoryError,
+    EditError,
+    EngineError,
+    PipelineError,
+    SessionClosedError,
+)
+from dynstream.pipelines.common.stage_timing import Stages
+from dynstream.pipelines.editor.face_editor import Edited, FinishState, Look, LookState
+from dynstream.pipelines.editor.renderer import FaceJob, Rendered
+from dynstream.pipelines.edits.edit import Edits, parse_edit
 from dynstream.pipelines.engine.settings import EngineSettings, SessionSpec
-from dynstream.pipelines.errors import DeviceMemoryError, EditError, EngineError, PipelineError, SessionClosedError
-from dynstream.pipelines.face_editor import Edited, FinishState, Look, LookState
-from dynstream.pipelines.inversion.latent import LatentState
-from dynstream.pipelines.render import FaceJob, Rendered
-from dynstream.pipelines.stages import Stages
-from dynstream.pipelines.tracking.choose import Place
+from dynstream.pipelines.inversion.latent_memory import LatentState
+from dynstream.pipelines.research.bench.stub_editor import StubEditor, StubRenderer
+from dynstream.pipelines.tracking.face_selection import Place
 from dynstream.stream.frame import Frame
 
 from ..fakes import DIRECTIONS

@@ -12,7 +12,7 @@ import numpy as np
 
 from dynstream.pipelines.serve.server import RunningServer, running
 from dynstream.pipelines.serve.settings import Limits, ServeSettings
-from dynstream.pipelines.serve.stand_in import StandInEngine
+from dynstream.pipelines.serve.stub_engine import StandInEngine
 from dynstream.stream.frame import Pixels
 from dynstream.stream.webrtc.client import LiveClient
 

@@ -11,7 +11,7 @@ import pytest
 
 from dynstream.pipelines.serve.session import LiveSession
 from dynstream.pipelines.serve.settings import Limits
-from dynstream.pipelines.serve.stand_in import StandInEngine
+from dynstream.pipelines.serve.stub_engine import StandInEngine
 from dynstream.stream.frame import Pixels
 from dynstream.stream.webrtc.client import LiveClient
 from dynstream.stream.webrtc.lossy import LossyLine

@@ -9,15 +9,15 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from dynstream.models.directions import load_directions
-from dynstream.pipelines.bench.stub import StubEditor, StubRenderer
+from dynstream.models.directions.directions import load_directions
+from dynstream.pipelines.common.errors import SessionClosedError
 from dynstream.pipelines.engine.engine import Engine
 from dynstream.pipelines.engine.settings import EngineSettings
-from dynstream.pipelines.errors import SessionClosedError
+from dynstream.pipelines.research.bench.stub_editor import StubEditor, StubRenderer
 from dynstream.pipelines.serve import engine_adapter
-from dynstream.pipelines.serve.editing import CHOSEN, NoRoomError, Shown
 from dynstream.pipelines.serve.engine_adapter import FaceEngine, FaceSession
-from dynstream.pipelines.tracking.choose import Place
+from dynstream.pipelines.serve.engine_interface import CHOSEN, NoRoomError, Shown
+from dynstream.pipelines.tracking.face_selection import Place
 from dynstream.stream.frame import Frame
 
 DIRECTIONS = load_directions()

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from dynstream.pipelines.serve.server import running
 from dynstream.pipelines.serve.settings import Limits, ServeSettings, ServeSettingsError, TurnSecret
-from dynstream.pipelines.serve.stand_in import StandInEngine
+from dynstream.pipelines.serve.stub_engine import StandInEngine
 from dynstream.stream.webrtc.network import listen_on
 from dynstream.stream.webrtc.peer import IceServer
 

@@ -9,11 +9,11 @@ import av
 import numpy as np
 import pytest
 
-from dynstream.models.directions import load_directions
-from dynstream.pipelines.serve.editing import Shown
+from dynstream.models.directions.directions import load_directions
 from dynstream.pipelines.serve.engine_adapter import list_choices, translate
+from dynstream.pipelines.serve.engine_interface import Shown
+from dynstream.pipelines.serve.frame_conversion import fits, to_picture, to_video
 from dynstream.pipelines.serve.meters import Meters, percentile
-from dynstream.pipelines.serve.pictures import fits, to_picture, to_video
 from dynstream.pipelines.serve.stream_settings import StreamSettings
 from dynstream.pipelines.serve.video_pump import VideoPump
 from dynstream.pipelines.serve.watermark import Watermark

@@ -9,14 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dynstream.pipelines.serve.control import Controller
-from dynstream.pipelines.serve.editing import NotAvailableError
-from dynstream.pipelines.serve.refusal import RefusalError
+from dynstream.pipelines.serve.control_messages import Controller
+from dynstream.pipelines.serve.engine_interface import NotAvailableError
+from dynstream.pipelines.serve.http_errors import RefusalError
 from dynstream.pipelines.serve.session import BYPASS_SECONDS, CONNECT_SECONDS, LiveSession
 from dynstream.pipelines.serve.sessions import Sessions
 from dynstream.pipelines.serve.settings import Limits, ServeSettings
 from dynstream.pipelines.serve.sound_pump import SoundPump
-from dynstream.pipelines.serve.stand_in import StandInEngine, StandInSession
+from dynstream.pipelines.serve.stub_engine import StandInEngine, StandInSession
 
 from .live import run
 

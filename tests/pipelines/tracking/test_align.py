@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 import torch
 
-from dynstream.models.faces import Face
-from dynstream.models.mesh import load_mesh_backend
-from dynstream.models.zoo import Zoo
+from dynstream.models.faces.faces import Face
+from dynstream.models.faces.mesh import load_mesh_backend
+from dynstream.models.zoo.zoo import Zoo
 from dynstream.pipelines.tracking.align import (
     CROP,
     alignment_points,
@@ -78,7 +78,7 @@ def test_mesh_points_lie_in_the_eyes_and_at_the_mouth(zoo: Zoo) -> None:
 
 def test_generated_faces_get_the_whole_picture_as_their_quad(zoo: Zoo) -> None:
     """The generator draws FFHQ-aligned faces, so the quad found on one is the picture's own border."""
-    from dynstream.models.mobile_stylegan import load_mobile_stylegan
+    from dynstream.models.generator.mobile_stylegan import load_mobile_stylegan
 
     generator, backend = load_mobile_stylegan(zoo), load_mesh_backend(zoo)
     z = torch.randn(4, 512, generator=torch.Generator().manual_seed(2))

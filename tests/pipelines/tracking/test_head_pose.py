@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from dynstream.models.faces import POINTS, Face, Layout
+from dynstream.models.faces.faces import POINTS, Face, Layout
 from dynstream.pipelines.tracking.head_pose import HeadPose, correspondences, head_pose, rotation
 
 

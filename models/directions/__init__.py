@@ -1,0 +1,1 @@
+"""Edit directions in W+, linear and nonlinear."""

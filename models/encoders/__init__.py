@@ -1,0 +1,1 @@
+"""Encoders: faces to W+ codes, frame by frame and over time."""

@@ -1,0 +1,1 @@
+"""Face networks: detection, landmarks, blendshapes, parsing."""

@@ -1,0 +1,1 @@
+"""File formats read as data, never run: safetensors, ONNX, OpenVINO IR, tflite, pickles."""

@@ -1,0 +1,1 @@
+"""Networks that judge: identity, perceptual distance, age, optical flow, Inception."""

@@ -1,0 +1,1 @@
+"""What every folder here may use: errors, tensors, stage timing, optical flow, image operations."""

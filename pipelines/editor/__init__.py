@@ -1,0 +1,1 @@
+"""The way of a frame: analyse, render, composite; and loading an editor with its networks."""

@@ -1,0 +1,292 @@
+"""The way of a frame: look (track, align), render (invert, edit, synthesize), finish (composite).
+
+State goes in and comes out. Each of the three has a memory of its own, so that an engine may look at a frame while the
+one before is still being drawn, and draw faces of many streams at once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from ...models.faces.faces import FaceRegion
+from ...stream.frame import Frame
+from ..common.stage_timing import Stages
+from ..compositing import colour_match, fade
+from ..compositing.colour_match import ColourMatch
+from ..compositing.composite import (
+    FaceFlow,
+    Layers,
+    Mode,
+    Motion,
+    Picture,
+    compose,
+    detail_layers,
+    leave,
+    measure_motion,
+    replace_layers,
+    warp,
+)
+from ..compositing.composite import follow as follow_motion
+from ..compositing.face_mask import face_mask
+from ..compositing.mouth import mouth_inside
+from ..compositing.reproject import Drawn, carry
+from ..compositing.shape_match import displacement
+from ..edits.edit import Edits
+from ..inversion.latent_memory import LatentState
+from ..tracking.align import Points, crop, to_crop
+from ..tracking.face_track import FaceTrack
+from ..tracking.tracker import Tracker, TrackerState
+from .renderer import FaceJob, Rendered, Renderer
+
+HIDDEN_SECONDS = 0.15
+LEAST_PRESENCE = 0.5  # of a drawn face, for its landmarks to be believed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Presence:
+    """How far a face is faded in, which of its landmarks are hidden (0..1 each), and when it was seen."""
+
+    weight: float
+    hidden: npt.NDArray[np.float64]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LookState:
+    """Memory of looking. begin: time of the first frame in seconds, from which ramps count; None before it."""
+
+    tracker: TrackerState = field(default_factory=TrackerState)
+    faces: Mapping[int, Presence] = field(default_factory=dict)
+    begin: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FinishState:
+    """Memory of compositing one face: its colours and the motion of its edit at a time, and what was drawn last."""
+
+    colours: ColourMatch | None = None
+    motion: Motion | None = None
+    seconds: float = 0.0
+    drawn: Drawn | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SessionState:
+    """All that a stream remembers, by the stage that needs it; a new stream starts with `SessionState()`."""
+
+    look: LookState = field(default_factory=LookState)
+    latents: Mapping[int, LatentState] = field(default_factory=dict)
+    finish: Mapping[int, FinishState] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """One face of a frame.
+
+    fresh: what is remembered of a face with its id no longer counts.
+    job: what to draw, None where nothing is. outcome: "edited", "faded: REASON" or "passed: REASON".
+    """
+
+    track: FaceTrack
+    presence: Presence
+    fresh: bool
+    job: FaceJob | None
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """A frame and what is to be done with it."""
+
+    frame: Frame
+    faces: tuple[Sight, ...]
+
+    @property
+    def outcome(self) -> str:
+        """The best of its faces' outcomes."""
+        # "edited" comes before "faded" and "passed"
+        return min((sight.outcome for sight in self.faces), default="passed: no face")
+
+    @property
+    def jobs(self) -> list[FaceJob]:
+        """What there is to draw, in the order of the faces."""
+        return [sight.job for sight in self.faces if sight.job is not None]
+
+    def memories(self, latents: Mapping[int, LatentState]) -> list[LatentState | None]:
+        """What is remembered of the codes of each job's face."""
+        drawn = [sight for sight in self.faces if sight.job is not None]
+        return [None if sight.fresh else latents.get(sight.track.id) for sight in drawn]
+
+    def remember(self, latents: Mapping[int, LatentState], rendered: Sequence[Rendered]) -> dict[int, LatentState]:
+        """The codes' memory after drawing; a face that has faded out, or is gone, is forgotten."""
+        results = iter(rendered)
+        kept = {}
+        for sight in self.faces:
+            before = None if sight.fresh else latents.get(sight.track.id)
+            after = before if sight.job is None else next(results).latent
+            if after is not None and sight.presence.weight > 0:
+                kept[sight.track.id] = after
+        return kept
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edited:
+    """The edited frame. outcome: "edited", "faded: REASON" or "passed: REASON"."""
+
+    frame: Frame
+    outcome: str
+
+
+class FaceEditor:
+    """Edits the faces of one stream's frames; holds networks and settings, and no memory of its own.
+
+    `edits` and `mode` may be replaced between two frames.
+    """
+
+    def __init__(self, tracker: Tracker, renderer: Renderer, edits: Edits, *, mode: Mode = "detail") -> None:
+        self.tracker = tracker
+        self.renderer = renderer
+        self.edits = edits
+        self.mode = mode
+        self._flow = FaceFlow()
+
+    def step(self, state: SessionState, frame: Frame, stages: Stages) -> tuple[SessionState, Edited]:
+        """The next frame of the stream: (new state, the edited frame with the same pts)."""
+        looked, look = self.look(state.look, frame, stages)
+        rendered = self.renderer.render(look.jobs, look.memories(state.latents), stages)
+        finished, edited = self.finish(state.finish, look, rendered, stages)
+        return SessionState(looked, look.remember(state.latents, rendered), finished), edited
+
+    def look(self, state: LookState, frame: Frame, stages: Stages) -> tuple[LookState, Look]:
+        """Find the faces of a frame and cut out those that are to be drawn."""
+        with stages.time("track"):
+            tracker_state, seen = self.tracker.step(state.tracker, frame)
+        begin = frame.seconds if state.begin is None else state.begin
+        # A scene may begin with an edited face; one that comes in later fades in.
+        first = 1.0 if state.begin is None or seen.cut else 0.0
+        sights = []
+        for track in seen.faces:
+            before = None if seen.cut else state.faces.get(track.id)
+            sights.append(self._sight(before, track, frame, begin, first, stages))
+        faces = {sight.track.id: sight.presence for sight in sights}
+        return LookState(tracker_state, faces, begin), Look(frame, tuple(sights))
+
+    def _sight(
+        self, before: Presence | None, track: FaceTrack, frame: Frame, begin: float, first: float, stages: Stages
+    ) -> Sight:
+        seconds, wanted, fresh = frame.seconds, fade.wish(track), before is None
+        if before is None:
+            before = Presence(first * wanted.weight, _hidden(track), seconds)
+        elapsed = seconds - before.seconds
+        weight = fade.approach(before.weight, wanted.weight, elapsed)
+        presence = Presence(weight, _follow_hidden(before, track, elapsed), seconds)
+        if weight <= 0:
+            return Sight(track, presence, fresh, None, f"passed: {wanted.reason or 'fading in'}")
+        offset = self.edits.move(seconds - begin, weight)
+        if offset is None and self.mode == "detail":
+            return Sight(track, presence, fresh, None, "passed: no edit at this time")
+        with stages.time("align"):
+            points = None
+            if track.layout == "mesh-478":
+                points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
+            job = FaceJob(crop(frame.pixels, track.quad), offset, seconds, landmarks=points)
+        outcome = "edited" if weight >= 1 else f"faded: {wanted.reason or 'fading in'}"
+        return Sight(track, presence, fresh, job, outcome)
+
+    def finish(
+        self,
+        state: Mapping[int, FinishState],
+        look: Look,
+        rendered: Sequence[Rendered],
+        stages: Stages,
+        *,
+        show: bool = True,
+    ) -> tuple[dict[int, FinishState], Edited]:
+        """Put the drawn faces, those of `look.jobs`, into their frame.
+
+        show: False where nobody will see this frame; it then stays as it is, and only the memory is new.
+        """
+        results = iter(rendered)
+        pixels, kept = look.frame.pixels, {}
+        for sight in look.faces:
+            before = FinishState() if sight.fresh else state.get(sight.track.id, FinishState())
+            if sight.job is not None:
+                with stages.time("composite"):
+                    before, layers = self._layers_of(before, sight, sight.job, next(results))
+                    if show:
+                        pixels = compose(pixels, sight.track.quad, layers)
+            elif sight.presence.weight <= 0:
+                before = FinishState(before.colours, seconds=before.seconds)
+            kept[sight.track.id] = before
+        return kept, Edited(look.frame.with_pixels(pixels), look.outcome)
+
+    def carry(self, state: Mapping[int, FinishState], look: Look, stages: Stages) -> Edited | None:
+        """The frame with what was last drawn of its faces moved onto them; None where nothing was drawn of any.
+
+        Needs no network and leaves the memory as it is.
+        """
+        pixels = look.frame.pixels
+        for sight in look.faces:
+            drawn = None if sight.fresh or sight.track.id not in state else state[sight.track.id].drawn
+            if sight.job is not None and drawn is not None:
+                with stages.time("carry"):
+                    layers = carry(drawn, sight.track, sight.presence.weight, sight.presence.hidden, sight.job.seconds)
+                    pixels = pixels if layers is None else compose(pixels, sight.track.quad, layers)
+        return None if pixels is look.frame.pixels else Edited(look.frame.with_pixels(pixels), "edited")
+
+    def _layers_of(
+        self, before: FinishState, sight: Sight, job: FaceJob, rendered: Rendered
+    ) -> tuple[FinishState, Layers]:
+        drawn, edited = rendered.inverted, rendered.edited
+        track, weight = sight.track, sight.presence.weight
+        elapsed = job.seconds - before.seconds
+        points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
+        mask = face_mask(points, sight.presence.hidden)
+        if self.mode == "detail":
+            drawn, edited = self._match_shape(points, drawn, edited)
+        now = colour_match.measure(job.face.astype(np.float32), drawn, mask)
+        colours = colour_match.follow(before.colours, now, elapsed)
+        own = mouth_inside(points, track.layout) if self.mode == "detail" else None
+        drawn, edited = colours.apply(drawn), colours.apply(edited)
+        layers, motion = self._layers(drawn, edited, mask, before.motion, weight, elapsed)
+        kept = FinishState(colours, motion, job.seconds, Drawn(layers, points, weight, job.seconds))
+        return kept, leave(layers, own)
+
+    def _match_shape(self, points: Points, drawn: Picture, edited: Picture) -> tuple[Picture, Picture]:
+        low, high = points.min(axis=0), points.max(axis=0)
+        x, y = (low + high) / 2
+        region = FaceRegion(float(x), float(y), 1.5 * float((high - low).max()))
+        seen = self.tracker.backend.locate(np.rint(drawn).astype(np.uint8), region)
+        if seen.presence < LEAST_PRESENCE:
+            return drawn, edited
+        field = displacement(points, seen.landmarks[:, :2].astype(np.float64))
+        return warp(drawn, field), warp(edited, field)
+
+    def _layers(
+        self,
+        drawn: Picture,
+        edited: Picture,
+        mask: Picture,
+        before: Motion | None,
+        weight: float,
+        elapsed: float,
+    ) -> tuple[Layers, Motion | None]:
+        if self.mode == "replace":
+            return replace_layers(edited, mask * np.float32(weight)), before
+        motion = follow_motion(before, measure_motion(drawn, edited, self._flow), elapsed)
+        # A weak edit is already near the source; the mask closes only at the very end of a fade.
+        return detail_layers(drawn, edited, mask * np.float32(min(1.0, 4 * weight)), motion), motion
+
+
+def _hidden(track: FaceTrack) -> npt.NDArray[np.float64]:
+    return track.hidden.astype(np.float64)
+
+
+def _follow_hidden(before: Presence, track: FaceTrack, elapsed: float) -> npt.NDArray[np.float64]:
+    now = _hidden(track)
+    if before.hidden.shape != now.shape:
+        return now
+    share = 1 - np.exp(-max(0.0, elapsed) / HIDDEN_SECONDS)
+    return np.asarray(before.hidden + (now - before.hidden) * share)

@@ -1,0 +1,96 @@
+"""From names of models to a ready editor: the one place that knows which networks a stream needs."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from ...models.encoders.encoder import LEVELS, load_encoder
+from ...models.encoders.recurrent_encoder import load_recurrent_encoder
+from ...models.faces.faces import FaceBackend
+from ...models.generator.generator import load_generator
+from ..common.errors import PipelineError
+from ..compositing.composite import Mode
+from ..edits.edit import Edits
+from ..inversion.recurrent_inverter import RecurrentInverter
+from ..motion.keyframes import Every
+from ..tracking.face_selection import parse_policy
+from ..tracking.tracker import Tracker
+from .face_editor import FaceEditor
+from .renderer import Renderer
+
+if TYPE_CHECKING:
+    from ...models.zoo.zoo import Zoo
+
+
+def _mesh(zoo: "Zoo") -> FaceBackend:
+    from ...models.faces.mesh import load_mesh_backend
+
+    return load_mesh_backend(zoo)
+
+
+def _face_alignment(zoo: "Zoo") -> FaceBackend:
+    from ...models.faces.face_alignment_backend import load_face_alignment_backend
+
+    return load_face_alignment_backend(zoo)
+
+
+BACKENDS: dict[str, Callable[["Zoo"], FaceBackend]] = {"mesh": _mesh, "face-alignment": _face_alignment}
+
+
+def load_backend(name: str, zoo: "Zoo") -> FaceBackend:
+    """The face backend of that name; PipelineError lists those there are."""
+    if name not in BACKENDS:
+        raise PipelineError(f"unknown face backend {name!r}; expected one of {', '.join(BACKENDS)}")
+    return BACKENDS[name](zoo)
+
+
+ENCODERS: Final = ("recurrent", "frame")
+DEFAULT_ENCODER: Final = "recurrent"
+
+
+def load_editor(
+    zoo: "Zoo",
+    edits: Edits,
+    *,
+    mode: Mode = "detail",
+    faces: str = "largest",
+    generator: str = "mobilestylegan",
+    backend: str = "mesh",
+    encoder: str = DEFAULT_ENCODER,
+    encode_every: Every = 1,
+) -> FaceEditor:
+    """An editor with its networks, weights pulled where they are missing. encoder: see `load_renderer`.
+
+    encode_every: frames from one encoded frame to the next, or "auto"; see `keyframed`.
+    Raises PipelineError, ModelError for a name that is not known, WeightsError for weights that cannot be had.
+    """
+    policy = parse_policy(faces)  # what needs no weights first, then the small weights, then the large
+    tracker = Tracker(load_backend(backend, zoo), policy)
+    return FaceEditor(tracker, keyframed(load_renderer(zoo, generator, encoder), encode_every), edits, mode=mode)
+
+
+def keyframed(renderer: Renderer, every: Every) -> Renderer:
+    """The same renderer with its encoders asked every K-th frame only; itself where that is each frame."""
+    if every == 1:
+        return renderer
+    from ..trajectory.load import load_prior
+    from .keyframed_renderer import KeyframedRenderer
+
+    return KeyframedRenderer(renderer, load_prior(), every)
+
+
+def load_renderer(zoo: "Zoo", generator: str = "mobilestylegan", encoder: str = DEFAULT_ENCODER) -> Renderer:
+    """The networks that all streams share. Raises as `load_editor`.
+
+    encoder: "recurrent" corrects E0 from frame to frame (RIGID), "frame" averages what E0 says of each frame.
+    """
+    if encoder not in ENCODERS:
+        raise PipelineError(f"unknown encoder {encoder!r}; expected one of {', '.join(ENCODERS)}")
+    invert, network = load_encoder(), load_generator(generator, zoo)
+    if network.codes != sum(LEVELS):
+        raise PipelineError(
+            f"generator {generator} draws {network.resolution}x{network.resolution} from {network.codes} codes, and "
+            f"the encoder gives {sum(LEVELS)}, as 1024x1024 needs; import its 1024 version, or use mobilestylegan"
+        )
+    if encoder == "frame":
+        return Renderer(invert, network)
+    return Renderer(invert, network, recurrent=RecurrentInverter(load_recurrent_encoder(), network))

@@ -1,0 +1,167 @@
+"""From aligned faces to drawn ones: invert, steady the codes, edit, synthesize, for a batch of faces of any streams."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...models.encoders.encoder import Encoder
+from ...models.generator.generator import Generator
+from ...stream.frame import Pixels
+from ..common.stage_timing import Stages
+from ..common.tensors import to_tensor
+from ..compositing.composite import Picture
+from ..edits.edit import Move, apply
+from ..inversion import latent_memory as latent
+from ..inversion.latent_memory import LatentState
+from ..inversion.recurrent_inverter import Inverted, RecurrentInverter
+from ..tracking.align import Points
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceJob:
+    """One face to draw.
+
+    face: (256, 256, 3) uint8, aligned. offset: what the edit does to the codes, None for none. seconds: of its frame.
+    encode: False draws the codes that are remembered of the face, where there are any, and spares the encoder.
+    codes: (codes, 512), a guess in place of E0's for a face that is remembered, which spares the encoder, too.
+    landmarks: (478, 2) of the mesh in crop pixels, None where others were found.
+    """
+
+    face: Pixels
+    offset: Tensor | Move | None
+    seconds: float
+    encode: bool = True
+    codes: Tensor | None = None
+    landmarks: Points | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rendered:
+    """inverted, edited: (256, 256, 3) float32 in 0..255, what the generator drew. latent: the face's new memory.
+
+    encoded: (codes, 512), what E0 said of this very face; None where it was not asked.
+    """
+
+    inverted: Picture
+    edited: Picture
+    latent: LatentState
+    encoded: Tensor | None = None
+
+
+class Renderer:
+    """The networks that streams share; it has no memory of its own."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        generator: Generator,
+        *,
+        code_offset: Tensor | None = None,
+        recurrent: RecurrentInverter | None = None,
+    ) -> None:
+        """code_offset: (codes, 512) added to every inversion, from `refine`.
+
+        recurrent: what corrects E0 from frame to frame; without it each frame is E0's own, averaged.
+        """
+        self.encoder = encoder
+        self.generator = generator
+        self.code_offset = code_offset
+        self.recurrent = recurrent
+
+    def drawing_with(self, generator: Generator, code_offset: Tensor | None) -> "Renderer":
+        """A renderer over the same encoders that draws with another generator, such as one fitted to a person."""
+        recurrent = None if self.recurrent is None else self.recurrent.drawing_with(generator)
+        return Renderer(self.encoder, generator, code_offset=code_offset, recurrent=recurrent)
+
+    def render(self, jobs: Sequence[FaceJob], memories: Sequence[LatentState | None], stages: Stages) -> list[Rendered]:
+        """Draws each face; a batch gives what its faces give one by one.
+
+        memories: of each job's face, None for a face that is new.
+        """
+        if not jobs:
+            return []
+        with stages.time("invert"), torch.inference_mode():
+            inverted, encoded = self._invert(jobs, memories)
+        stages.count("encoded", len(encoded))
+        stages.count("drawn", len(jobs))
+        with stages.time("synthesize"), torch.inference_mode():
+            edited = [row for row, job in enumerate(jobs) if job.offset is not None]
+            w_plus = [found.codes for found in inverted]
+            moved = [apply(w_plus[row], jobs[row].offset) for row in edited]
+            noise = _stack_noise([*inverted, *(inverted[row] for row in edited)])
+            images = self.generator.synthesize(torch.stack([*w_plus, *moved]), noise=noise, size=256)
+            pictures = _pictures(images)
+        place = count(len(jobs))
+        results = []
+        for row, (job, found) in enumerate(zip(jobs, inverted, strict=True)):
+            drawn, shown = pictures[row], pictures[row if job.offset is None else next(place)]
+            memory = found.state if isinstance(found, _Averaged) else found.remember(job.face, drawn, shown)
+            results.append(Rendered(drawn, shown, memory, encoded.get(row)))
+        return results
+
+    def _invert(
+        self, jobs: Sequence[FaceJob], memories: Sequence[LatentState | None]
+    ) -> tuple[Sequence["Inverted | _Averaged"], dict[int, Tensor]]:
+        """What to draw of each face, and what E0 said of those that it was asked about."""
+        found: dict[int, Inverted | _Averaged] = {}
+        encoded: dict[int, Tensor] = {}
+        rows = []
+        for row, (job, memory) in enumerate(zip(jobs, memories, strict=True)):
+            if memory is None or (self.recurrent is not None and memory.recurrent is None):
+                rows.append(row)
+            elif job.codes is not None:
+                found[row] = self._go_on(job, job.codes, memory)
+            elif job.encode:
+                rows.append(row)
+            else:
+                found[row] = _recall(memory, self.recurrent)
+        if rows:
+            faces, seconds = [jobs[row].face for row in rows], [jobs[row].seconds for row in rows]
+            before = [memories[row] for row in rows]
+            codes = self.encoder(to_tensor(np.stack(faces)))
+            if self.code_offset is not None:
+                codes = codes + self.code_offset
+            encoded = dict(zip(rows, codes, strict=True))
+            if self.recurrent is not None:
+                found |= zip(rows, self.recurrent.invert(faces, codes, seconds, before), strict=True)
+            else:
+                steadied = map(latent.steady, before, codes, seconds)
+                found |= zip(rows, map(_Averaged, steadied), strict=True)
+        return [found[row] for row in range(len(jobs))], encoded
+
+    def _go_on(self, job: FaceJob, codes: Tensor, memory: LatentState) -> "Inverted | _Averaged":
+        """With a guess at E0's codes, treated as they are."""
+        if self.recurrent is not None:
+            return self.recurrent.go_on(job.face, codes, job.seconds, memory)
+        return _Averaged(latent.steady(memory, codes, job.seconds))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Averaged:
+    """Codes that are drawn as they are remembered."""
+
+    state: LatentState
+    noise: Tensor | None = None
+
+    @property
+    def codes(self) -> Tensor:
+        return self.state.codes
+
+
+def _recall(memory: LatentState, recurrent: RecurrentInverter | None) -> _Averaged:
+    kept = memory.recurrent
+    return _Averaged(memory, kept.state.noise[0] if kept and recurrent and recurrent.parts.noise else None)
+
+
+def _stack_noise(found: Sequence[Inverted | _Averaged]) -> Tensor | None:
+    maps = [each.noise for each in found if each.noise is not None]
+    return torch.stack(maps) if maps else None
+
+
+def _pictures(images: Tensor) -> list[Picture]:
+    levels = images.float().add(1).mul(127.5).clamp(0, 255).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return list(levels)

@@ -1,0 +1,1 @@
+"""What to change about a face, how strongly and when: parsing, presets, ramps."""

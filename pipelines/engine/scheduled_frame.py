@@ -1,0 +1,123 @@
+"""A frame on its way through an engine, the stream it belongs to, and what is to be done next."""
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .cadence import Awaited
+
+Phase = Literal["waiting", "looking", "looked", "finishing", "shown"]
+Plan = Literal["undecided", "finish", "draw", "move", "pass", "make"]
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """A frame as the schedule sees it. Times are seconds of the engine's clock.
+
+    plan: "finish" has nothing to draw; "draw" waits for its drawing; "move" shows what was drawn before; "pass" shows
+    the source; "make" is of a frame that did not come, whose time is to be filled. faces: to draw. reason: why it is
+    not drawn. drawn: its drawing is there. queued: since when it waits for the device.
+    """
+
+    stream: "Stream"
+    number: int
+    captured: float
+    deadline: float = math.inf
+    phase: Phase = "waiting"
+    plan: Plan = "undecided"
+    reason: str = ""
+    faces: int = 0
+    drawn: bool = False
+    queued: float = 0.0
+    work: Any = None
+
+    @property
+    def shown(self) -> bool:
+        """Whether something was shown for it, or it was given up; what is still being done for it serves others."""
+        return self.phase == "shown"
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """One session as the schedule sees it.
+
+    waiting: frames that nobody has looked at. flight: those under way, in order, until they are shown. looking: the one
+    that is looked at. drawing: of a live stream, the one that is queued for the device or being drawn. settling:
+    drawings that came after their frame was shown, whose layers are still to be made. finishing: whether its finish
+    stage is at work. since_draw: frames since the last that was given to the device. drawings: how many were.
+    awaited: when frames are due, where those that do not come are to be made.
+    """
+
+    live: bool
+    max_latency: float
+    rate: float = 25.0
+    bypass: bool = False
+    closed: bool = False
+    waiting: deque[Ticket] = field(default_factory=deque)
+    flight: deque[Ticket] = field(default_factory=deque)
+    looking: Ticket | None = None
+    drawing: Ticket | None = None
+    settling: deque[Ticket] = field(default_factory=deque)
+    finishing: bool = False
+    since_draw: int = 0
+    drawings: int = 0
+    numbers: int = 0
+    awaited: Awaited | None = None
+
+    @property
+    def under_way(self) -> int:
+        """Frames that were submitted and not shown yet."""
+        return len(self.waiting) + len(self.flight)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Find the faces of this frame."""
+
+    ticket: Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Draw the faces of these frames in one batch, each encoded anew or not."""
+
+    tickets: tuple[Ticket, ...]
+    encode: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Put what was drawn for this frame into it. show: False where only the memory of it is wanted."""
+
+    ticket: Ticket
+    show: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Move what was drawn before onto this frame."""
+
+    ticket: Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Make:
+    """Make a frame that did not come."""
+
+    ticket: Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """The frame goes out.
+
+    what: what `Finish`, `Move` or `Make` made of it; the source; or nothing, since a newer one came or none was made.
+    """
+
+    ticket: Ticket
+    what: Literal["result", "source", "nothing"]
+    reason: str = ""
+
+
+Action = Look | Draw | Finish | Move | Make | Show

@@ -1,0 +1,133 @@
+"""`--first-frame-edit`: the edit is made to the first code alone, and the clip's motion carries it on, as in DynODE.
+
+A frame's code is read off the trajectory, so the encoder is not asked again: it saw one frame in `every` when the clip
+was fitted. What was edited is where the motion starts from.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...models.dynamics.motion_model import MotionModel
+from ...models.encoders.encoder import Encoder
+from ...models.generator.generator import Generator
+from ..common.errors import DynamicsError
+from ..common.stage_timing import Stages
+from ..common.tensors import to_levels
+from ..editor.face_editor import FaceEditor
+from ..editor.renderer import FaceJob, Rendered, Renderer
+from ..edits.edit import Move, apply
+from ..inversion.latent_memory import LatentState
+from ..trajectory.encode_clip import encode_clip
+from ..trajectory.fit import FitConfig, fit_trajectory
+from ..trajectory.trajectory import BEYOND, Trajectory
+
+DEFAULT = FitConfig()
+TABLE_HERTZ = 120.0
+"""Of the path that is kept between two of whose points a code lies on a straight line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What a first-frame edit asked of the networks, and what editing frame by frame would have.
+
+    frames: that were drawn. encoder, edits: calls made; frame by frame, each would be `frames`.
+    """
+
+    frames: int
+    encoder: int
+    edits: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.frames} frames: {self.encoder} encoder calls and {self.edits} edit, "
+            f"where frame by frame there are {self.frames} of each"
+        )
+
+
+class CarriedRenderer(Renderer):
+    """Draws faces of one clip from its trajectory, in place of the encoder. Its memory is the count of its calls."""
+
+    def __init__(
+        self, encoder: Encoder, generator: Generator, trajectory: Trajectory, edit: Tensor | Move | None, seen: int
+    ) -> None:
+        """edit: at full strength, made here and once. seen: frames that the encoder saw for the fit."""
+        super().__init__(encoder, generator)
+        self.seen = seen
+        self.drawn = 0
+        self._edit = edit
+        self._coordinates = trajectory.coordinates
+        origin = self._coordinates.origin
+        self._step = torch.zeros_like(origin) if edit is None else apply(origin, edit) - origin
+        count = int(np.ceil((trajectory.end - trajectory.begin + 2 * BEYOND) * TABLE_HERTZ)) + 2
+        self._seconds = trajectory.begin - BEYOND + np.arange(count) / TABLE_HERTZ
+        self._path = torch.cat([self._coordinates.to(codes) for codes in trajectory.stream(self._seconds)])
+
+    @property
+    def calls(self) -> Calls:
+        """So far."""
+        return Calls(self.drawn, self.seen, int(self._edit is not None))
+
+    def render(self, jobs: Sequence[FaceJob], memories: Sequence[LatentState | None], stages: Stages) -> list[Rendered]:
+        """See `Renderer.render`; of a job's own edit only how far it is faded counts."""
+        if not jobs:
+            return []
+        results = []
+        for job in jobs:
+            with stages.time("invert"):
+                z = self._at(job.seconds)
+                own = self._coordinates.back(z)
+                start = self._coordinates.origin + self._weight(job.offset) * self._step
+                edited = self._coordinates.back(z, start)
+            with stages.time("synthesize"), torch.inference_mode():
+                codes = torch.stack([own] if job.offset is None else [own, edited])
+                pictures = to_levels(self.generator.synthesize(codes, size=256))
+            self.drawn += 1
+            results.append(Rendered(pictures[0], pictures[-1], LatentState(own, job.seconds)))
+        return results
+
+    def _weight(self, faded: Tensor | Move | None) -> float:
+        """0..1: how far the edit is faded in, from what it would be frame by frame."""
+        if faded is None or self._edit is None:
+            return 0.0
+        if isinstance(faded, Move) and isinstance(self._edit, Move):
+            return faded.bends[0][1] / self._edit.bends[0][1]
+        assert isinstance(faded, Tensor)
+        assert isinstance(self._edit, Tensor)
+        return float(faded.norm() / self._edit.norm())
+
+    def _at(self, seconds: float) -> Tensor:
+        place = (seconds - float(self._seconds[0])) * TABLE_HERTZ
+        low = min(max(int(place), 0), len(self._path) - 2)
+        return torch.lerp(self._path[low], self._path[low + 1], min(max(place - low, 0.0), 1.0))
+
+
+def carry_clip(
+    editor: FaceEditor,
+    source: Path,
+    prior: MotionModel | None,
+    *,
+    every: int = 4,
+    config: FitConfig = DEFAULT,
+    progress: Callable[[int], None] = lambda _frames: None,
+) -> FaceEditor:
+    """The same editor with the clip's trajectory in place of the encoder; `renderer.calls` counts.
+
+    every: the encoder sees one frame in so many. Raises DynamicsError for an edit that changes over time, which a first
+    frame cannot hold, and for a clip with no face or a single frame of one.
+    """
+    ramps = [spec.name for spec in editor.edits.specs if spec.start != spec.end]
+    if ramps:
+        raise DynamicsError(
+            f"--first-frame-edit carries one edit through the clip, and {', '.join(ramps)} changes over time; "
+            "give a constant strength, or edit frame by frame"
+        )
+    series = encode_clip(source, editor.tracker, editor.renderer.encoder, every=every, progress=progress)
+    trajectory = fit_trajectory(series, prior, config=config)
+    networks = editor.renderer
+    renderer = CarriedRenderer(networks.encoder, networks.generator, trajectory, editor.edits.move(0.0), len(series))
+    return FaceEditor(editor.tracker, renderer, editor.edits, mode=editor.mode)

@@ -1,0 +1,1 @@
+"""Training, measuring and drawing test clips. The runtime imports nothing from here."""

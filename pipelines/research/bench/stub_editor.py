@@ -1,0 +1,75 @@
+"""An editor and networks that do nothing, for measuring and testing what is around them."""
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from ....stream.frame import Frame
+from ...common.stage_timing import Stages
+from ...editor.face_editor import Edited, FinishState, Look, LookState, Presence, Sight
+from ...editor.renderer import FaceJob, Rendered
+from ...edits.edit import Edits
+from ...inversion.latent_memory import LatentState
+from ...tracking.face_track import FaceTrack
+
+NO_EDITS = Edits((), {})
+_PICTURE = np.zeros((1, 1, 3), np.float32)
+_CODES = torch.zeros(1, 512)
+_DRAWN: Any = SimpleNamespace(weight=1.0)
+
+
+class StubEditor:
+    """An engine's Editor that sees one face in every frame, the same one, and changes nothing."""
+
+    def __init__(self, edits: Edits = NO_EDITS, faces: int = 1) -> None:
+        self.edits = edits
+        self.faces = faces
+
+    def look(self, state: LookState, frame: Frame, _stages: Stages) -> tuple[LookState, Look]:
+        """See `face_editor.FaceEditor.look`."""
+        presence = Presence(1.0, np.zeros(0), frame.seconds)
+        job = FaceJob(np.zeros((1, 1, 3), np.uint8), None, frame.seconds)
+        sights = tuple(
+            Sight(cast("FaceTrack", SimpleNamespace(id=name)), presence, False, job, "edited")
+            for name in range(1, 1 + self.faces)
+        )
+        begin = frame.seconds if state.begin is None else state.begin
+        return LookState(begin=begin), Look(frame, sights)
+
+    def finish(
+        self,
+        _state: Mapping[int, FinishState],
+        look: Look,
+        rendered: Sequence[Rendered],
+        _stages: Stages,
+        *,
+        show: bool = True,
+    ) -> tuple[dict[int, FinishState], Edited]:
+        """See `face_editor.FaceEditor.finish`."""
+        if len(rendered) != len(look.jobs):
+            raise ValueError(f"expected {len(look.jobs)} drawn faces, got {len(rendered)}")
+        kept = {sight.track.id: FinishState(seconds=look.frame.seconds, drawn=_DRAWN) for sight in look.faces}
+        return kept, Edited(look.frame, look.outcome if show else "not shown")
+
+    def carry(self, state: Mapping[int, FinishState], look: Look, _stages: Stages) -> Edited | None:
+        """See `face_editor.FaceEditor.carry`."""
+        return Edited(look.frame, "edited") if state else None
+
+
+class StubRenderer:
+    """An engine's renderer that draws nothing; it keeps how many faces it was asked for at once."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def render(
+        self, jobs: Sequence[FaceJob], memories: Sequence[LatentState | None], _stages: Stages
+    ) -> list[Rendered]:
+        """See `render.Renderer.render`."""
+        if len(jobs) != len(memories):
+            raise ValueError(f"expected a memory for each of {len(jobs)} faces, got {len(memories)}")
+        self.sizes.append(len(jobs))
+        return [Rendered(_PICTURE, _PICTURE, LatentState(_CODES, job.seconds)) for job in jobs]

@@ -1,0 +1,1 @@
+"""Training and measuring models of motion: baselines, predictions ahead, frames made again."""

@@ -1,0 +1,291 @@
+"""What each part of the recurrent encoder is worth: RIGID's table of ablations (arXiv 2308.06097, table 3), of ours.
+
+Every row draws the same frames of the same clips: E0 alone, E0 averaged, the whole method, it without each of its
+parts, and fitted to each clip (`transcode --refine`). The inverted video (mode `replace`, no edit) is held against its
+source; of each edited one, put back in each of the modes, it is measured how steady the identity is, as STIT does,
+relative to the source.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ....models.encoders.encoder import Encoder
+from ....models.encoders.recurrent_encoder import RecurrentEncoder
+from ....models.faces.faces import Floats
+from ....models.generator.generator import Generator
+from ....stream.reader import VideoReader
+from ...common.errors import PipelineError
+from ...common.stage_timing import Stages
+from ...common.tensors import to_tensor
+from ...compositing.composite import Mode
+from ...editor.face_editor import FaceEditor, FinishState, Look, LookState
+from ...editor.renderer import Renderer
+from ...edits.edit import Edits
+from ...inversion.latent_memory import LatentState, Parts
+from ...inversion.recurrent_inverter import RecurrentInverter
+from ...tracking.align import CROP, Quad, crop
+from ...tracking.tracker import Tracker
+from ..common.feature_cache import digest
+from ..metrics import identity, reconstruction
+from .cached_features import Looked, Picture
+
+if TYPE_CHECKING:
+    from .networks import Networks
+
+LPIPS: Final = "alexnet"
+FAMILY: Final = "arcface"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One way to invert. renderer: that does it. averaged: False forgets each frame at once.
+
+    fitted: in place of `renderer`, by a clip's name.
+    """
+
+    name: str
+    renderer: Renderer
+    averaged: bool = True
+    fitted: Mapping[str, Renderer] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LookedClip:
+    """Frames in which the largest face is in sight and drawn, one after the other.
+
+    looks: what is to be done with each. quads: of its face. before: whether the frame before is one of them, too.
+    """
+
+    name: str
+    looks: tuple[Look, ...]
+    quads: tuple[Quad, ...]
+    before: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowScores:
+    """Means over all frames of all clips.
+
+    mse: in [-1, 1]. lpips: AlexNet's. warp, frame_warp: warp error inside the face's quad and of the whole frame, as
+    ratios to the source's. tl_id, tg_id: of each mode and edit, ratios to the source. seconds: for 100 frames of the
+    inverted video, from E0's codes to the frame.
+    """
+
+    mse: float
+    lpips: float
+    warp: float
+    frame_warp: float
+    tl_id: Mapping[Mode, Mapping[str, float]]
+    tg_id: Mapping[Mode, Mapping[str, float]]
+    seconds: float
+
+
+class KnownCodes(nn.Module):
+    """E0 that answers a face it has seen before from memory: every row asks for the same ones."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self._encoder = encoder
+        self._known: dict[str, Tensor] = {}
+
+    def forward(self, faces: Tensor) -> Tensor:
+        return torch.stack([self._one(face) for face in faces])
+
+    def _one(self, face: Tensor) -> Tensor:
+        key = digest(face.contiguous().numpy().view(np.uint8))
+        if key not in self._known:
+            self._known[key] = self._encoder(face[None])[0]
+        return self._known[key]
+
+
+def make_rows(
+    encoder: nn.Module,
+    generator: Generator,
+    network: RecurrentEncoder,
+    others: Mapping[str, RecurrentEncoder],
+) -> list[Row]:
+    """E0, E0 averaged, the whole method, without each part, and the whole method with other weights."""
+
+    def row(name: str, own: RecurrentEncoder, parts: Parts) -> Row:
+        inverter = RecurrentInverter(own, generator, parts=parts)
+        return Row(name, Renderer(encoder, generator, recurrent=inverter))  # type: ignore[arg-type]
+
+    alone = Renderer(encoder, generator)  # type: ignore[arg-type]
+    return [
+        Row("E0 frame by frame", alone, averaged=False),
+        Row("E0 averaged", alone),
+        row("recurrent", network, Parts()),
+        row("without the compensated code", network, Parts(compensation=False)),
+        row("without the noise map", network, Parts(noise=False)),
+        row("without frequency sharing", network, Parts(sharing="none")),
+        row("codes from 10 on of the first frame for good", network, Parts(sharing="first")),
+        *(row(name, own, Parts()) for name, own in others.items()),
+    ]
+
+
+def refined_row(row: Row, fits: Mapping[str, Renderer]) -> Row:
+    """The same row, fitted to each clip. fits: fitted renderers by the clip's name."""
+    fitted = {clip: row.renderer.drawing_with(fit.generator, fit.code_offset) for clip, fit in fits.items()}
+    return replace(row, name=refined_name(row.name), fitted=fitted)
+
+
+def refined_name(name: str) -> str:
+    """Of the row that is this one fitted to each clip."""
+    return f"{name}, refined"
+
+
+def look_at(path: Path, tracker: Tracker, renderer: Renderer, frames: int) -> LookedClip:
+    """The first `frames` frames of a clip that show a face. Raises PipelineError where none does."""
+    editor = FaceEditor(tracker, renderer, Edits((), {}), mode="replace")
+    state, looks, quads, before = LookState(), [], [], []
+    linked, last = False, -1
+    with VideoReader(path) as reader:
+        for frame in islice(reader, frames):
+            state, look = editor.look(state, frame, Stages())
+            drawn = [sight for sight in look.faces if sight.job is not None]
+            if drawn and drawn[0].track.seen:
+                looks.append(replace(look, faces=tuple(drawn[:1])))
+                quads.append(drawn[0].track.quad)
+                before.append(linked and drawn[0].track.id == last)
+                linked, last = True, drawn[0].track.id
+            else:
+                linked = False
+    with torch.inference_mode():  # E0's answers are the same for every row: none of them is to pay for them
+        for look in looks:
+            renderer.encoder(to_tensor(np.stack([job.face for job in look.jobs])))
+    if len(looks) < 3:
+        raise PipelineError(f"{path} shows a face in {len(looks)} of its first {frames} frames; name another clip")
+    return LookedClip(path.name, tuple(looks), tuple(quads), tuple(before))
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Sums over frames and clips."""
+
+    mse: float = 0.0
+    lpips: float = 0.0
+    frames: int = 0
+    warp: float = 0.0
+    warp_source: float = 0.0
+    frame_warp: float = 0.0
+    frame_warp_source: float = 0.0
+
+
+def score_row(
+    row: Row,
+    clips: Sequence[LookedClip],
+    offsets: Mapping[str, Tensor],
+    networks: "Networks",
+    looked: Looked,
+    *,
+    modes: Sequence[Mode] = ("replace",),
+    progress: Callable[[int], None] = lambda _frames: None,
+) -> RowScores:
+    """Scores of a row. offsets: name of an edit -> (codes, 512). modes: in which edited faces are put back.
+
+    progress: called with the frames drawn so far.
+    """
+    tracker = networks.tracker
+    assert tracker is not None
+    sums, done, seconds, drawn = _Sums(), 0, 0.0, 0
+    local: dict[Mode, dict[str, list[float]]] = {mode: {name: [] for name in offsets} for mode in modes}
+    everywhere: dict[Mode, dict[str, list[float]]] = {mode: {name: [] for name in offsets} for mode in modes}
+
+    def editor(mode: Mode, renderer: Renderer) -> FaceEditor:
+        return FaceEditor(tracker, renderer, Edits((), {}), mode=mode)
+
+    for clip in clips:
+        renderer = row.fitted.get(clip.name, row.renderer)
+        own = _embeddings(looked, [look.frame.pixels for look in clip.looks], clip.quads)
+        begun = time.perf_counter()
+        ((frames,), inverted) = _draw(row, [editor("replace", renderer)], clip, None)
+        seconds, drawn = seconds + time.perf_counter() - begun, drawn + len(frames)
+        _add(sums, looked, clip, frames, inverted)
+        done += len(frames)
+        progress(done)
+        for name, offset in offsets.items():
+            videos, _ = _draw(row, [editor(mode, renderer) for mode in modes], clip, offset)
+            for mode, video in zip(modes, videos, strict=True):
+                found = _embeddings(looked, video, clip.quads)
+                local[mode][name].append(identity.tl_id(found, own))
+                everywhere[mode][name].append(identity.tg_id(found, own))
+            done += len(clip.looks)
+            progress(done)
+    return RowScores(
+        mse=sums.mse / sums.frames,
+        lpips=sums.lpips / sums.frames,
+        warp=sums.warp / sums.warp_source,
+        frame_warp=sums.frame_warp / sums.frame_warp_source,
+        tl_id={mode: _means(edits) for mode, edits in local.items()},
+        tg_id={mode: _means(edits) for mode, edits in everywhere.items()},
+        seconds=100 * seconds / drawn,
+    )
+
+
+def _means(edits: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    return {name: float(np.mean(values)) for name, values in edits.items()}
+
+
+def _draw(
+    row: Row, editors: Sequence[FaceEditor], clip: LookedClip, offset: Tensor | None
+) -> tuple[list[list[npt.NDArray[np.uint8]]], list[npt.NDArray[np.uint8]]]:
+    """(of each editor the frames with the face put back, the inverted faces). editors: with one renderer."""
+    memory: LatentState | None = None
+    kept: list[Mapping[int, FinishState]] = [{} for _ in editors]
+    videos: list[list[npt.NDArray[np.uint8]]] = [[] for _ in editors]
+    faces, stages = [], Stages()
+    for look in clip.looks:
+        (sight,) = look.faces
+        assert sight.job is not None
+        job = replace(sight.job, offset=offset)
+        if sight.fresh:
+            memory, kept = None, [{} for _ in editors]
+        (rendered,) = editors[0].renderer.render([job], [memory if row.averaged else None], stages)
+        memory = rendered.latent
+        changed = replace(look, faces=(replace(sight, job=job),))
+        for number, editor in enumerate(editors):
+            kept[number], edited = editor.finish(kept[number], changed, [rendered], stages)
+            videos[number].append(edited.frame.pixels)
+        faces.append(np.rint(rendered.inverted).astype(np.uint8))
+    return videos, faces
+
+
+def _add(
+    sums: _Sums,
+    looked: Looked,
+    clip: LookedClip,
+    frames: Sequence[npt.NDArray[np.uint8]],
+    inverted: Sequence[npt.NDArray[np.uint8]],
+) -> None:
+    last: tuple[Picture, Picture] | None = None
+    for look, quad, linked, frame, face in zip(clip.looks, clip.quads, clip.before, frames, inverted, strict=True):
+        (sight,) = look.faces
+        assert sight.job is not None
+        sums.mse += reconstruction.mse(face, sight.job.face)
+        sums.lpips += looked.lpips(LPIPS, Picture.of(face), Picture.of(sight.job.face))
+        sums.frames += 1
+        now = Picture.of(look.frame.pixels), Picture.of(frame)
+        if linked and last is not None:
+            whole, inside = looked.warp_errors((last[0], now[0]), (last[1], now[1]), quad)
+            if inside.result == inside.result:
+                sums.warp += inside.result
+                sums.warp_source += inside.source
+            if whole.result == whole.result:
+                sums.frame_warp += whole.result
+                sums.frame_warp_source += whole.source
+        last = now
+
+
+def _embeddings(looked: Looked, frames: Sequence[npt.NDArray[np.uint8]], quads: Sequence[Quad]) -> Floats:
+    """(N, D): who is on each frame, cropped through the source's quad."""
+    crops = (Picture.of(crop(frame, quad, CROP)) for frame, quad in zip(frames, quads, strict=True))
+    return np.stack([looked.embedding(FAMILY, face) for face in crops])

@@ -1,0 +1,176 @@
+"""What a section of the page of results shows: tables and plots with what they were measured by and on.
+
+As JSON, the form that any measurement may be written in (all but "title", "columns", "rows" and names may be left out):
+
+    {"title": "Live", "note": "What was done, and what differs from the papers: data, weights.",
+     "command": "dynstream bench live --json live.json", "machine": {...},
+     "tables": [{"heading": "Age", "note": "", "rivals": true,
+                 "columns": [{"name": "p95", "unit": "ms", "better": "lower", "digits": 1}],
+                 "rows": [{"name": "4 streams", "values": {"p95": 120.4}, "paper": ""}]}],
+     "plots": [{"name": "age", "title": "Age", "kind": "line", "x": "s", "y": "ms",
+                "series": [{"name": "4 streams", "x": [0, 1], "y": [80.1, 81.0]}]}]}
+
+`machine` is what `bench.machine.describe_machine` gives. A value is a number, a word, or null where there is none. A
+row with `paper` was not measured here: it says where the figure is printed. Of `rivals` the best is marked. Bars of a
+plot of kind "bar" or "stack" have names for their places (`x`).
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
+
+from ...common.errors import PipelineError
+
+Better = Literal["lower", "higher", ""]
+Kind = Literal["line", "bar", "stack"]
+Value = float | str | None
+
+NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """unit: "" where there is none. better: which way. digits: after the point; None for four in all."""
+
+    name: str
+    unit: str = ""
+    better: Better = ""
+    digits: int | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("better", self.better, get_args(Better))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """values: by name of the column. paper: where the figures are printed, "" where they were measured."""
+
+    name: str
+    values: Mapping[str, Value]
+    paper: str = ""
+
+    def __post_init__(self) -> None:
+        for name, value in self.values.items():
+            if not (value is None or isinstance(value, str | int | float)) or isinstance(value, bool):
+                raise ValueError(f"row {self.name!r}, {name!r}: expected a number, a word or null, got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """rivals: whether the rows are ways of doing the same, of which the best is marked.
+
+    Raises ValueError where a row names a column that there is not.
+    """
+
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    heading: str = ""
+    note: str = ""
+    rivals: bool = True
+
+    def __post_init__(self) -> None:
+        known = [column.name for column in self.columns]
+        for row in self.rows:
+            for name in row.values:
+                if name not in known:
+                    raise ValueError(f"row {row.name!r} has a value for {name!r}; expected one of {', '.join(known)}")
+
+    def best(self, column: Column) -> float | None:
+        """The best of the measured values, None where less than two are there to choose from."""
+        if not column.better or not self.rivals:
+            return None
+        found = [row.values.get(column.name) for row in self.rows if not row.paper]
+        numbers = [value for value in found if isinstance(value, int | float) and math.isfinite(value)]
+        if len(numbers) < 2:
+            return None
+        return max(numbers) if column.better == "higher" else min(numbers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """x: numbers, or names of places. y: as many numbers, null where there is none."""
+
+    name: str
+    x: Sequence[Value]
+    y: Sequence[float | None]
+
+    def __post_init__(self) -> None:
+        if len(self.x) != len(self.y) or not self.x:
+            raise ValueError(f"series {self.name!r}: expected as many x as y, got {len(self.x)} and {len(self.y)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """name: of its file, lower case with hyphens. x, y: labels of the axes."""
+
+    name: str
+    title: str
+    series: Sequence[Series]
+    kind: Kind = "line"
+    x: str = ""
+    y: str = ""
+
+    def __post_init__(self) -> None:
+        _one_of("kind", self.kind, get_args(Kind))
+        if not NAME.fullmatch(self.name):
+            raise ValueError(f"plot {self.name!r}: expected a name of lower-case letters, digits and hyphens")
+        if not self.series:
+            raise ValueError(f"plot {self.name!r} has no series")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One of the runs that a section is put together from. name: what it measured."""
+
+    name: str
+    command: str = ""
+    machine: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """One section. machine: see `bench.machine.describe_machine`, empty where it says nothing. runs: instead of command
+    and machine, where there were several."""
+
+    title: str
+    note: str = ""
+    command: str = ""
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    tables: Sequence[Table] = ()
+    plots: Sequence[Plot] = ()
+    runs: Sequence[Run] = ()
+
+
+def parse(data: Mapping[str, Any], name: str) -> Document:
+    """A document from its JSON. name: of the file, for the PipelineError where it is laid out otherwise."""
+    try:
+        rest = {key: value for key, value in data.items() if key not in ("tables", "plots", "runs")}
+        tables = [
+            Table(
+                **{**table, "columns": _each(Column, table["columns"]), "rows": _each(Row, table["rows"])},
+            )
+            for table in data.get("tables", ())
+        ]
+        plots = [Plot(**{**plot, "series": _each(Series, plot["series"])}) for plot in data.get("plots", ())]
+        if not tables and not plots:
+            raise ValueError("it has neither tables nor plots")
+        runs = _each(Run, data.get("runs", ()))
+        known = {item.name for item in fields(Document)}
+        return Document(
+            **{key: value for key, value in rest.items() if key in known}, tables=tables, plots=plots, runs=runs
+        )
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise PipelineError(
+            f"{name} cannot be shown ({error}); expected the form that pipelines/results/document.py describes"
+        ) from error
+
+
+def _each(kind: type[Any], items: Sequence[Mapping[str, Any]]) -> list[Any]:
+    return [kind(**item) for item in items]
+
+
+def _one_of(what: str, got: str, allowed: Sequence[str]) -> None:
+    if got not in allowed:
+        raise ValueError(f"{what} {got!r}: expected one of {', '.join(map(repr, allowed))}")

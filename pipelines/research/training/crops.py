@@ -1,0 +1,124 @@
+"""Aligned faces out of folders of pictures and clips, for training and scoring."""
+
+import fnmatch
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ....models.faces.faces import FaceBackend
+from ....stream.errors import SourceError
+from ....stream.frame import Pixels
+from ....stream.reader import VideoReader
+from ...common.errors import TrainingError
+from ...tracking.align import alignment_points, crop, ffhq_quad
+
+PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+CLIPS = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi"})
+PRESENCE = 0.5
+
+
+def data_files(folders: Sequence[Path], exclude: Sequence[str] = ()) -> list[Path]:
+    """Pictures and clips below `folders`, sorted, without those whose name matches a pattern of `exclude`.
+
+    Raises TrainingError where a folder is missing.
+    """
+    files: list[Path] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise TrainingError(f"expected a folder of pictures or clips, got {folder}, which is none")
+        files += sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES | CLIPS)
+    return [path for path in files if not any(fnmatch.fnmatch(path.name, pattern) for pattern in exclude)]
+
+
+def aligned_faces(
+    files: Iterable[Path],
+    backend: FaceBackend,
+    *,
+    every: int = 10,
+    skipped: Callable[[Path, str], None] = lambda _path, _why: None,
+) -> Iterator[Pixels]:
+    """(256, 256, 3) uint8 crops: the largest face of each picture and of every `every`-th frame of each clip.
+
+    `skipped` is told of a file that cannot be read or has no face; training goes on without it.
+    """
+    for path in files:
+        found = False
+        try:
+            for pixels in _pictures(path, every):
+                face = crop_largest(pixels, backend)
+                if face is not None:
+                    found = True
+                    yield face
+        except SourceError as error:
+            skipped(path, f"cannot be read: {error}")
+        else:
+            if not found:
+                skipped(path, "has no face")
+
+
+def crop_largest(pixels: Pixels, backend: FaceBackend) -> Pixels | None:
+    """The aligned crop of the largest face of a picture, None where there is none."""
+    regions = backend.detect(pixels)
+    if not regions:
+        return None
+    face = backend.locate(pixels, regions[0])
+    face = backend.locate(pixels, backend.follow(face))
+    if face.presence < PRESENCE:
+        return None
+    return crop(pixels, ffhq_quad(alignment_points(face)))
+
+
+def _pictures(path: Path, every: int) -> Iterator[Pixels]:
+    if path.suffix.lower() in PICTURES:
+        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if bgr is None:
+            raise SourceError(f"{path} is not a picture that OpenCV can open")
+        yield np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+        return
+    with VideoReader(path) as reader:
+        for number, frame in enumerate(reader):
+            if number % every == 0:
+                yield frame.pixels
+
+
+def kept_faces(
+    folder: Path,
+    backend: FaceBackend,
+    run: Path,
+    *,
+    exclude: Sequence[str] = (),
+    every: int = 4,
+    skipped: Callable[[Path, str], None] = lambda _path, _why: None,
+) -> npt.NDArray[np.uint8]:
+    """`collect_faces` of one folder, kept as a file in `run`, so that a training that goes on begins at once."""
+    key = hashlib.sha256(repr((str(folder.resolve()), sorted(exclude))).encode()).hexdigest()[:12]
+    kept = run / f"faces-{key}.npy"
+    if kept.exists():
+        return np.asarray(np.load(kept), dtype=np.uint8)
+    faces = collect_faces([folder], backend, exclude=exclude, every=every, skipped=skipped)
+    run.mkdir(parents=True, exist_ok=True)
+    part = kept.with_suffix(f".{os.getpid()}.part.npy")
+    np.save(part, faces)
+    part.replace(kept)
+    return faces
+
+
+def collect_faces(
+    folders: Sequence[Path],
+    backend: FaceBackend,
+    *,
+    exclude: Sequence[str] = (),
+    every: int = 10,
+    skipped: Callable[[Path, str], None] = lambda _path, _why: None,
+) -> npt.NDArray[np.uint8]:
+    """All aligned faces of the folders, (N, 256, 256, 3) uint8. Raises TrainingError where there are fewer than two."""
+    faces = list(aligned_faces(data_files(folders, exclude), backend, every=every, skipped=skipped))
+    if len(faces) < 2:
+        names = ", ".join(str(folder) for folder in folders)
+        raise TrainingError(f"found {len(faces)} faces in {names}; training needs two or more")
+    return np.stack(faces)

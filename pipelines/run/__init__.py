@@ -1,0 +1,1 @@
+"""Whole runs: a file, a pipe, a live source, the demonstration, another frame rate."""

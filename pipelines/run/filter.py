@@ -1,0 +1,212 @@
+"""Edit the pictures of a pipe: read, edit and write at the same time, one picture out for each one in, in order.
+
+Reading, editing and writing have a thread each, with a few pictures between them. Whoever is slow holds up the others,
+so nothing is dropped and memory does not grow.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from ...stream.channel import Channel, Closed
+from ...stream.frame import Frame, Pixels
+from ...stream.picture import Aside, Picture, PictureSink, PictureSource, PictureToRgb
+from ...stream.pipe import ReaderGone
+from ...stream.repaint import Repainter
+from ..common.stage_timing import Stages
+
+if TYPE_CHECKING:  # torch takes seconds to import, and without an edit nothing of it is needed
+    from ..editor.face_editor import Edited, FaceEditor
+
+WAITING = 3
+"""Pictures that wait between two threads."""
+LOOK_SECONDS = 0.2
+"""How often it is looked whether the reader is still there, while there is nothing to write."""
+LAST_WRITE_SECONDS = 1.0
+"""How long an interrupted run waits for the picture that is being written."""
+
+Step = Callable[[Frame], "Edited"]
+"""Edits the next frame of one stream; called from one thread."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterReport:
+    """What was done.
+
+    seconds: wall time. stages: see `Stages.summary`; reading waits for the input, writing for the output.
+    reader_gone: whether it ended since nobody read the output any more, and not with the input.
+    """
+
+    frames: int
+    seconds: float
+    outcomes: dict[str, int]
+    stages: dict[str, dict[str, float]]
+    reader_gone: bool
+    notes: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+def stream_step(editor: "FaceEditor", stages: Stages) -> Step:
+    """The editor at work on one stream, from its first frame on."""
+    from ..editor.face_editor import SessionState
+
+    state = SessionState()
+
+    def step(frame: Frame) -> "Edited":
+        nonlocal state
+        state, edited = editor.step(state, frame, stages)
+        return edited
+
+    return step
+
+
+def filter_pictures(
+    source: PictureSource,
+    sink: PictureSink,
+    step: Step | None,
+    *,
+    stages: Stages,
+    progress: Callable[[int], None] = lambda _frames: None,
+    reader_gone: Callable[[], bool] = lambda: False,
+    clock: Callable[[], float] = time.perf_counter,
+) -> FilterReport:
+    """Write each picture of `source` to `sink`, edited by `step`; None passes all of them on as they are.
+
+    What the edit leaves alone is passed on to the bit. `progress` is called with the pictures written so far, from
+    another thread; `reader_gone` tells whether nobody reads the output any more. Raises SourceError after all pictures
+    that came whole are written, SinkError, and what `step` raises, after all pictures before that.
+    """
+    started = clock()
+    work = _Work(source, sink, step, stages, progress, reader_gone)
+    work.run()
+    return FilterReport(
+        frames=work.written,
+        seconds=clock() - started,
+        outcomes=dict(stages.outcomes.most_common()),
+        stages=stages.summary(),
+        reader_gone=work.gone,
+        notes=list(source.notes),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """A picture or what lies between two, on its way. before, after: its pixels; None where nothing is edited."""
+
+    item: Picture | Aside
+    before: Frame | None = None
+    after: Pixels | None = None
+
+
+class _Work:
+    """The three threads of one run; the caller's own is the one that edits."""
+
+    def __init__(
+        self,
+        source: PictureSource,
+        sink: PictureSink,
+        step: Step | None,
+        stages: Stages,
+        progress: Callable[[int], None],
+        reader_gone: Callable[[], bool],
+    ) -> None:
+        self._source, self._sink, self._step = source, sink, step
+        self._stages, self._progress, self._reader_gone = stages, progress, reader_gone
+        self._to_rgb = None if step is None else PictureToRgb(source.format)
+        self._repaint = None if step is None else Repainter(source.format)
+        self._incoming: Channel[_Job] = Channel(WAITING)
+        self._outgoing: Channel[_Job] = Channel(WAITING)
+        self._error: BaseException | None = None
+        self.written = 0
+        self.gone = False
+
+    def run(self) -> None:
+        # A thread that waits for a pipe cannot be woken; as daemons they do not hold up the end of the program.
+        reader = threading.Thread(target=self._read, name="filter-read", daemon=True)
+        writer = threading.Thread(target=self._write, name="filter-write", daemon=True)
+        reader.start()
+        writer.start()
+        try:
+            self._edit()
+        except Exception:
+            self._incoming.cancel()
+            self._outgoing.finish()
+            writer.join()
+            raise
+        except BaseException:
+            self._incoming.cancel()
+            self._outgoing.cancel()
+            writer.join(LAST_WRITE_SECONDS)
+            raise
+        self._outgoing.finish()
+        writer.join()
+        if self._error is not None:
+            raise self._error
+
+    def _read(self) -> None:
+        try:
+            items = iter(self._source)
+            while True:
+                with self._stages.time("read"):
+                    item = next(items, None)
+                if item is None:
+                    break
+                self._incoming.put(self._job(item))
+        except Closed:
+            return
+        except BaseException as error:
+            self._incoming.finish(error)
+        else:
+            self._incoming.finish()
+
+    def _job(self, item: Picture | Aside) -> _Job:
+        if self._to_rgb is None or isinstance(item, Aside):
+            return _Job(item)
+        with self._stages.time("to rgb"):
+            return _Job(item, self._to_rgb(item))
+
+    def _edit(self) -> None:
+        try:
+            for job in self._incoming:
+                if self._step is not None and job.before is not None:
+                    edited = self._step(job.before)
+                    self._stages.outcomes[edited.outcome] += 1
+                    job = _Job(job.item, job.before, edited.frame.pixels)
+                self._outgoing.put(job)
+        except Closed:
+            return
+
+    def _write(self) -> None:
+        try:
+            while (job := self._next()) is not None:
+                item = job.item
+                if self._repaint and isinstance(item, Picture) and job.before is not None and job.after is not None:
+                    with self._stages.time("repaint"):
+                        item = self._repaint(item, job.before.pixels, job.after)
+                with self._stages.time("write"):
+                    self._sink.write(item)
+                if isinstance(item, Picture):
+                    self.written += 1
+                    self._progress(self.written)
+            self._sink.close()
+        except ReaderGone:
+            self.gone = True
+        except BaseException as error:
+            self._error = error
+        self._incoming.cancel()
+        self._outgoing.cancel()
+
+    def _next(self) -> _Job | None:
+        while True:
+            try:
+                return self._outgoing.take(LOOK_SECONDS)
+            except TimeoutError:
+                if self._reader_gone():
+                    raise ReaderGone from None
+            except Closed:
+                return None

@@ -1,0 +1,169 @@
+"""A clip at other times: `dynstream interpolate`. Memory holds two frames, however many are asked for."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ...models.generator.generator import Generator
+from ...stream.frame import Pixels
+from ...stream.reader import VideoReader
+from ..common.errors import DynamicsError
+from ..common.tensors import to_levels
+from ..compositing.composite import FaceFlow, Picture
+from ..motion.code_series import CodeSeries, Floats, check_times
+from ..motion.frame_rate import SAME, retime
+from ..motion.motion_blend import Seen, bend_face
+from ..motion.retimed_reader import RetimedReader, check_rate
+from ..tracking.align import Quad
+from ..trajectory.code_interpolation import linear, spline
+from ..trajectory.losses import to_w_plus
+from ..trajectory.trajectory import Trajectory
+from .transcode import VideoOptions, open_writer
+
+Method = Literal["ode", "linear", "spline"]
+METHODS: tuple[Method, ...] = get_args(Method)
+DEFAULT = VideoOptions()
+BATCH = 8
+
+Codes = Callable[[Floats], Iterator[Tensor]]
+"""Ascending times -> codes, some at a time, in all one for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """frames: written. shown: of these, frames of the clip as they are. drawn: with a face drawn for their time."""
+
+    frames: int
+    shown: int
+    drawn: int
+
+
+def check_method(name: str) -> Method:
+    """The method of that name. Raises DynamicsError, which lists the known ones."""
+    for known in METHODS:
+        if name == known:
+            return known
+    raise DynamicsError(f"unknown method {name!r}; expected one of {', '.join(METHODS)}")
+
+
+def codes_by(method: Method, series: CodeSeries, trajectory: Trajectory | None) -> Codes:
+    """How a method answers. trajectory: of the same clip, for "ode"."""
+    if method == "ode":
+        if trajectory is None:
+            raise DynamicsError('the method "ode" needs a fitted clip; `dynstream fit CLIP` makes one')
+        return trajectory.stream
+    ask = linear if method == "linear" else spline
+
+    def stream(seconds: Floats) -> Iterator[Tensor]:
+        for begin in range(0, len(seconds), BATCH):
+            yield ask(series, seconds[begin : begin + BATCH])
+
+    return stream
+
+
+def times_at(begin: float, end: float, rate: float) -> Floats:
+    """Even times from `begin` to `end`, `rate` a second. Raises DynamicsError for a rate that no video has."""
+    check_rate(rate)
+    return begin + np.arange(math.floor((end - begin) * rate + min(SAME * rate, 0.5)) + 1) / rate
+
+
+def interpolate(
+    source: Path,
+    target: Path,
+    seconds: Floats,
+    series: CodeSeries,
+    codes: Codes,
+    generator: Generator,
+    *,
+    rate: Fraction,
+    every: int = 1,
+    video: VideoOptions = DEFAULT,
+    overwrite: bool = False,
+    progress: Callable[[int], None] = lambda _frames: None,
+) -> Written:
+    """Write `source` at ascending `seconds`.
+
+    series: the codes that were observed, with "quads" and "landmarks". codes: a method's answers. rate: that the file
+    says it has. every: take one of so many frames of the source; the others are not looked at. Times before the first
+    or after the last frame show that frame with the face moved on, for half a second at most.
+
+    Raises SourceError, SinkError; DynamicsError for times that are not in the clip.
+    """
+    check_times(seconds)
+    if "quads" not in series.extras or "landmarks" not in series.extras:
+        raise DynamicsError("the codes were made without places of the face; encode the clip itself")
+    draw = _Drawer(generator, codes, series, seconds)
+    flow = FaceFlow()
+
+    def bend(pixels: Pixels, one: Seen, other: Seen, time: float, share: float) -> Pixels | None:
+        if one.quad is None or other.quad is None:
+            return None
+        straight, bent = draw.at(time, one.seconds, other.seconds, share)
+        return bend_face(pixels, one, other, straight, bent, share, flow)
+
+    counts = Counter[str]()
+    with (
+        RetimedReader(source, rate) as timed,
+        VideoReader(source) as reader,
+        open_writer(target, timed, video, overwrite=overwrite) as writer,
+    ):
+        last_pts: int | None = None
+        for moment in retime(_seen(reader, every, series), seconds.tolist(), bend=bend):
+            frame = timed.frame(moment)
+            if last_pts is None or frame.pts > last_pts:
+                writer.write(frame)
+                last_pts = frame.pts
+                counts.update(shown=moment.kind == "own", drawn=moment.bent)
+                progress(writer.frames_written)
+    return Written(writer.frames_written, counts["shown"], counts["drawn"])
+
+
+def _seen(reader: VideoReader, every: int, series: CodeSeries) -> Iterator[Seen]:
+    """One frame in `every`, with its face."""
+    for frame in islice(reader, None, None, every):
+        quad, landmarks = place(series, frame.seconds)
+        yield Seen(frame.pixels, frame.seconds, quad, landmarks, frame.original)
+
+
+def place(series: CodeSeries, seconds: float) -> tuple[Quad, npt.NDArray[np.float64]] | tuple[None, None]:
+    """Quad and landmarks of the face in the frame at that time, where it was seen in it."""
+    row = int(np.searchsorted(series.seconds, seconds - SAME))
+    if row == len(series) or abs(series.seconds[row] - seconds) > SAME:
+        return None, None
+    return series.extras["quads"][row].double().numpy(), series.extras["landmarks"][row].double().numpy()
+
+
+class _Drawer:
+    """Draws the face at asked times; each code is asked for once, in the order of time, and those behind are let go."""
+
+    def __init__(self, generator: Generator, codes: Codes, series: CodeSeries, asked: Floats) -> None:
+        self._generator = generator
+        times = np.union1d(series.seconds, asked)
+        self._stream = zip(times.tolist(), (code for some in codes(times) for code in some), strict=True)
+        self._ahead: dict[float, Tensor] = {}
+
+    def at(self, seconds: float, begin: float, end: float, share: float) -> tuple[Picture, Picture]:
+        """(straight, bent): drawn `share` of the way along the line between the codes at two frames, and at a time."""
+        if self._ahead and min(self._ahead) < begin:
+            self._ahead = {time: code for time, code in self._ahead.items() if time >= begin}
+        straight = torch.lerp(self._code(begin), self._code(end), share)
+        codes = torch.stack([straight, self._code(seconds)])
+        with torch.inference_mode():
+            first, second = to_levels(self._generator.synthesize(to_w_plus(codes, self._generator), size=256))
+        return first, second
+
+    def _code(self, seconds: float) -> Tensor:
+        while seconds not in self._ahead:
+            time, code = next(self._stream)
+            self._ahead[time] = code
+        return self._ahead[seconds]

@@ -1,0 +1,158 @@
+"""Edit a video file: every frame of the source in, every frame out at its own time, or at even ones of a new rate."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+from ...stream.frame import Frame
+from ...stream.reader import VideoReader
+from ...stream.writer import VideoWriter
+from ..common.stage_timing import Stages
+from ..editor.face_editor import FaceEditor, SessionState
+from ..motion.frame_rate import even_times, retime
+from ..motion.motion_blend import Seen
+from ..motion.retimed_reader import RetimedReader
+
+LONGEST_STEP: Final = 0.5
+"""Seconds between two frames over which motion is not guessed: where nothing changes, files may leave frames out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoOptions:
+    """How the result is encoded; None leaves the choice to `stream.encoding`."""
+
+    codec: str = "libx264"
+    crf: float | None = None
+    preset: str | None = None
+    pix_fmt: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What was done.
+
+    frames: written. seconds: wall time of reading, editing and writing. outcomes: of the source's frames. stages: see
+    `Stages.summary`. calls: faces that were encoded and drawn. peak_memory_mb: of the process so far, in MiB, None
+    where the system does not say. made: of `frames`, those that were made between two of the source's. held: those
+    that show one of the source's again.
+    """
+
+    source: str
+    result: str
+    frames: int
+    seconds: float
+    outcomes: dict[str, int]
+    stages: dict[str, dict[str, float]]
+    calls: dict[str, int] = field(default_factory=dict)
+    peak_memory_mb: float | None = None
+    notes: list[str] = field(default_factory=list)
+    made: int = 0
+    held: int = 0
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+def peak_memory() -> float | None:
+    """The most memory that this process has held, in MiB; None where the system does not say."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def open_writer(target: Path, reader: VideoReader, video: VideoOptions, *, overwrite: bool = False) -> VideoWriter:
+    """A writer that is not yet entered: its options are checked, nothing is on the disk. Raises SinkError."""
+    return VideoWriter(
+        target,
+        reader,
+        codec=video.codec,
+        crf=video.crf,
+        preset=video.preset,
+        pix_fmt=video.pix_fmt,
+        overwrite=overwrite,
+    )
+
+
+def transcode(
+    source: Path,
+    target: Path,
+    editor: FaceEditor,
+    *,
+    rate: Fraction | None = None,
+    video: VideoOptions = VideoOptions(),
+    overwrite: bool = False,
+    progress: Callable[[int], None] = lambda _frames: None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Report:
+    """Write `source` to `target` with its faces edited. `progress` is called with the frames written so far.
+
+    rate: frames a second of the result, evenly spaced from the source's first on, with frames made between the edited
+    ones (`dynamics.frame_rate`); None keeps every frame at its own time.
+
+    Raises SourceError and SinkError; the target then is as it was before.
+    """
+    stages = Stages(clock)
+    kinds = Counter[str]()
+    started = clock()
+    with VideoReader(source) as reader, ExitStack() as more:
+        timed = None if rate is None else more.enter_context(RetimedReader(source, rate, even=True))
+        with open_writer(target, timed or reader, video, overwrite=overwrite) as writer:
+            frames = _edited(reader, editor, stages)
+            for frame in frames if timed is None else _at_even_times(frames, reader, timed, stages, kinds):
+                with stages.time("encode"):
+                    writer.write(frame)
+                progress(writer.frames_written)
+        left_out = [str(item) for item in writer.left_out]
+        notes = [*reader.notes, *writer.notes, *left_out]
+    return Report(
+        source=str(source),
+        result=str(target),
+        frames=writer.frames_written,
+        seconds=clock() - started,
+        outcomes=dict(stages.outcomes.most_common()),
+        stages=stages.summary(),
+        calls=dict(stages.calls),
+        peak_memory_mb=peak_memory(),
+        notes=notes,
+        made=kinds["made"],
+        held=kinds["held"],
+    )
+
+
+def _edited(reader: VideoReader, editor: FaceEditor, stages: Stages) -> Iterator[Frame]:
+    """Every frame of the source, edited."""
+    state = SessionState()
+    frames = iter(reader)
+    while True:
+        with stages.time("decode"):
+            frame = next(frames, None)
+        if frame is None:
+            return
+        state, edited = editor.step(state, frame, stages)
+        stages.outcomes[edited.outcome] += 1
+        yield edited.frame
+
+
+def _at_even_times(
+    frames: Iterator[Frame], reader: VideoReader, timed: RetimedReader, stages: Stages, kinds: Counter[str]
+) -> Iterator[Frame]:
+    """Edited frames at the rate of `timed`, until the last one ends. kinds: gets a count of each `Moment.kind`."""
+
+    def lasting() -> float:
+        return float(reader.last_duration * reader.time_base) or float(1 / timed.rate)
+
+    seen = (Seen(frame.pixels, frame.seconds, original=frame.original) for frame in frames)
+    times = even_times(timed.begin, timed.rate)
+    for moment in retime(seen, times, lasting=lasting, longest=LONGEST_STEP, stages=stages):
+        kinds[moment.kind] += 1
+        yield timed.frame(moment)

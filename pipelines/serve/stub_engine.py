@@ -1,0 +1,128 @@
+"""An engine without networks: for tests, for benchmarks, and to try network and browser on any machine."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Final
+
+import numpy as np
+
+from ...stream.frame import Frame, Pixels
+from .engine_interface import EditChoice, NoRoomError, NotAvailableError, Shown
+
+STAND_IN_CHOICES: Final = (
+    EditChoice("smile", "Smile", "Stand-in", -3.0, 3.0, "makes the picture brighter or darker"),
+    EditChoice("age", "Age", "Stand-in", -3.0, 3.0, "makes the picture redder or bluer"),
+)
+
+
+class StandInEngine:
+    """One thread that takes `seconds` over each frame and tints it by its edits; without edits the frame stays.
+
+    most_sessions: how many there is room for. wait: takes the seconds of a frame, so that tests need no time.
+    """
+
+    choices: Sequence[EditChoice] = STAND_IN_CHOICES
+    modes: Sequence[str] = ("detail", "replace")
+    in_flight = 1
+    keeps_latency = False
+    level = 0
+
+    def __init__(
+        self, seconds: float = 0.0, *, most_sessions: int = 64, wait: Callable[[float], object] = time.sleep
+    ) -> None:
+        self._seconds = seconds
+        self._wait = wait
+        self._most = most_sessions
+        self._open = 0
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def warm_up(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="stand-in engine", daemon=True)
+        self._thread.start()
+
+    def open(self) -> "StandInSession":
+        """A new stream."""
+        if self._open >= self._most:
+            raise NoRoomError(f"the stand-in engine has room for {self._most} sessions")
+        self._open += 1
+        return StandInSession(self)
+
+    def close(self) -> None:
+        """End the thread."""
+        if self._thread is not None:
+            self._work.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def released(self) -> None:
+        """A session is closed."""
+        self._open -= 1
+
+    def edit(self, frame: Frame, edits: Mapping[str, float]) -> "Future[Shown]":
+        """Put a frame on the thread."""
+        future: Future[Shown] = Future()
+
+        def work() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                if self._seconds:
+                    self._wait(self._seconds)
+                future.set_result(Shown(frame.with_pixels(tint(frame.pixels, edits)), "edited", 1.0))
+            except BaseException as error:
+                future.set_exception(error)
+
+        self._work.put(work)
+        return future
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+
+
+class StandInSession:
+    """One stream of a StandInEngine."""
+
+    def __init__(self, engine: StandInEngine) -> None:
+        self._engine: StandInEngine | None = engine
+        self._edits: dict[str, float] = {}
+
+    def submit(self, frame: Frame, arrived: float) -> "Future[Shown]":
+        """Edit a frame."""
+        assert self._engine is not None
+        return self._engine.edit(frame, self._edits)
+
+    def fill_holes(self, give: Callable[[Shown], object]) -> None:
+        """Nothing is made here."""
+
+    def set(self, edits: Mapping[str, float], ramp_ms: float) -> None:
+        """At once, without a ramp."""
+        self._edits = dict(edits)
+
+    def configure(self, *, mode: str, faces: str, max_latency_ms: float) -> None:
+        """Changes nothing here."""
+
+    def choose_face(self, x: float, y: float) -> None:
+        """There are no faces."""
+        raise NotAvailableError("the stand-in engine knows no faces")
+
+    def close(self) -> None:
+        """Make room."""
+        if self._engine is not None:
+            self._engine.released()
+            self._engine = None
+
+
+def tint(pixels: Pixels, edits: Mapping[str, float]) -> Pixels:
+    """(H, W, 3) uint8 brighter by "smile", redder by "age"."""
+    smile, age = edits.get("smile", 0.0), edits.get("age", 0.0)
+    if not smile and not age:
+        return pixels
+    step = 20 * np.array([smile + age, smile, smile - age])
+    tinted: Pixels = np.clip(pixels + step, 0, 255).astype(np.uint8)
+    return tinted

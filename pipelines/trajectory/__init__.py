@@ -1,0 +1,1 @@
+"""DynODE: the codes of one clip as the solution of a neural ODE."""

@@ -1,0 +1,64 @@
+"""From names to an editor: the names there are, and what a wrong one is told."""
+
+import pytest
+
+from dynstream.cli import options
+from dynstream.models.encoders.encoder import WEIGHTS, Encoder
+from dynstream.models.errors import ModelError
+from dynstream.models.generator.mobile_stylegan import MobileStyleGAN
+from dynstream.models.zoo.zoo import Zoo
+from dynstream.pipelines.common.errors import PipelineError
+from dynstream.pipelines.editor import load as load_module
+from dynstream.pipelines.editor.load import load_backend, load_editor
+
+from ..fakes import LevelGenerator, edits
+
+
+def test_an_unknown_backend_lists_the_known(zoo: Zoo) -> None:
+    with pytest.raises(PipelineError, match="unknown face backend 'dlib'; expected one of mesh, face-alignment"):
+        load_backend("dlib", zoo)
+
+
+def test_a_fault_inside_a_backend_is_not_taken_for_a_wrong_name(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_zoo: Zoo) -> None:
+        raise KeyError("tensor")
+
+    monkeypatch.setitem(load_module.BACKENDS, "mesh", broken)  # type: ignore[arg-type]
+    with pytest.raises(KeyError, match="tensor"):
+        load_backend("mesh", zoo)
+
+
+def test_faces_are_checked_before_any_weight_is_asked_for() -> None:
+    with pytest.raises(PipelineError, match="--faces none"):
+        load_editor(Zoo(entries={}), edits("smile=1"), faces="none")
+
+
+def test_a_backend_is_checked_before_any_weight_is_asked_for() -> None:
+    with pytest.raises(PipelineError, match="unknown face backend 'dlib'"):
+        load_editor(Zoo(entries={}), edits("smile=1"), backend="dlib")
+
+
+@pytest.mark.skipif(not WEIGHTS.exists(), reason=f"{WEIGHTS.name} is not trained yet")
+def test_a_generator_of_another_size_is_refused(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = LevelGenerator()
+    small.codes, small.resolution = 14, 256
+    monkeypatch.setattr(load_module, "load_generator", lambda *_: small)
+    with pytest.raises(PipelineError, match=r"draws 256x256 from 14 codes, and the encoder gives 18.*mobilestylegan"):
+        load_editor(zoo, edits("smile=1"))
+
+
+def test_commands_and_library_have_one_default_encoder() -> None:
+    assert options.DEFAULT_ENCODER == load_module.DEFAULT_ENCODER
+    assert options.DEFAULT_ENCODER in load_module.ENCODERS
+
+
+@pytest.mark.skipif(not WEIGHTS.exists(), reason=f"{WEIGHTS.name} is not trained yet")
+def test_the_real_editor(zoo: Zoo) -> None:
+    editor = load_editor(zoo, edits("smile=1"), mode="replace", faces="2")
+    assert isinstance(editor.renderer.encoder, Encoder)
+    assert isinstance(editor.renderer.generator, MobileStyleGAN)
+    assert editor.mode == "replace"
+    assert editor.renderer.recurrent is not None
+    assert load_editor(zoo, edits("smile=1"), encoder="frame").renderer.recurrent is None
+    with pytest.raises(ModelError, match="unknown generator 'biggan'; there are: mobilestylegan, stylegan2-ffhq"):
+        load_editor(zoo, edits("smile=1"), generator="biggan")
