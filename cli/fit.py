@@ -55,9 +55,10 @@ def command(
     - `dynstream fit clip.mp4 --recipe paper --feature 0.1 --image 0.1`
     - `dynstream fit codes.safetensors --order 2`
     """
+    from ..models.dynamics.motion_model import load_motion
     from ..pipelines.motion.code_series import save_series
     from ..pipelines.trajectory.fit import FitConfig, fit_trajectory, with_recipe
-    from ..pipelines.trajectory.load import load_codes, load_losses, load_prior
+    from ..pipelines.trajectory.load import load_codes, load_losses
     from ..pipelines.trajectory.losses import Weights
     from ..pipelines.trajectory.solver import Solver
     from ..pipelines.trajectory.trajectory import load_trajectory, save_trajectory
@@ -76,7 +77,7 @@ def command(
         losses = load_losses(zoo, weights, generator)
     if source.suffix == ".safetensors":
         series = series.select(slice(None, None, every))
-    prior = load_prior()
+    prior = load_motion()
     total = config.number_of_steps
     with count_frames(progress if total else "none", "fit", total, 0.0) as count:
         trajectory = fit_trajectory(

@@ -48,12 +48,13 @@ def command(
     - `dynstream interpolate clip.mp4 straight.mp4 --fps 60 --method linear`
     - `dynstream fit clip.mp4 && dynstream interpolate clip.mp4 out.mp4 --fps 60 --fit clip.ode.safetensors`
     """
-    from ..models.generator.generator import load_generator
+    from ..models.dynamics.motion_model import load_motion
+    from ..models.generator.load import load_generator
     from ..pipelines.motion.retimed_reader import RetimedReader, parse_rate, parse_times
     from ..pipelines.run.interpolate import check_method, codes_by, interpolate, times_at
     from ..pipelines.run.transcode import VideoOptions, open_writer
     from ..pipelines.trajectory.fit import fit_trajectory
-    from ..pipelines.trajectory.load import load_codes, load_prior
+    from ..pipelines.trajectory.load import load_codes
     from ..pipelines.trajectory.trajectory import load_trajectory
     from ..stream.reader import VideoReader
 
@@ -73,7 +74,7 @@ def command(
         with count_frames(progress, f"encode {source.name}", total, 0.0) as count:
             series = load_codes(source, zoo, every=every, progress=count)
     if checked == "ode" and trajectory is None:
-        trajectory = fit_trajectory(series, load_prior())
+        trajectory = fit_trajectory(series, load_motion())
     begin, end = float(series.about["begin"]), float(series.about["end"])
     seconds = asked if asked is not None else times_at(begin, end, float(rate))
     with count_frames(progress, target.name, len(seconds), float(1 / rate)) as count:

@@ -1,6 +1,5 @@
 """A file that a command leaves beside what it prints: checked first, written whole or not at all."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +19,3 @@ def target(path: Path | None, overwrite: bool) -> Iterator[Path | None]:
         file.commit()
     finally:
         file.discard()
-
-
-def json_text(document: object) -> str:
-    """The document as JSON, with dataclasses as tables."""
-    from ..pipelines.research.bench.timing import plain
-
-    return json.dumps(plain(document), indent=1, allow_nan=False) + "\n"

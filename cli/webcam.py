@@ -90,9 +90,9 @@ def command(
     from ..pipelines.engine.frame_interpolation import slots_of
     from ..pipelines.engine.load import Models, load_engine
     from ..pipelines.engine.settings import SessionSpec
-    from ..pipelines.research.synth.options import parse_size
     from ..pipelines.run.live import Live, LiveSettings
     from ..stream.open_live import open_live
+    from ..stream.rawvideo import parse_size
 
     console = Console(stderr=True, highlight=False, markup=False)
     directions = load_directions()

@@ -118,11 +118,11 @@ def generator(
 
     Example: `dynstream bench generator --stylizer-python peers/bin/python --json generator.json`
     """
-    from ...models.generator.generator import load_generator
+    from ...models.generator.load import load_generator
     from ...pipelines.common.machine import describe_machine, usable_cores
     from ...pipelines.research.bench.generator import Settings, bench_generator
     from ...pipelines.research.bench.peers import add_peers
-    from ...pipelines.research.bench.timing import plain
+    from ...pipelines.research.common.timing import plain
     from .bench_tables import generator_table
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -149,9 +149,9 @@ def generator(
 def _judges(zoo: "Zoo", faces: str, flow: str, every: int, console: Console) -> "Judges":
     """All judges that are at hand; one whose package is not installed is named and left out."""
     from ...pipelines.common.flow import load_flow
-    from ...pipelines.editor.load import load_backend
     from ...pipelines.research.bench.quality import IDENTITY, Judges
     from ...pipelines.research.metrics.identity import load_embedders
+    from ...pipelines.tracking.backends import load_backend
     from ...pipelines.tracking.face_selection import parse_policy
 
     return Judges(
@@ -192,8 +192,8 @@ def _watch(console: Console) -> Any:
 
 def _write(path: Path | None, document: Mapping[str, object]) -> None:
     from ...pipelines.common.errors import PipelineError
+    from ...pipelines.research.common.json_files import json_text
     from ...stream.atomic import write_whole
-    from ..target import json_text
 
     if path is None:
         return

@@ -11,7 +11,7 @@ from ..command_line import command_line
 from ..options import JsonFile
 from ..printing import note_on
 from ..progress import count_frames
-from ..target import json_text, target
+from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
 from .bench_tables import print_document
 
@@ -38,6 +38,7 @@ def command(
     from ...pipelines.editor.load import load_editor
     from ...pipelines.edits.edit import parse_edits
     from ...pipelines.research.bench.compositing import Judges, bench_compositing
+    from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.directions.attributes import load_attribute_scorer
     from ...pipelines.research.metrics.identity import load_embedders
     from ...stream.reader import VideoReader

@@ -9,7 +9,7 @@ from rich.table import Table
 from ..command_line import command_line
 from ..options import JsonFile, OverwriteJson
 from ..printing import table_console
-from ..target import json_text, target
+from ..target import target
 
 WIDTH = 120
 
@@ -33,6 +33,7 @@ def command(
     from ...models.dynamics.motion_model import load_motion
     from ...pipelines.common.machine import describe_machine, usable_cores
     from ...pipelines.research.bench.dynamics import Settings, bench_dynamics
+    from ...pipelines.research.common.json_files import json_text
 
     notes = Console(stderr=True, highlight=False, soft_wrap=True)
     settings = Settings(

@@ -11,11 +11,12 @@ from rich.table import Table
 from ..command_line import command_line
 from ..options import DEFAULT_ENCODER, Backend, Encoder, Generator, JsonFile, OutputRate
 from ..printing import table_console
-from ..target import json_text, target
+from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
     from ...pipelines.research.bench.live import LiveResult, Overhead
+    from ...pipelines.research.common.json_files import json_text
 
 WIDTH = 180
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from ..command_line import command_line
 from ..options import JsonFile
-from ..target import json_text, target
+from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
 from .bench_tables import print_document
 
@@ -37,6 +37,7 @@ def command(
     """
     from ...pipelines.common.machine import describe_machine, usable_cores
     from ...pipelines.research.bench.video_peers import Settings, bench_video_peers
+    from ...pipelines.research.common.json_files import json_text
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     machine = describe_machine()

@@ -11,11 +11,12 @@ from rich.table import Table
 from ..command_line import command_line
 from ..options import JsonFile
 from ..printing import table_console
-from ..target import json_text, target
+from ..target import target
 
 if TYPE_CHECKING:
     from ...pipelines.research.bench.serve import Row
     from ...pipelines.research.bench.serve_process import Resources
+    from ...pipelines.research.common.json_files import json_text
 
 WIDTH = 180
 MIB = 1 << 20

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from ...pipelines.research.bench.generator import Row
     from ...pipelines.research.bench.generator import Settings as GeneratorSettings
     from ...pipelines.research.bench.quality import Quality
-    from ...pipelines.research.bench.timing import Spread
     from ...pipelines.research.bench.transcode import ClipResult, Settings, Speed
+    from ...pipelines.research.common.timing import Spread
     from ...pipelines.research.metrics.warp_error import VideoWarpError
-    from ...pipelines.research.results.document import Document
-    from ...pipelines.research.results.document import Table as DocumentTable
+    from ...pipelines.research.report.document import Document
+    from ...pipelines.research.report.document import Table as DocumentTable
 
 
 def transcode_table(result: "ClipResult", settings: "Settings") -> Table:
@@ -102,7 +102,7 @@ def generator_table(rows: "Sequence[Row]", settings: "GeneratorSettings") -> Tab
 
 def document_table(table: "DocumentTable", title: str) -> Table:
     """A table in the form of the page of results."""
-    from ...pipelines.research.results.markdown import ARROWS, number
+    from ...pipelines.research.report.markdown import ARROWS, number
 
     shown = Table("", title=escape(title), title_justify="left")
     for column in table.columns:

@@ -79,7 +79,7 @@ def find(
     - `dynstream directions find smile --count 6000`
     """
     from ...models.directions.directions import save_directions
-    from ...models.generator.generator import load_generator
+    from ...models.generator.load import load_generator
     from ...pipelines.common.errors import EditError
     from ...pipelines.research.directions.face_scores import load_face_scorer
     from ...pipelines.research.directions.find import WANTED, find, measure_blocks
@@ -147,10 +147,9 @@ def measure(
     from ...models.directions.directions import load_directions, save_directions
     from ...models.directions.latent_transformer import load_bends
     from ...models.encoders.encoder import load_encoder
-    from ...models.generator.generator import load_generator
+    from ...models.generator.load import load_generator
     from ...pipelines.common.annotate import encode_png
     from ...pipelines.common.errors import EditError
-    from ...pipelines.editor.load import load_backend
     from ...pipelines.research.directions.face_scores import load_face_scorer
     from ...pipelines.research.directions.measure import (
         as_measured,
@@ -162,6 +161,7 @@ def measure(
     )
     from ...pipelines.research.directions.report import heat_map, strength_sheet, table
     from ...pipelines.research.evaluation.face_sets import cut_faces, files_of
+    from ...pipelines.tracking.backends import load_backend
     from ...stream.atomic import check_target, write_whole
     from ..progress import count_frames
 
@@ -255,7 +255,7 @@ def discover(
     - `dynstream directions discover --method ganspace --count 20 --out pca.safetensors`
     """
     from ...models.directions.directions import save_directions
-    from ...models.generator.generator import load_generator
+    from ...models.generator.load import load_generator
     from ...pipelines.common.annotate import encode_png
     from ...pipelines.research.directions.discover import check_method, discover, sheet
     from ...pipelines.research.directions.effects import unseen_codes

@@ -11,11 +11,12 @@ from typer.core import TyperGroup
 from ..options import JsonFile, ProgressStyle
 from ..printing import table_console
 from ..progress import count_frames
-from ..target import json_text, target
+from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
 from . import evaluate_dynamics, evaluate_inversion, evaluate_recurrent
 
 if TYPE_CHECKING:
+    from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.evaluation.evaluate import Evaluation
 
 DEFAULT = "videos"

@@ -12,7 +12,7 @@ from ..command_line import command_line
 from ..options import Exclude, JsonFile, OverwriteJson, ProgressStyle
 from ..printing import table_console
 from ..progress import count_frames
-from ..target import json_text, target
+from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ...models.dynamics.motion_model import MotionModel
     from ...models.zoo.zoo import Zoo
     from ...pipelines.motion.code_series import CodeSeries
+    from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.dynamics.evaluate import Ahead, Between
     from ...pipelines.research.dynamics.evaluate_frames import Dropped
     from ...pipelines.research.dynamics.evaluate_streams import StreamRow
@@ -81,8 +82,8 @@ def command(
     - `dynstream evaluate dynamics clip.mp4 --gap 8 --recipe paper --drawn 0`
     - `dynstream evaluate dynamics lp_d10.mp4 lp_d18.mp4 --stream-frames 100 --dropped-frames 101`
     """
-    from ...models.dynamics.motion_model import WEIGHTS
-    from ...models.generator.generator import load_generator
+    from ...models.dynamics.motion_model import WEIGHTS, load_motion
+    from ...models.generator.load import load_generator
     from ...pipelines.common.machine import describe_machine
     from ...pipelines.research.dynamics.evaluate import (
         Protocol,
@@ -93,13 +94,13 @@ def command(
     )
     from ...pipelines.research.dynamics.evaluate_frames import GAPS, mean_dropped
     from ...pipelines.trajectory.fit import FitConfig, with_recipe
-    from ...pipelines.trajectory.load import clip_files, load_codes, load_prior
+    from ...pipelines.trajectory.load import clip_files, load_codes
 
     machine = describe_machine()
     protocol = Protocol(frames=frames, gaps=gap or (4, 8, 16), drawn=drawn)
     config = with_recipe(FitConfig(steps=steps), recipe)
     files = clip_files(clips, exclude or [])
-    prior = load_prior(weights or WEIGHTS)
+    prior = load_motion(weights or WEIGHTS)
     between: list[Between] = []
     ahead: list[Ahead] = []
     limit = max(protocol.frames, protocol.online_frames)
@@ -155,7 +156,7 @@ def _dropped(
     frames: int,
     python: Path | None,
 ) -> "list[Dropped]":
-    from ...models.generator.generator import load_generator
+    from ...models.generator.load import load_generator
     from ...models.metrics.lpips import load_lpips
     from ...pipelines.research.bench.rife_frames import rife_between
     from ...pipelines.research.dynamics.evaluate_frames import evaluate_dropped

@@ -15,10 +15,11 @@ from ..command_line import command_line
 from ..options import Exclude, Generator, Include, JsonFile, ProgressStyle
 from ..printing import note_on, table_console
 from ..progress import Count, count_frames
-from ..target import json_text, target
+from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
+    from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.evaluation.inversion import SetResult
 
 WIDTH = 150
@@ -61,13 +62,13 @@ def command(
     """
     from ...pipelines.common.annotate import encode_png
     from ...pipelines.common.machine import describe_machine
-    from ...pipelines.editor.load import load_backend
     from ...pipelines.research.common.feature_cache import Store
     from ...pipelines.research.evaluation.evaluate import STORE_FILE
     from ...pipelines.research.evaluation.face_sets import FaceSet, cut_faces, files_of
     from ...pipelines.research.evaluation.face_sheet import sheet
     from ...pipelines.research.evaluation.inversion import Settings
     from ...pipelines.research.evaluation.load_inversion import load_inversions
+    from ...pipelines.tracking.backends import load_backend
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     settings = Settings(optimize=optimize, optimize_faces=optimize_faces, device=device)

@@ -10,7 +10,7 @@ from ..command_line import command_line
 from ..options import Exclude, Generator, Include, JsonFile, OverwriteJson, ProgressStyle
 from ..printing import table_console
 from ..progress import count_frames
-from ..target import json_text, target
+from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.evaluation.long_run import LongRun
     from ...pipelines.research.evaluation.networks import Networks
     from ...pipelines.research.evaluation.recurrent import LookedClip, Row, RowScores
@@ -90,7 +91,8 @@ def command(
     from ...models.encoders.encoder import WEIGHTS as ENCODER
     from ...models.encoders.encoder import load_encoder
     from ...models.encoders.recurrent_encoder import WEIGHTS, load_recurrent_encoder
-    from ...models.generator.generator import load_generator
+    from ...models.generator.load import load_generator
+    from ...pipelines.common.clips import VIDEO_SUFFIXES
     from ...pipelines.common.errors import PipelineError
     from ...pipelines.common.machine import describe_machine
     from ...pipelines.compositing.composite import MODES, check_mode
@@ -112,10 +114,11 @@ def command(
         refined_row,
         score_row,
     )
-    from ...pipelines.research.training.crops import CLIPS
 
     modes = [check_mode(name) for name in dict.fromkeys(mode or MODES)]
-    files = [path for one in data for path in files_of(one, include or [], exclude or []) if path.suffix in CLIPS]
+    files = [
+        path for one in data for path in files_of(one, include or [], exclude or []) if path.suffix in VIDEO_SUFFIXES
+    ]
     if not files:
         raise PipelineError("found no clips; mend --data, --include or --exclude")
     directions = load_directions()

@@ -78,7 +78,7 @@ def run(
     """
     from ...models.directions.directions import load_directions
     from ...pipelines.edits.edit import parse_edits
-    from ...pipelines.research.results.files import write_json
+    from ...pipelines.research.common.json_files import write_json
     from ...pipelines.research.results.plan import MEASURED, PARTS, Settings, steps
     from ...pipelines.research.results.run import Ledger, cut_clips, gather, run_steps
     from ...stream.reader import VideoReader
@@ -135,7 +135,7 @@ def learning(
 
     Example: `dynstream results learning encoder=runs/encoder tail=runs/tail`
     """
-    from ...pipelines.research.results.files import write_json
+    from ...pipelines.research.common.json_files import write_json
     from ...pipelines.research.results.learning import learning_curves
 
     write_json(out, learning_curves(logs))

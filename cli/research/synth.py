@@ -88,11 +88,11 @@ def command(
         check_sound,
         parse_moves,
         parse_rate,
-        parse_size,
     )
     from ...pipelines.research.synth.settings import ClipSettings
     from ...stream.encoding import EncoderOptions
     from ...stream.errors import SinkError
+    from ...stream.rawvideo import parse_size
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     known = load_directions(directions or WEIGHTS)

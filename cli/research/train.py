@@ -79,7 +79,7 @@ def encoder(
     import torch
 
     from ...models.faces.mesh import load_mesh_backend
-    from ...models.generator.generator import load_generator
+    from ...models.generator.load import load_generator
     from ...models.metrics.arcface import load_arcface
     from ...models.metrics.lpips import load_lpips
     from ...pipelines.common.annotate import encode_png
@@ -158,7 +158,7 @@ def dynamics(
     Example: `dynstream train dynamics --data clips --exclude "lp_d10*" --exclude "lp_d18*"`
     """
     from ...models.directions.directions import load_directions
-    from ...models.generator.generator import load_generator
+    from ...models.generator.load import load_generator
     from ...pipelines.research.dynamics.train import DynamicsConfig, generated_codes, shorter, train_dynamics
     from ...pipelines.research.training.loop import save_weights
     from ...pipelines.trajectory.load import clip_files, load_codes

@@ -36,7 +36,7 @@ def latent_transformer(
 
     from ...models.directions.directions import WEIGHTS, load_directions
     from ...models.directions.latent_transformer import SUFFIX, Bend, save_bends
-    from ...models.generator.generator import load_generator
+    from ...models.generator.load import load_generator
     from ...models.metrics.age_gender import load_age, load_gender
     from ...models.metrics.arcface import load_arcface
     from ...models.metrics.lpips import load_lpips

@@ -104,7 +104,7 @@ def recurrent(
     from ...models.encoders.visibility import WEIGHTS as VISIBILITY
     from ...models.encoders.visibility import load_visibility
     from ...models.faces.mesh import load_mesh_backend
-    from ...models.generator.generator import load_generator
+    from ...models.generator.load import load_generator
     from ...models.metrics.arcface import load_arcface
     from ...models.metrics.lpips import load_lpips
     from ...pipelines.common.errors import TrainingError

@@ -6,7 +6,7 @@ checkpoint.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +14,7 @@ from torch import Tensor, nn
 
 from ..errors import ModelError, ShapeError
 from ..formats.checkpoint import load_state, read_safetensors
-
-if TYPE_CHECKING:
-    from ..zoo.zoo import Zoo
+from ..weight_files import WeightFiles
 
 CLASSES: Final = (
     "background",
@@ -270,7 +268,7 @@ def visible_share(labels: Tensor, expected: Tensor, classes: Sequence[str]) -> T
     return seen / expected.sum((1, 2)).clamp_min(1)
 
 
-def load_bisenet(zoo: "Zoo") -> BiSeNet:
+def load_bisenet(zoo: WeightFiles) -> BiSeNet:
     """BiSeNet with its CelebAMask-HQ weights (non-commercial), pulled on first use.
 
     Raises:

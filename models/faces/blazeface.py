@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..formats.tflite import Network, load_network
-from .faces import FaceRegion, Floats, Pixels, WeightFiles, check_pixels
+from ..weight_files import WeightFiles
+from .faces import FaceRegion, Floats, Pixels, check_pixels
 
 INPUT = 128
 RIGHT_EYE, LEFT_EYE, NOSE_TIP, MOUTH, RIGHT_EAR, LEFT_EAR = range(6)

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..errors import WeightsError
 from ..formats.tflite import Network, load_network
-from .faces import BLENDSHAPE_COUNT, Floats, WeightFiles
+from ..weight_files import WeightFiles
+from .faces import BLENDSHAPE_COUNT, Floats
 
 NAMES: Final[tuple[str, ...]] = (
     "_neutral", "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff",

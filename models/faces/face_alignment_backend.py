@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError, WeightsError
-from .faces import Face, FaceRegion, Floats, Layout, Pixels, WeightFiles, check_pixels
+from ..weight_files import WeightFiles
+from .faces import Face, FaceRegion, Floats, Layout, Pixels, check_pixels
 
 INSTALL_HINT = 'pip install "dynstream[face-alignment]"'
 

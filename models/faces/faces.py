@@ -6,7 +6,6 @@ pixel is (0, 0), its outer corner (-0.5, -0.5). x grows to the right, y downward
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 import numpy as np
@@ -22,17 +21,6 @@ POINTS: Mapping[Layout, int] = {"mesh-478": 478, "dlib-68": 68}
 """How many landmarks each layout has."""
 
 BLENDSHAPE_COUNT = 52
-
-
-class WeightFiles(Protocol):
-    """The part of the weight store that the backends need: a verified file for an entry's name."""
-
-    def path(self, name: str, file: str | None = None) -> Path:
-        """Path of the weight file of entry `name` (`file` picks one where an entry has several).
-
-        Raises WeightsError with the remedy where it cannot be had.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

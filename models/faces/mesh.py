@@ -10,9 +10,10 @@ import numpy as np
 
 from ..errors import WeightsError
 from ..formats.tflite import Network, load_network
+from ..weight_files import WeightFiles
 from .blazeface import FaceDetector, load_face_detector
 from .blendshapes import Blendshapes, load_blendshapes
-from .faces import Face, FaceRegion, Floats, Layout, Pixels, WeightFiles, check_pixels
+from .faces import Face, FaceRegion, Floats, Layout, Pixels, check_pixels
 from .patch import cut, patch_to_frame
 
 PATCH = 256

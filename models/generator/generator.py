@@ -1,18 +1,13 @@
-"""What every face generator offers, and the table of those that the project can load.
+"""What every face generator offers.
 
 The pipeline knows a generator only through this protocol, so that another one is a matter of one option.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 
-from ..allocator import keep_freed_memory
-from ..errors import ModelError, ShapeError
-
-if TYPE_CHECKING:
-    from ..zoo.zoo import Zoo
+from ..errors import ShapeError
 
 CODE_SIZE = 512
 NOISE_SIZE = 32
@@ -66,34 +61,3 @@ def broadcast_w(w: torch.Tensor, codes: int) -> torch.Tensor:
 def truncate(w: torch.Tensor, mean: torch.Tensor, psi: float) -> torch.Tensor:
     """Draw codes towards the mean: mean + psi (w - mean) (the truncation trick, Karras et al. 2019, sec. 3)."""
     return torch.lerp(mean.expand_as(w), w, psi)
-
-
-def _mobile_stylegan(zoo: "Zoo") -> Generator:
-    from .mobile_stylegan import load_mobile_stylegan
-
-    return load_mobile_stylegan(zoo)
-
-
-def _stylegan2(zoo: "Zoo") -> Generator:
-    from .stylegan2 import load_stylegan2
-
-    return load_stylegan2(zoo)
-
-
-GENERATORS: dict[str, Callable[["Zoo"], Generator]] = {
-    "mobilestylegan": _mobile_stylegan,
-    "stylegan2-ffhq": _stylegan2,
-}
-
-
-def load_generator(name: str, zoo: "Zoo") -> Generator:
-    """The generator of that name, in evaluation mode on the CPU; ModelError lists the names there are.
-
-    From then on the process keeps the memory that it frees, see `allocator`: nothing else takes and frees so much.
-    """
-    try:
-        loader = GENERATORS[name]
-    except KeyError:
-        raise ModelError(f"unknown generator {name!r}; there are: {', '.join(sorted(GENERATORS))}") from None
-    keep_freed_memory()
-    return loader(zoo)

@@ -9,7 +9,6 @@ Demodulation does not depend on the code in this network and is folded into its 
 """
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -17,13 +16,11 @@ from torch.nn import functional as F
 
 from ..errors import ShapeError
 from ..formats.checkpoint import load_state, read_safetensors
+from ..weight_files import WeightFiles
 from .generator import CODE_SIZE, NOISE_SIZE, check_codes
 from .output_tail import WEIGHTS as TAIL_WEIGHTS
 from .output_tail import OutputTail
 from .wavelet_layers import SLOPE, Modulation, SeparableConv, haar_synthesis
-
-if TYPE_CHECKING:
-    from ..zoo.zoo import Zoo
 
 CHANNELS = (512, 512, 512, 512, 512, 256, 128, 64)  # after 4x4, then after each block
 TRUNK_BLOCKS = 5  # blocks up to 128x128, where the 256 tail begins
@@ -135,7 +132,7 @@ class MobileStyleGAN(nn.Module):
         return half if size == 512 else F.avg_pool2d(half, 2)
 
 
-def load_mobile_stylegan(zoo: "Zoo") -> MobileStyleGAN:
+def load_mobile_stylegan(zoo: WeightFiles) -> MobileStyleGAN:
     """The generator with the pulled weights and the project's own tail, frozen, in evaluation mode."""
     path = zoo.path("mobilestylegan")
     tail = {f"tail.{name}": value for name, value in read_safetensors(TAIL_WEIGHTS).items()}

@@ -11,7 +11,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,9 +23,6 @@ from ..errors import ModelError, ShapeError, WeightsError
 from ..formats.checkpoint import load_safetensors
 from .generator import CODE_SIZE, NOISE_SIZE
 from .stylegan2_ops import EPSILON, modulated_conv2d, upsample2d
-
-if TYPE_CHECKING:
-    from ..zoo.zoo import Zoo
 
 SLOPE = 0.2
 MAPPING_RATE = 0.01  # learning rate multiplier of the mapping network's layers
@@ -310,13 +307,6 @@ def read_stylegan2(path: Path) -> StyleGAN2:
             "import the published file with `dynstream models import stylegan2-ffhq FILE`"
         ) from error
     return load_safetensors(StyleGAN2(config), path)
-
-
-def load_stylegan2(zoo: "Zoo", name: str = "stylegan2-ffhq") -> StyleGAN2:
-    """The StyleGAN2 of that zoo entry, frozen, in evaluation mode; WeightsError where it was not imported."""
-    from .stylegan2_files import open_stylegan2  # it imports the loaders, and they this file
-
-    return open_stylegan2(zoo.path(name))
 
 
 def _check_resolution(resolution: int) -> None:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from ..errors import WeightsError
-from .stylegan2 import StyleGAN2, read_stylegan2, save_stylegan2
+from ..weight_files import WeightFiles
+from .stylegan2 import StyleGAN2, read_stylegan2
 from .stylegan2_nvidia import load_nvidia
 from .stylegan2_rosinality import load_rosinality
 
@@ -34,6 +35,6 @@ def open_stylegan2(path: Path) -> StyleGAN2:
     )
 
 
-def convert_stylegan2(source: Path, target: Path) -> None:
-    """Rewrite a StyleGAN2 of any known layout as our safetensors; WeightsError as `open_stylegan2`."""
-    save_stylegan2(open_stylegan2(source), target)
+def load_stylegan2(zoo: WeightFiles, name: str = "stylegan2-ffhq") -> StyleGAN2:
+    """The StyleGAN2 of that zoo entry, frozen, in evaluation mode; WeightsError where it was not imported."""
+    return open_stylegan2(zoo.path(name))

@@ -5,18 +5,16 @@ look at a dlib chip with a padding of 0.2. What they say is an impression of a p
 edit, and not a statement about a person.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import ShapeError
 from ..formats.onnx_graph import OnnxGraph, load_onnx
+from ..weight_files import WeightFiles
 from .dlib_chip import ffhq_box
 from .ffhq_crop import crop_box
-
-if TYPE_CHECKING:
-    from ..zoo.zoo import Zoo
 
 AGE_SIZE: Final = 64
 GENDER_SIZE: Final = 32
@@ -91,11 +89,11 @@ class GenderModel(ChipNetwork):
         return self.forward(self.crop_ffhq(x))
 
 
-def load_age(zoo: "Zoo") -> AgeModel:
+def load_age(zoo: WeightFiles) -> AgeModel:
     """The age network with its weights (CC0), pulled on first use. Raises WeightsError where they cannot be had."""
     return AgeModel(load_onnx(zoo.path("age"), (3, AGE_SIZE, AGE_SIZE), (len(YEARS),)))
 
 
-def load_gender(zoo: "Zoo") -> GenderModel:
+def load_gender(zoo: WeightFiles) -> GenderModel:
     """The gender network with its weights (CC0), pulled on first use. Raises WeightsError where they cannot be had."""
     return GenderModel(load_onnx(zoo.path("gender"), (3, GENDER_SIZE, GENDER_SIZE), (2,)))

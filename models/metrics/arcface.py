@@ -4,17 +4,15 @@ Deng, Guo, Xue, Zafeiriou, "ArcFace: Additive Angular Margin Loss for Deep Face 
 backbone of Chen, Liu, Gao, Han, "MobileFaceNets", CCBR 2018.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import ShapeError
 from ..formats.onnx_graph import OnnxGraph, load_onnx
+from ..weight_files import WeightFiles
 from .ffhq_crop import Box, crop_box
-
-if TYPE_CHECKING:
-    from ..zoo.zoo import Zoo
 
 SIZE: Final = 112
 EMBEDDING: Final = 512
@@ -77,7 +75,7 @@ def crop_ffhq(x: Tensor) -> Tensor:
     return crop_box(x, FFHQ_BOX, SIZE)
 
 
-def load_arcface(zoo: "Zoo") -> ArcFace:
+def load_arcface(zoo: WeightFiles) -> ArcFace:
     """ArcFace with InsightFace's weights (non-commercial research), pulled on first use.
 
     Raises:

@@ -6,7 +6,7 @@ King, "High Quality Face Recognition with Deep Metric Learning", dlib 2017: `dli
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,9 @@ from torch import Tensor
 
 from ..errors import ModelError, ShapeError, WeightsError
 from ..faces.faces import Face, Floats, Pixels
+from ..weight_files import WeightFiles
 from .dlib_chip import cut_chip, ffhq_box
 from .ffhq_crop import crop_box
-
-if TYPE_CHECKING:
-    from ..zoo.zoo import Zoo
 
 SIZE: Final = 150
 PADDING: Final = 0.25
@@ -85,7 +83,7 @@ def distance(a: Floats, b: Floats) -> Floats:
     return difference
 
 
-def load_dlib_identity(zoo: "Zoo") -> DlibIdentity:
+def load_dlib_identity(zoo: WeightFiles) -> DlibIdentity:
     """dlib's embedding with its weights (CC0), pulled on first use.
 
     Raises:

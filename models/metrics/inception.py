@@ -6,16 +6,14 @@ the published file that has them.
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import ShapeError, WeightsError
-
-if TYPE_CHECKING:
-    from ..zoo.zoo import Zoo
+from ..weight_files import WeightFiles
 
 SIZE: Final = 299
 FEATURES: Final = 2048
@@ -88,7 +86,7 @@ class I3D:
         return found
 
 
-def load_inception(zoo: "Zoo") -> Inception:
+def load_inception(zoo: WeightFiles) -> Inception:
     """Inception with its weights, pulled on first use. Raises WeightsError where they cannot be had."""
     return Inception(read_script(zoo.path("inception")))
 

@@ -5,7 +5,7 @@ CVPR 2018, equation 1, with the linear heads of its version 0.1.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -13,9 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import ModelError, ShapeError
 from ..formats.checkpoint import load_safetensors
-
-if TYPE_CHECKING:
-    from ..zoo.zoo import Zoo
+from ..weight_files import WeightFiles
 
 Backbone = Literal["alexnet", "vgg16"]
 
@@ -119,7 +117,7 @@ class LPIPS(nn.Module):
         return self.distance(self.features(x), self.features(y))
 
 
-def load_lpips(zoo: "Zoo", backbone: Backbone = "alexnet") -> LPIPS:
+def load_lpips(zoo: WeightFiles, backbone: Backbone = "alexnet") -> LPIPS:
     """LPIPS with its published weights, pulled on first use.
 
     Raises:

@@ -6,7 +6,7 @@ the small) network, with the weights that its authors trained on FlyingChairs an
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +14,7 @@ from torch import Tensor, nn
 
 from ..errors import ShapeError
 from ..formats.checkpoint import load_state, read_safetensors
-
-if TYPE_CHECKING:
-    from ..zoo.zoo import Zoo
+from ..weight_files import WeightFiles
 
 STRIDE: Final = 8
 LEVELS: Final = 4
@@ -269,7 +267,7 @@ def _upsample(flow: Tensor, mask: Tensor) -> Tensor:
     return F.pixel_shuffle(fine.reshape(batch, 2 * STRIDE**2, height, width), STRIDE)
 
 
-def load_raft(zoo: "Zoo") -> RAFT:
+def load_raft(zoo: WeightFiles) -> RAFT:
     """RAFT with its published weights (BSD-3-Clause), pulled on first use.
 
     Raises:

@@ -22,6 +22,9 @@ from ...stream.reader import open_source
 _INT32_MAX = 2**31 - 1
 _COUNTS_FRAMES = frozenset({"mp4", "mov", "ipod"})
 
+VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi"})
+"""Names of files that are taken for clips where a folder is searched."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:

@@ -1,17 +1,16 @@
 """From names of models to a ready editor: the one place that knows which networks a stream needs."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from ...models.encoders.encoder import LEVELS, load_encoder
 from ...models.encoders.recurrent_encoder import load_recurrent_encoder
-from ...models.faces.faces import FaceBackend
-from ...models.generator.generator import load_generator
+from ...models.generator.load import load_generator
 from ..common.errors import PipelineError
 from ..compositing.composite import Mode
 from ..edits.edit import Edits
 from ..inversion.recurrent_inverter import RecurrentInverter
 from ..motion.keyframes import Every
+from ..tracking.backends import load_backend
 from ..tracking.face_selection import parse_policy
 from ..tracking.tracker import Tracker
 from .face_editor import FaceEditor
@@ -19,28 +18,6 @@ from .renderer import Renderer
 
 if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
-
-
-def _mesh(zoo: "Zoo") -> FaceBackend:
-    from ...models.faces.mesh import load_mesh_backend
-
-    return load_mesh_backend(zoo)
-
-
-def _face_alignment(zoo: "Zoo") -> FaceBackend:
-    from ...models.faces.face_alignment_backend import load_face_alignment_backend
-
-    return load_face_alignment_backend(zoo)
-
-
-BACKENDS: dict[str, Callable[["Zoo"], FaceBackend]] = {"mesh": _mesh, "face-alignment": _face_alignment}
-
-
-def load_backend(name: str, zoo: "Zoo") -> FaceBackend:
-    """The face backend of that name; PipelineError lists those there are."""
-    if name not in BACKENDS:
-        raise PipelineError(f"unknown face backend {name!r}; expected one of {', '.join(BACKENDS)}")
-    return BACKENDS[name](zoo)
 
 
 ENCODERS: Final = ("recurrent", "frame")
@@ -72,10 +49,10 @@ def keyframed(renderer: Renderer, every: Every) -> Renderer:
     """The same renderer with its encoders asked every K-th frame only; itself where that is each frame."""
     if every == 1:
         return renderer
-    from ..trajectory.load import load_prior
+    from ...models.dynamics.motion_model import load_motion
     from .keyframed_renderer import KeyframedRenderer
 
-    return KeyframedRenderer(renderer, load_prior(), every)
+    return KeyframedRenderer(renderer, load_motion(), every)
 
 
 def load_renderer(zoo: "Zoo", generator: str = "mobilestylegan", encoder: str = DEFAULT_ENCODER) -> Renderer:

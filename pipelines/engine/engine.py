@@ -71,7 +71,7 @@ class Engine:
         self._renderer = renderer
         self._editors = editors
         self._predict = predict
-        self.fill = fill
+        self._fill = fill
         self.clock = clock
         self._schedule = Schedule(settings)
         self._sessions: list[Session] = []
@@ -85,6 +85,11 @@ class Engine:
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
+
+    @property
+    def fills(self) -> bool:
+        """Whether it can make frames that do not come."""
+        return self._fill is not None
 
     def admit(self, spec: SessionSpec) -> str:
         """Why a session would break the contract of the others, from measured cost; "" where there is room."""
@@ -306,7 +311,7 @@ class Engine:
 
         def finish() -> tuple[Any, ...]:
             kept, edited = editor.finish(memory, look, rendered, self.stages, show=show)
-            return kept, edited, note(self.fill, session, edited, look, self.stages) if show else session.showing
+            return kept, edited, note(self._fill, session, edited, look, self.stages) if show else session.showing
 
         def keep(result: tuple[Any, ...]) -> None:
             session.memory.finish, work.result, session.showing = result
@@ -323,7 +328,7 @@ class Engine:
 
         def move() -> tuple[Any, ...]:
             edited = choose()
-            return edited, note(self.fill, session, edited, look, self.stages)
+            return edited, note(self._fill, session, edited, look, self.stages)
 
         def choose() -> Edited:
             guess = self._predict(editor, state, look, self.stages) if late and self._predict is not None else None
@@ -345,7 +350,7 @@ class Engine:
         def keep(result: tuple[Any, ...]) -> None:
             work.session.showing, work.result = result
 
-        self._end_with(ticket, lambda: make(self.fill, work, ticket.reason, self.stages), keep)
+        self._end_with(ticket, lambda: make(self._fill, work, ticket.reason, self.stages), keep)
 
     def _end_with(
         self,

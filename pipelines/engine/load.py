@@ -4,15 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ...models.dynamics.motion_model import load_motion
 from ...models.faces.faces import FaceBackend
 from ..editor.accelerate import accelerate, check_device, check_precision
 from ..editor.face_editor import FaceEditor
 from ..editor.keyframed_renderer import KeyframedRenderer
-from ..editor.load import DEFAULT_ENCODER, load_backend, load_renderer
+from ..editor.load import DEFAULT_ENCODER, load_renderer
 from ..editor.renderer import Renderer
+from ..tracking.backends import load_backend
 from ..tracking.face_selection import parse_policy
 from ..tracking.tracker import Tracker
-from ..trajectory.load import load_prior
 from .engine import Engine, Predict
 from .late_frames import Conceal
 from .lost_frames import LostFrames
@@ -77,7 +78,7 @@ def load_engine(
     )
     fill: LostFrames | None = None
     if models.conceal and predict is None:
-        prior = load_prior()
+        prior = load_motion()
         foretelling = KeyframedRenderer(renderer, prior, 1)
         renderer, predict, fill = foretelling, Conceal(foretelling), LostFrames(foretelling.generator, prior)
     return Engine(

@@ -21,6 +21,7 @@ from ...models.dynamics.motion_model import MotionModel
 from ...models.generator.generator import Generator
 from ...stream.frame import Frame, Pixels
 from ..common.flow import dis_flow
+from ..common.image_ops import mse, warp_pixels
 from ..common.tensors import to_levels
 from ..compositing.composite import FaceFlow
 from ..editor.face_editor import Look
@@ -29,8 +30,6 @@ from ..edits.edit import Move, apply
 from ..inversion.latent_memory import GAP_SECONDS, LatentState
 from ..motion.motion_blend import Seen, bend_face, flow_scale
 from ..motion.online_predictor import OnlineDynamics
-from ..research.metrics.reconstruction import mse
-from ..research.metrics.warp_error import warp
 from ..tracking.align import Points, Quad, to_crop
 
 ONWARD: Final = 0.8
@@ -151,4 +150,4 @@ def carry_on(before: Pixels, last: Pixels, steps: float = 1.0) -> Pixels:
     motion = dis_flow(grey[0], grey[1])
     if scale > 1:
         motion = cv2.resize(motion, size) * np.float32(scale)
-    return warp(last, motion * np.float32(ONWARD * steps))
+    return warp_pixels(last, motion * np.float32(ONWARD * steps))

@@ -2,11 +2,11 @@
 
 import dataclasses
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from ...stream.frame import Frame
 from ..common.errors import SessionClosedError
@@ -27,11 +27,6 @@ from .session_memory import Memory
 from .settings import SessionSpec, check_latency
 from .snapshot import Saved
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .engine import Engine
-
 RESTARTED_SECONDS = 10.0
 """After `restore`, times that jump further than this, or back, are those of a source that began anew."""
 
@@ -49,7 +44,7 @@ class Editor(Protocol):
         self,
         state: Mapping[int, FinishState],
         look: Look,
-        rendered: "Sequence[Rendered]",
+        rendered: Sequence[Rendered],
         stages: Stages,
         *,
         show: bool = True,
@@ -84,16 +79,42 @@ class Work:
     began: float = 0.0
     editor: Editor | None = None
     look: Look | None = None
-    rendered: "Sequence[Rendered]" = ()
+    rendered: Sequence[Rendered] = ()
     result: Edited | None = None
     batch: int | None = None
     missing: float | None = None
 
 
+class SessionHost(Protocol):
+    """What a session needs of `engine.Engine`; see there."""
+
+    changed: threading.Condition
+    stages: Stages
+    device: str
+    clock: Callable[[], float]
+
+    @property
+    def fills(self) -> bool:
+        """Whether frames that do not come can be made."""
+        ...
+
+    def submit(self, session: "Session", frame: Frame, captured: float | None) -> "Future[Shown]":
+        """See `Session.submit`."""
+        ...
+
+    def change(self, session: "Session", **settings: Any) -> None:
+        """Another mode or other faces, from the next frame on."""
+        ...
+
+    def end(self, session: "Session", error: BaseException | None) -> None:
+        """End a session; `error` becomes that of its futures."""
+        ...
+
+
 class Session:
     """One stream. Made by `Engine.open`; an `editing.Editing`. All methods may be called from any thread."""
 
-    def __init__(self, engine: "Engine", spec: SessionSpec, editor: Editor, stream: Stream, memory: Memory) -> None:
+    def __init__(self, engine: SessionHost, spec: SessionSpec, editor: Editor, stream: Stream, memory: Memory) -> None:
         self._engine = engine
         self._lock: threading.Condition = engine.changed
         self.spec = spec
@@ -135,7 +156,7 @@ class Session:
         What comes after its time was filled is dropped: its future is cancelled. Of a hole `latent.GAP_SECONDS` are
         filled at most. With `output_rate`, those between frames, "blended: in between"; see `in_between`.
         """
-        fills = self._engine.fill is not None and self.stream.live
+        fills = self._engine.fills and self.stream.live
         with self._lock:
             if fills:
                 self.give, self.stream.awaited = give, Awaited()

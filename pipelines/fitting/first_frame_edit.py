@@ -22,9 +22,10 @@ from ..editor.face_editor import FaceEditor
 from ..editor.renderer import FaceJob, Rendered, Renderer
 from ..edits.edit import Move, apply
 from ..inversion.latent_memory import LatentState
+from ..motion.code_series import BEYOND
 from ..trajectory.encode_clip import encode_clip
 from ..trajectory.fit import FitConfig, fit_trajectory
-from ..trajectory.trajectory import BEYOND, Trajectory
+from ..trajectory.trajectory import Trajectory
 
 DEFAULT = FitConfig()
 TABLE_HERTZ = 120.0

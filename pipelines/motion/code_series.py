@@ -21,6 +21,8 @@ Floats = npt.NDArray[np.float64]
 
 LONGEST_GAP = 60.0
 """Seconds without an observation after which two parts of a clip have nothing to do with each other."""
+BEYOND = 0.5
+"""Seconds before the first and after the last observation for which an equation is trusted."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

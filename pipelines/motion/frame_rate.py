@@ -12,7 +12,7 @@ from ..common.errors import DynamicsError
 from ..common.flow import FlowPair
 from ..common.stage_timing import Stages
 from ..tracking.scene_cut import is_cut, thumbnail
-from ..trajectory.trajectory import BEYOND
+from .code_series import BEYOND
 from .motion_blend import Seen, between, flow_between
 
 SAME: Final = 6e-4

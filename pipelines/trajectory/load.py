@@ -1,17 +1,16 @@
-"""From names to what a fit needs: codes of a clip or of a file, how faces move, and losses on pictures."""
+"""From names to what a fit needs: codes of a clip or of a file, and losses on pictures."""
 
 import fnmatch
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...models.dynamics.motion_model import WEIGHTS, MotionModel, load_motion
 from ...models.encoders.encoder import load_encoder
-from ...models.generator.generator import load_generator
+from ...models.generator.load import load_generator
+from ..common.clips import VIDEO_SUFFIXES
 from ..common.errors import DynamicsError
-from ..editor.load import load_backend
 from ..motion.code_series import CodeSeries, load_series
-from ..research.training.crops import CLIPS
+from ..tracking.backends import load_backend
 from ..tracking.face_selection import parse_policy
 from ..tracking.tracker import Tracker
 from .encode_clip import encode_clip, kept_codes, weights_digest
@@ -49,11 +48,6 @@ def load_codes(
     return kept_codes(source, zoo.cache, f"{weights_digest(encoder)}/{backend}", make, every=every, limit=limit)
 
 
-def load_prior(path: Path = WEIGHTS) -> MotionModel:
-    """How faces move: the shipped model, or another."""
-    return load_motion(path)
-
-
 def load_losses(zoo: "Zoo", weights: Weights, generator: str) -> Losses | None:
     """What the weights ask for; None where codes alone are weighed."""
     if not weights.of_pictures:
@@ -71,7 +65,7 @@ def clip_files(paths: Sequence[Path], exclude: Sequence[str] = ()) -> list[Path]
     found: list[Path] = []
     for path in paths:
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        found += [one for one in inside if not path.is_dir() or one.suffix.lower() in CLIPS | {CODES}]
+        found += [one for one in inside if not path.is_dir() or one.suffix.lower() in VIDEO_SUFFIXES | {CODES}]
     kept = [path for path in found if not any(fnmatch.fnmatch(path.name, pattern) for pattern in exclude)]
     if not kept:
         raise DynamicsError(f"no clips in {', '.join(map(str, paths))}; name a video, or a folder of them")

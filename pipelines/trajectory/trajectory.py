@@ -13,13 +13,11 @@ from torch import Tensor
 
 from ...models.dynamics.ode_field import ODEField
 from ..common.errors import DynamicsError
-from ..motion.code_series import Floats, check_times, write_tensors
+from ..motion.code_series import BEYOND, Floats, check_times, write_tensors
 from .coordinates import Coordinates
 from .solver import Solver, solve
 
 KIND = "dynstream trajectory 1"
-BEYOND = 0.5
-"""Seconds before the first and after the last observation for which an equation is trusted."""
 BATCH = 16
 """Codes handed out at once: memory does not grow with the number of times."""
 

@@ -211,7 +211,7 @@ def test_a_real_edit(
     """The shipped weights on a face that the generator draws."""
     import torch
 
-    from dynstream.models.generator.generator import load_generator
+    from dynstream.models.generator.load import load_generator
 
     network = load_generator("mobilestylegan", zoo)
     with torch.inference_mode():

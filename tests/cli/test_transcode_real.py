@@ -7,12 +7,12 @@ import pytest
 
 from dynstream.models.directions.directions import load_directions
 from dynstream.models.zoo.zoo import Zoo
-from dynstream.pipelines.editor.load import load_backend
 from dynstream.pipelines.research.bench.quality import Judges, judge
 from dynstream.pipelines.research.bench.untouched_streams import compare_streams
 from dynstream.pipelines.research.synth.clip import make_clip
 from dynstream.pipelines.research.synth.networks import load_networks
 from dynstream.pipelines.research.synth.settings import ClipSettings
+from dynstream.pipelines.tracking.backends import load_backend
 from dynstream.pipelines.tracking.face_selection import parse_policy
 from dynstream.stream.encoding import EncoderOptions
 

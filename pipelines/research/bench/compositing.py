@@ -33,8 +33,8 @@ from ...tracking.align import crop, to_crop
 from ..directions.attributes import NAMES
 from ..metrics.editing import SPREADS
 from ..metrics.identity import Embedder, cosine, distance
-from ..results.document import Column, Document, Row, Table, Value
-from ..results.markdown import nth
+from ..report.document import Column, Document, Row, Table, Value
+from ..report.markdown import nth
 
 if TYPE_CHECKING:
     from ...editor.renderer import Rendered

@@ -11,7 +11,7 @@ from ....models.dynamics.motion_model import MotionModel
 from ...motion.code_series import CodeSeries
 from ...motion.online_predictor import OnlineDynamics, stack
 from ...trajectory.fit import FitConfig, fit_trajectory
-from .timing import Spread, timed
+from ..common.timing import Spread, timed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ from torch import Tensor
 from ....models.errors import ModelError
 from ....models.generator.generator import Generator, broadcast_w, truncate
 from ....stream.frame import Pixels
+from ..common.timing import Spread, timed
 from .peers import PeerAbsentError, Picture, load_random_face, time_stylizer
-from .timing import Spread, timed
 
 if TYPE_CHECKING:
     from ....models.zoo.zoo import Zoo

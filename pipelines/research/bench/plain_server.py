@@ -1,7 +1,7 @@
 """The obvious server, to compare with: aiortc alone, a track whose `recv` edits each frame as it comes.
 
-It is what tutorials show. Run as `python -m dynstream.pipelines.research.bench.plain_server MS`: it prints its address, answers
-`POST /offer`, and takes MS milliseconds over each frame, off the event loop.
+It is what tutorials show. Run as `python -m dynstream.pipelines.research.bench.plain_server MS`: it prints its
+address, answers `POST /offer`, and takes MS milliseconds over each frame, off the event loop.
 """
 
 import asyncio

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ...common.errors import PipelineError
-from ..results.files import read_json
+from ..common.json_files import read_json
+from ..common.timing import plain
 from .serve import SCENARIOS, Row, Settings
-from .timing import plain
 
 
 @dataclass(frozen=True, kw_only=True)

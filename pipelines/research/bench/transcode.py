@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,10 @@ from typing import Any
 from ....stream.reader import VideoReader
 from ...common.clips import repeat
 from ...compositing.composite import MODES, Mode
+from ..common.progress import Watch, unwatched
+from ..common.timing import Spread
 from .process import ProcessRun, run_measured
 from .quality import Judges, Quality, judge
-from .timing import Spread
 from .untouched_streams import StreamsKept, compare_streams
 
 LONG = 10
@@ -21,14 +21,6 @@ MEASURED: Mode = "detail"
 
 Command = Callable[[Path, Path, str, Path], Sequence[str]]
 """(source, target, mode, stats file) -> a command line that edits the source."""
-Count = Callable[[int], None]
-Watch = Callable[[str, int | None], AbstractContextManager[Count]]
-"""(what is done, frames in all where known) -> a context in which frames are counted."""
-
-
-def unwatched(_label: str, _total: int | None) -> AbstractContextManager[Count]:
-    """A Watch that shows nothing."""
-    return nullcontext(lambda _frames: None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,10 @@ import numpy as np
 from ....stream.frame import Pixels
 from ....stream.reader import VideoReader
 from ....stream.writer import VideoWriter
-from ..results.document import Column, Document, Row, Table, Value
+from ..common.timing import Spread, timed
+from ..report.document import Column, Document, Row, Table, Value
 from .peers import PeerAbsentError, last_words, run_peer
 from .rife_frames import RIFE_MODEL, RIFE_SETUP
-from .timing import Spread, timed
 
 FFMPEG_SETUP: Final = "apt-get install ffmpeg"
 RIFE_SECONDS: Final = 600

@@ -17,13 +17,14 @@ import torch
 from ....models.dynamics.motion_model import MotionModel
 from ....models.generator.generator import Generator
 from ...common.errors import DynamicsError
+from ...common.image_ops import mse
 from ...common.tensors import to_pixels
 from ...motion.code_series import CodeSeries
 from ...motion.online_predictor import OnlineDynamics
 from ...trajectory.code_interpolation import linear, spline
 from ...trajectory.fit import FitConfig, fit_trajectory
 from ...trajectory.losses import to_w_plus
-from ..metrics.reconstruction import mse, ssim
+from ..metrics.reconstruction import ssim
 from .baselines import Baseline, ConstantVelocity, HoldLast, KalmanSettings, Linear
 
 DEFAULT: Final = FitConfig()

@@ -17,6 +17,7 @@ from ....models.generator.generator import Generator
 from ....stream.frame import Pixels
 from ....stream.reader import VideoReader
 from ...common.errors import DynamicsError
+from ...common.image_ops import mse
 from ...compositing.composite import hull_mask
 from ...motion.code_series import CodeSeries, Floats
 from ...motion.motion_blend import Seen, evenly_between
@@ -149,21 +150,21 @@ def _score(
 ) -> Dropped:
     if len(made) != len(true):
         raise DynamicsError(f"{method} made {len(made)} frames of {name}, expected {len(true)}")
-    mse = float(np.mean([reconstruction.mse(one, other) for one, other in zip(made, true, strict=True)]))
+    error = float(np.mean([mse(one, other) for one, other in zip(made, true, strict=True)]))
     seen = [reconstruction.lpips(lpips, [one], [other])[0] for one, other in zip(made, true, strict=True)]
     errors, apart = [], []
     for one, other, face in zip(made, true, faces, strict=True):
         if face is not None:
             crops = crop(one, face[0]), crop(other, face[0])
             inside = hull_mask(face[1]) > 0.5
-            errors.append(reconstruction.mse(crops[0][inside], crops[1][inside]))
+            errors.append(mse(crops[0][inside], crops[1][inside]))
             apart.append(reconstruction.lpips(lpips, [crops[0]], [crops[1]])[0])
     face_mse = float(np.mean(errors)) if errors else None
     return Dropped(
         clip=name,
         method=method,
-        mse=mse,
-        psnr=_psnr(mse),
+        mse=error,
+        psnr=_psnr(error),
         lpips=float(np.mean(seen)),
         face_mse=face_mse,
         face_psnr=_psnr(face_mse),

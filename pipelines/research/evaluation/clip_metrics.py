@@ -9,8 +9,9 @@ import numpy as np
 
 from ....models.faces.faces import Floats
 from ....models.metrics.inception import FEATURES
+from ...common.image_ops import mse
 from ..directions.attributes import NAMES
-from ..metrics import editing, identity, motion, reconstruction
+from ..metrics import editing, identity, motion
 from ..metrics.frechet import Gathered
 from ..metrics.temporal import flicker
 from ..metrics.video_clips import LENGTHS, ClipBuffer
@@ -135,9 +136,9 @@ class Measurer:
         return values
 
     def _reconstruction(self, moment: "Moment", own: "Shot", shot: "Shot") -> dict[str, float]:
-        values = {"mse": reconstruction.mse(own.frame.pixels, shot.frame.pixels)}
+        values = {"mse": mse(own.frame.pixels, shot.frame.pixels)}
         if own.face is not None and shot.face is not None:
-            values["face-mse"] = reconstruction.mse(own.face.pixels, shot.face.pixels)
+            values["face-mse"] = mse(own.face.pixels, shot.face.pixels)
         values |= {name: self._looked.ssim(a, b) for name, a, b in ssim_pairs(own, shot)}
         return values | {name: self._looked.lpips(net, a, b) for name, net, a, b in lpips_pairs(moment, own, shot)}
 

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ....stream.frame import Pixels
+from ...common.clips import VIDEO_SUFFIXES
 from ...common.errors import PipelineError
-from ..training.crops import CLIPS, PICTURES, aligned_faces, data_files
+from ..training.crops import PICTURES, aligned_faces, data_files
 
 if TYPE_CHECKING:
     from ....models.faces.faces import FaceBackend
@@ -50,8 +51,10 @@ def files_of(path: Path, include: Sequence[str], exclude: Sequence[str]) -> list
     """The pictures and clips of a file or folder, sorted: those that match a pattern of `include`, if there is any, and
     none of `exclude`. PipelineError where none is left."""
     if path.is_file():
-        if path.suffix.lower() not in PICTURES | CLIPS:
-            raise PipelineError(f"{path} is no picture or clip; expected one of {', '.join(sorted(PICTURES | CLIPS))}")
+        if path.suffix.lower() not in PICTURES | VIDEO_SUFFIXES:
+            raise PipelineError(
+                f"{path} is no picture or clip; expected one of {', '.join(sorted(PICTURES | VIDEO_SUFFIXES))}"
+            )
         return [path]
     found = data_files([path], exclude)
     chosen = [file for file in found if not include or any(fnmatch.fnmatch(file.name, pattern) for pattern in include)]

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from ....models.faces.faces import Floats
 from ....stream.frame import Pixels
+from ...common.image_ops import mse
 from ...common.tensors import to_pixels, to_tensor
 from ...fitting.code_optimization import optimize_codes
-from ..bench.timing import Spread, timed
-from ..bench.transcode import Watch, unwatched
 from ..common.feature_cache import Store, digest
+from ..common.progress import Watch, unwatched
+from ..common.timing import Spread, timed
 from ..metrics import identity, reconstruction
 from .face_sets import Faces, FaceSet
 
@@ -124,7 +125,7 @@ class Judges:
     def score(self, faces: Faces, drawn: Faces) -> dict[str, Values]:
         """Each measure's values, (N,) each, of drawings beside their (N, 256, 256, 3) faces."""
         values = {
-            "mse": np.array([reconstruction.mse(a, b) for a, b in zip(faces, drawn, strict=True)]),
+            "mse": np.array([mse(a, b) for a, b in zip(faces, drawn, strict=True)]),
             "lpips": np.concatenate(
                 [reconstruction.lpips(self.lpips, list(a), list(b)) for a, b in _chunks(faces, drawn)]
             ),

@@ -14,11 +14,12 @@ from ....models.faces.faces import Floats
 from ....stream.frame import Pixels
 from ...common.errors import PipelineError
 from ...common.flow import FlowPair
+from ...common.image_ops import mse
 from ...common.stage_timing import Stages
 from ...editor.renderer import FaceJob, Renderer
 from ...inversion.latent_memory import LatentState
 from ..common.flow_cache import ClipFlows, enlarge
-from ..metrics import identity, reconstruction
+from ..metrics import identity
 from ..metrics.warp_error import pair_error
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def run_long(
         where = "first" if number < window else "last" if number >= frames - window else None
         if where is not None:
             own = sums[where]
-            own.mse.append(reconstruction.mse(drawn, face))
+            own.mse.append(mse(drawn, face))
             if before is not None:
                 pair = _pair(flows, place, step)
                 own.warp.append(pair_error((before[0], face), (before[1], drawn), pair).result)

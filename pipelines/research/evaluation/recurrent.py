@@ -24,6 +24,7 @@ from ....models.faces.faces import Floats
 from ....models.generator.generator import Generator
 from ....stream.reader import VideoReader
 from ...common.errors import PipelineError
+from ...common.image_ops import mse
 from ...common.stage_timing import Stages
 from ...common.tensors import to_tensor
 from ...compositing.composite import Mode
@@ -35,7 +36,7 @@ from ...inversion.recurrent_inverter import RecurrentInverter
 from ...tracking.align import CROP, Quad, crop
 from ...tracking.tracker import Tracker
 from ..common.feature_cache import digest
-from ..metrics import identity, reconstruction
+from ..metrics import identity
 from .cached_features import Looked, Picture
 
 if TYPE_CHECKING:
@@ -270,7 +271,7 @@ def _add(
     for look, quad, linked, frame, face in zip(clip.looks, clip.quads, clip.before, frames, inverted, strict=True):
         (sight,) = look.faces
         assert sight.job is not None
-        sums.mse += reconstruction.mse(face, sight.job.face)
+        sums.mse += mse(face, sight.job.face)
         sums.lpips += looked.lpips(LPIPS, Picture.of(face), Picture.of(sight.job.face))
         sums.frames += 1
         now = Picture.of(look.frame.pixels), Picture.of(frame)

@@ -13,6 +13,7 @@ from torch import Tensor
 from ....stream.frame import Pixels
 from ...common import tensors
 from ...common.errors import PipelineError
+from ...common.image_ops import check_alike
 
 if TYPE_CHECKING:
     from ....models.metrics.lpips import LPIPS
@@ -20,23 +21,6 @@ if TYPE_CHECKING:
 SSIM_SIGMA: Final = 1.5
 SSIM_RADIUS: Final = 5
 SSIM_CONSTANTS: Final = ((0.01 * 255) ** 2, (0.03 * 255) ** 2)
-
-
-def mse(a: Pixels, b: Pixels) -> float:
-    """Mean square difference of two pictures.
-
-    Formula: mean((a - b)^2) over pixels and channels, with levels taken to [-1, 1]. Source: RIGID (arXiv 2308.06097),
-    table 1, in the range of StyleGAN's pictures. Range: 0..4. Direction: lower is better. Unit: square of [-1, 1].
-
-    Args:
-        a, b: uint8 arrays of one shape.
-
-    Raises:
-        PipelineError: the shapes differ.
-    """
-    _check(a, b)
-    # OpenCV adds the squares in float64, without a copy of either picture in a wider type.
-    return float(cv2.norm(a, b, cv2.NORM_L2SQR)) / a.size / 127.5**2
 
 
 def psnr(mean_square: float) -> float:
@@ -63,7 +47,7 @@ def ssim(a: Pixels, b: Pixels) -> float:
     Raises:
         PipelineError: the shapes differ, or are too small.
     """
-    _check(a, b)
+    check_alike(a, b)
     if min(a.shape[:2]) < 2 * SSIM_RADIUS + 1:
         raise PipelineError(f"SSIM needs pictures of at least 11x11 pixels, got {a.shape[1]}x{a.shape[0]}")
     if np.array_equal(a, b):
@@ -104,8 +88,3 @@ def to_tensor(pictures: Sequence[Pixels]) -> Tensor:
 def _blur(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     side = 2 * SSIM_RADIUS + 1
     return cast("npt.NDArray[np.float64]", cv2.GaussianBlur(values, (side, side), SSIM_SIGMA))
-
-
-def _check(a: Pixels, b: Pixels) -> None:
-    if a.shape != b.shape or a.dtype != np.uint8 or b.dtype != np.uint8:
-        raise PipelineError(f"expected two uint8 pictures of one size, got {a.shape} {a.dtype} and {b.shape} {b.dtype}")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Final
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ from ....stream.frame import Pixels
 from ....stream.reader import VideoReader
 from ...common.errors import PipelineError
 from ...common.flow import Field, Flow, FlowPair
+from ...common.image_ops import source_places, warp_pixels
 
 Mask = npt.NDArray[np.float32]
 
@@ -76,7 +77,7 @@ def visible(pair: FlowPair) -> Mask:
         (H, W) float32.
     """
     back = pair.backward
-    places = _places(back)
+    places = source_places(back)
     forth = cv2.remap(pair.forward, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     miss = np.square(back + forth).sum(-1)
     limit = 0.01 * (np.square(back).sum(-1) + np.square(forth).sum(-1)) + 0.5
@@ -84,14 +85,6 @@ def visible(pair: FlowPair) -> Mask:
     inside = (places >= 0).all(-1) & (places[..., 0] <= width - 1) & (places[..., 1] <= height - 1)
     seen: Mask = ((miss < limit) & inside).astype(np.float32)
     return seen
-
-
-def warp(before: Pixels, back: Field) -> Pixels:
-    """The frame before, carried to where the flow says: bilinear, (H, W, 3) uint8."""
-    places = _places(back)
-    return cast(
-        "Pixels", cv2.remap(before, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    )
 
 
 def warp_error(before: Pixels, after: Pixels, back: Field, mask: Mask) -> float:
@@ -110,7 +103,7 @@ def warp_error(before: Pixels, after: Pixels, back: Field, mask: Mask) -> float:
 
 def squares(before: Pixels, after: Pixels, back: Field) -> Mask:
     """(H, W) float32: the square of what is left of each pixel after warping, mean over its channels, in [0, 1]."""
-    difference = cv2.subtract(after, warp(before, back), dtype=cv2.CV_32F) / 255
+    difference = cv2.subtract(after, warp_pixels(before, back), dtype=cv2.CV_32F) / 255
     left: Mask = np.square(difference).mean(-1)
     return left
 
@@ -191,10 +184,3 @@ def video_warp_error(source: Path, result: Path, flow: Flow) -> VideoWarpError:
     """
     with VideoReader(source) as ahead, VideoReader(result) as behind:
         return mean_error(warp_errors((f.pixels for f in ahead), (f.pixels for f in behind), flow))
-
-
-def _places(back: Field) -> Field:
-    """(H, W, 2): where each pixel comes from."""
-    height, width = back.shape[:2]
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    return np.stack([x, y], -1) + back

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from ...common.errors import PipelineError
-from .document import Document, Plot, Series
+from ..report.document import Document, Plot, Series
 
 POINTS: Final = 200
 APART: Final = frozenset({"step", "steps_per_second"})

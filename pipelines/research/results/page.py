@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...common.errors import PipelineError
+from ..common.json_files import read_json, write_whole
+from ..report.document import Document, parse
+from ..report.markdown import section
+from ..report.plots import draw
 from . import readers, speed_readers
-from .document import Document, parse
-from .files import read_json, write_whole
-from .markdown import section
-from .plots import draw
 
 PAPERS: Final = "papers.json"
 PLOTS: Final = "plots"

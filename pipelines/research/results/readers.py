@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..evaluation.inversion import MEASURES
-from .document import Better, Column, Document, Plot, Row, Series, Table, Value
-from .markdown import nth
+from ..report.document import Better, Column, Document, Plot, Row, Series, Table, Value
+from ..report.markdown import nth
 
 Data = Mapping[str, Any]
 

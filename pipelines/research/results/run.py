@@ -15,7 +15,7 @@ from ....models.directions.directions import WEIGHTS as DIRECTIONS
 from ...common.clips import shorten
 from ...common.errors import PipelineError
 from ...common.machine import describe_machine
-from .files import read_json, write_whole
+from ..common.json_files import read_json, write_whole
 from .plan import ClipPlan, Settings, Step, clip_plans, cut_seconds
 
 Run = Callable[[Sequence[str]], int]

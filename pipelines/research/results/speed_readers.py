@@ -1,7 +1,7 @@
 """Measurements of speed: from what a command wrote to what the page shows of it."""
 
-from .document import Column, Document, Plot, Row, Run, Series, Table, Value
-from .markdown import nth
+from ..report.document import Column, Document, Plot, Row, Run, Series, Table, Value
+from ..report.markdown import nth
 from .readers import Data, stages_plot
 
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ....models.faces.faces import FaceBackend
-from ....models.generator.generator import Generator, load_generator
+from ....models.generator.generator import Generator
+from ....models.generator.load import load_generator
 from ....stream.frame import Pixels
 from ...common.tensors import to_pixels
 from .mask import Cutter, Mask, OvalCutter, ParserCutter

@@ -1,6 +1,5 @@
 """The words of the command line as settings of a clip. Each raises PipelineError that says what was expected."""
 
-import re
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import TypeVar
@@ -11,14 +10,6 @@ from .settings import CUTS, Cut
 from .sound import VOICES, Voice
 
 Word = TypeVar("Word", bound=str)
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """`640x360` -> (640, 360)."""
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip(), re.ASCII)
-    if match is None:
-        raise PipelineError(f"--size {text}: expected WIDTHxHEIGHT in pixels, such as 640x360")
-    return int(match[1]), int(match[2])
 
 
 def parse_rate(text: str) -> Fraction:

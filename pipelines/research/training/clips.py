@@ -13,13 +13,14 @@ import numpy.typing as npt
 
 from ....stream.errors import SourceError
 from ....stream.reader import VideoReader
+from ...common.clips import VIDEO_SUFFIXES
 from ...common.errors import PipelineError, TrainingError
 from ...common.flow import Flow
 from ...tracking.align import crop, to_crop
 from ...tracking.tracker import Tracker, TrackerState
 from ..common.flow_cache import ClipFlows, FlowCache
 from ..synth.truth import load_truth
-from .crops import CLIPS, data_files
+from .crops import data_files
 
 SHORTEST: Final = 8
 VERSION: Final = 1  # of what is kept; a new one where alignment changes
@@ -100,7 +101,7 @@ def read_clips(
 
 def clip_files(folders: Sequence[Path], exclude: Sequence[str] = ()) -> list[Path]:
     """Clips below `folders`, without those whose name matches a pattern, and without drawn clips' edited twins."""
-    files = [path for path in data_files(folders, exclude) if path.suffix.lower() in CLIPS]
+    files = [path for path in data_files(folders, exclude) if path.suffix.lower() in VIDEO_SUFFIXES]
     return [path for path in files if not path.stem.endswith(".edited")]
 
 

@@ -14,11 +14,11 @@ from ....models.faces.faces import FaceBackend
 from ....stream.errors import SourceError
 from ....stream.frame import Pixels
 from ....stream.reader import VideoReader
+from ...common.clips import VIDEO_SUFFIXES
 from ...common.errors import TrainingError
 from ...tracking.align import alignment_points, crop, ffhq_quad
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-CLIPS = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi"})
 PRESENCE = 0.5
 
 
@@ -31,7 +31,7 @@ def data_files(folders: Sequence[Path], exclude: Sequence[str] = ()) -> list[Pat
     for folder in folders:
         if not folder.is_dir():
             raise TrainingError(f"expected a folder of pictures or clips, got {folder}, which is none")
-        files += sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES | CLIPS)
+        files += sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES | VIDEO_SUFFIXES)
     return [path for path in files if not any(fnmatch.fnmatch(path.name, pattern) for pattern in exclude)]
 
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ....models.generator.mobile_stylegan import MobileStyleGAN
-from ....models.generator.output_tail import initial_tail
 from ...inversion.code_sampling import sample_codes
+from .initial_tail import initial_tail
 from .loop import LoopConfig, Step, train
 
 CONFIG = LoopConfig(steps=3000, lr=1e-3, warmup=100, ema=0.998)

@@ -13,8 +13,8 @@ from dynstream.cli.research import bench
 from dynstream.pipelines.research.bench.generator import Row
 from dynstream.pipelines.research.bench.generator import Settings as GeneratorSettings
 from dynstream.pipelines.research.bench.quality import Judges
-from dynstream.pipelines.research.bench.timing import Spread
 from dynstream.pipelines.research.bench.transcode import Settings
+from dynstream.pipelines.research.common.timing import Spread
 from dynstream.pipelines.tracking.face_selection import POLICIES
 
 from ...pipelines.fakes import DIRECTIONS, OvalBackend, scene, write_clip
@@ -120,7 +120,7 @@ def test_generator_prints_rows_and_reasons(
             Row(name="a peer", size=1024, milliseconds=None, note="not installed: pip install 'a[b]'"),
         ]
 
-    monkeypatch.setattr("dynstream.models.generator.generator.load_generator", lambda _name, _zoo: object())
+    monkeypatch.setattr("dynstream.models.generator.load.load_generator", lambda _name, _zoo: object())
     monkeypatch.setattr("dynstream.pipelines.research.bench.peers.add_peers", lambda _zoo: None)
     monkeypatch.setattr("dynstream.pipelines.research.bench.generator.bench_generator", measured)
     target = tmp_path / "bench.json"

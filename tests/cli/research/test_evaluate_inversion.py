@@ -42,7 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return Inversions(*parts, store=options["store"])  # type: ignore[arg-type]
 
     monkeypatch.setattr(evaluate_inversion, "open_zoo", open_zoo)
-    monkeypatch.setattr("dynstream.pipelines.editor.load.load_backend", lambda _name, _zoo: OvalBackend())
+    monkeypatch.setattr("dynstream.pipelines.tracking.backends.load_backend", lambda _name, _zoo: OvalBackend())
     monkeypatch.setattr(load_module, "load_inversions", load)
     people = tmp_path / "people"
     people.mkdir()

@@ -58,7 +58,7 @@ def test_an_existing_clip_stays(tmp_path, directions, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--size", "big"), "--size big: expected WIDTHxHEIGHT"),
+        (("--size", "big"), "cannot read the size 'big'; expected WIDTHxHEIGHT"),
         (("--fps", "0"), "--fps 0: expected more than 0"),
         (("--jitter", "0.7"), "--jitter 0.7: expected 0 to 0.45"),
         (("--move", "yaw=1"), "--move yaw: no such direction; there are: age, mouth-open, smile"),

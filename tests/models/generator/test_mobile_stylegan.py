@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from dynstream.models.errors import ModelError, ShapeError, WeightsError
 from dynstream.models.formats.openvino_ir import IrGraph, IrLayer
-from dynstream.models.generator.generator import Generator, broadcast_w, load_generator, truncate
+from dynstream.models.generator.generator import Generator, broadcast_w, truncate
+from dynstream.models.generator.load import load_generator
 from dynstream.models.generator.mobile_stylegan import MobileStyleGAN, load_mobile_stylegan
 from dynstream.models.generator.mobile_stylegan_ir import convert
 from dynstream.models.zoo.entries import read_entries

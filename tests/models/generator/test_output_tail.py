@@ -1,21 +1,12 @@
-"""The 256 output: how near it is to the shrunk picture, and the arithmetic that it starts from."""
+"""The 256 output: how near it is to the shrunk picture."""
 
 import pytest
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from dynstream.models.formats.checkpoint import read_safetensors
-from dynstream.models.generator import output_tail
-from dynstream.models.generator.generator import broadcast_w
 from dynstream.models.generator.mobile_stylegan import MobileStyleGAN, load_mobile_stylegan
-from dynstream.models.generator.output_tail import WEIGHTS, OutputTail, half_resolution, initial_tail
+from dynstream.models.generator.output_tail import WEIGHTS, OutputTail
 from dynstream.models.zoo.zoo import Zoo
 from dynstream.pipelines.research.training.tail import psnr
-
-
-def rand(seed: int, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 @pytest.fixture(scope="module")
@@ -32,23 +23,3 @@ def test_the_shipped_weights_are_those_of_the_architecture() -> None:
     state = read_safetensors(WEIGHTS)
     OutputTail().load_state_dict(state)
     assert all(value.isfinite().all() for value in state.values())
-
-
-def test_half_resolution_kernel_equals_repeat_convolve_and_average() -> None:
-    kernel, x = rand(1, 5, 1, 3, 3), rand(2, 2, 5, 6, 7)
-    repeated = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
-    slow = F.avg_pool2d(F.conv2d(repeated, kernel, padding=1, groups=5), 2)
-    torch.testing.assert_close(F.conv2d(x, half_resolution(kernel), padding=1, groups=5), slow)
-
-
-def test_the_start_without_pruning_is_already_the_picture(
-    generator: MobileStyleGAN, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With every channel kept only the resolution differs; a gain or an order of channels gone wrong would show."""
-    monkeypatch.setattr(output_tail, "WIDTHS", (128, 64, 64))
-    with torch.no_grad():
-        w_plus = broadcast_w(generator.mean_w()[None], 18)
-        drawn = initial_tail(generator)(generator.features(w_plus), w_plus)
-        truth = generator.synthesize(w_plus, size=256, exact=True)
-    assert drawn.shape == (1, 3, 256, 256)
-    assert torch.corrcoef(torch.stack([drawn.flatten(), truth.flatten()]))[0, 1] > 0.8

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from dynstream.models.errors import WeightsError
-from dynstream.models.generator.stylegan2 import StyleGAN2, StyleGAN2Config
-from dynstream.models.generator.stylegan2_files import convert_stylegan2, open_stylegan2
+from dynstream.models.generator.stylegan2 import StyleGAN2, StyleGAN2Config, save_stylegan2
+from dynstream.models.generator.stylegan2_files import open_stylegan2
 from dynstream.models.generator.stylegan2_rosinality import from_rosinality, load_rosinality
 
 CONFIG = StyleGAN2Config(32, (8, 7, 6, 4), code_size=16, mapping_layers=3)
@@ -82,8 +82,8 @@ def test_every_tensor_arrives(network: StyleGAN2, tmp_path: Path, zipped: bool) 
     assert torch.equal(got.synthesize(codes, size=32), network.synthesize(codes, size=32))
 
 
-def test_converting(network: StyleGAN2, tmp_path: Path) -> None:
-    convert_stylegan2(write(published(network), tmp_path), tmp_path / "g.safetensors")
+def test_saving_as_our_own_file(network: StyleGAN2, tmp_path: Path) -> None:
+    save_stylegan2(open_stylegan2(write(published(network), tmp_path)), tmp_path / "g.safetensors")
     assert_same(open_stylegan2(tmp_path / "g.safetensors"), network)
 
 

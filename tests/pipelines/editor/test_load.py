@@ -9,7 +9,8 @@ from dynstream.models.generator.mobile_stylegan import MobileStyleGAN
 from dynstream.models.zoo.zoo import Zoo
 from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.editor import load as load_module
-from dynstream.pipelines.editor.load import load_backend, load_editor
+from dynstream.pipelines.editor.load import load_editor
+from dynstream.pipelines.tracking.backends import load_backend
 
 from ..fakes import LevelGenerator, edits
 

@@ -9,12 +9,13 @@ from dynstream.models.zoo.zoo import Zoo
 from dynstream.pipelines.common.errors import StateError
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.editor.face_editor import Edited, FaceEditor, SessionState
-from dynstream.pipelines.editor.load import load_backend, load_renderer
+from dynstream.pipelines.editor.load import load_renderer
 from dynstream.pipelines.editor.renderer import Renderer
 from dynstream.pipelines.engine.engine import Engine
 from dynstream.pipelines.engine.load import editors
 from dynstream.pipelines.engine.session import Session
 from dynstream.pipelines.engine.settings import EngineSettings, SessionSpec
+from dynstream.pipelines.tracking.backends import load_backend
 from dynstream.pipelines.tracking.tracker import Tracker
 from dynstream.stream.drawn_face import draw_face
 from dynstream.stream.frame import Frame, Pixels

@@ -16,7 +16,7 @@ from dynstream.pipelines.research.bench import generator as module
 from dynstream.pipelines.research.bench import peers
 from dynstream.pipelines.research.bench.generator import Settings, bench_generator, draw_code, why_not_compiled
 from dynstream.pipelines.research.bench.peers import RANDOM_FACE, STYLIZER, PeerAbsentError, add_peers, load_random_face
-from dynstream.pipelines.research.bench.timing import plain
+from dynstream.pipelines.research.common.timing import plain
 
 
 class Flat:

@@ -12,7 +12,7 @@ from dynstream.pipelines.engine.load import hold
 from dynstream.pipelines.engine.settings import EngineSettings
 from dynstream.pipelines.research.bench.live import Overhead, Settings, bench_live, read_frames
 from dynstream.pipelines.research.bench.stub_editor import NO_EDITS
-from dynstream.pipelines.research.bench.timing import plain
+from dynstream.pipelines.research.common.timing import plain
 from dynstream.stream.errors import SourceError
 
 from ...engine.simulation import COSTS, World

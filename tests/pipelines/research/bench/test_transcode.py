@@ -8,8 +8,8 @@ import pytest
 
 from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.research.bench.quality import Judges
-from dynstream.pipelines.research.bench.timing import plain
 from dynstream.pipelines.research.bench.transcode import LONG, Settings, bench_clip, transcode_command
+from dynstream.pipelines.research.common.timing import plain
 from dynstream.pipelines.tracking.face_selection import POLICIES
 
 from ...fakes import OvalBackend, scene, write_clip

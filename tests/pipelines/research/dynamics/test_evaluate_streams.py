@@ -16,8 +16,8 @@ from dynstream.pipelines.editor.renderer import Renderer
 from dynstream.pipelines.engine import lost_frames as lost
 from dynstream.pipelines.research.bench.peers import PeerAbsentError
 from dynstream.pipelines.research.bench.rife_frames import rife_between
-from dynstream.pipelines.research.bench.timing import plain
 from dynstream.pipelines.research.common.feature_cache import Store
+from dynstream.pipelines.research.common.timing import plain
 from dynstream.pipelines.research.dynamics import evaluate_streams as module
 from dynstream.pipelines.research.dynamics.evaluate_frames import Dropped, evaluate_dropped, mean_dropped
 from dynstream.pipelines.research.dynamics.evaluate_streams import evaluate_streams, is_lost, make_rows, time_inversion

@@ -9,7 +9,8 @@ from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structu
 from dynstream.models.metrics.lpips import load_lpips
 from dynstream.models.zoo.zoo import Zoo
 from dynstream.pipelines.common.errors import PipelineError
-from dynstream.pipelines.research.metrics.reconstruction import lpips, mse, psnr, ssim
+from dynstream.pipelines.common.image_ops import mse
+from dynstream.pipelines.research.metrics.reconstruction import lpips, psnr, ssim
 
 from ...textures import Pixels, pixels, texture
 

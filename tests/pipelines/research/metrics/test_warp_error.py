@@ -8,13 +8,13 @@ import pytest
 from dynstream.models.zoo.zoo import Zoo
 from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.common.flow import FlowPair, load_flow
+from dynstream.pipelines.common.image_ops import warp_pixels
 from dynstream.pipelines.research.metrics.warp_error import (
     SCALES,
     mean_error,
     pair_error,
     video_warp_error,
     visible,
-    warp,
     warp_error,
     warp_errors,
 )
@@ -53,7 +53,7 @@ def test_one_channel_counts_a_third() -> None:
 def test_true_motion_leaves_no_error() -> None:
     before, after = moving(2, (40, 50), (3, -2))
     pair = shift(3, -2)
-    np.testing.assert_array_equal(warp(before, pair.backward)[:-2, 3:], after[:-2, 3:])
+    np.testing.assert_array_equal(warp_pixels(before, pair.backward)[:-2, 3:], after[:-2, 3:])
     assert warp_error(before, after, pair.backward, visible(pair)) == 0
     assert warp_error(before, after, np.zeros_like(pair.backward), visible(pair)) > 1e-3
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dynstream.pipelines.research.bench.timing import plain
+from dynstream.pipelines.research.common.timing import plain
 from dynstream.pipelines.research.dynamics.evaluate import Between, Summary
 from dynstream.pipelines.research.evaluation.recurrent import RowScores
 from dynstream.pipelines.research.results.readers import read_dynamics, read_edits, read_inversion, read_recurrent

@@ -5,8 +5,8 @@ from dynstream.pipelines.research.bench.live import LiveResult, Overhead
 from dynstream.pipelines.research.bench.serve_clients import StreamNumbers
 from dynstream.pipelines.research.bench.serve_process import Resources
 from dynstream.pipelines.research.bench.serve_report import Run, make_report
-from dynstream.pipelines.research.bench.timing import Spread, plain
-from dynstream.pipelines.research.results.markdown import section
+from dynstream.pipelines.research.common.timing import Spread, plain
+from dynstream.pipelines.research.report.markdown import section
 from dynstream.pipelines.research.results.speed_readers import (
     read_dynamics_speed,
     read_generator,

@@ -84,7 +84,6 @@ def test_the_drawing_is_as_large_as_the_head_needs():
 
 
 def test_words_of_the_command_line():
-    assert options.parse_size("1280x720") == (1280, 720)
     assert options.parse_rate("30000/1001") == Fraction(30000, 1001)
     assert options.parse_rate("29.97") == Fraction(2997, 100)
     assert options.parse_moves(["yaw=2", "smile=-0.5", "yaw=1"]) == {"yaw": 1.0, "smile": -0.5}
@@ -93,8 +92,6 @@ def test_words_of_the_command_line():
 @pytest.mark.parametrize(
     ("parse", "text"),
     [
-        (options.parse_size, "1280"),
-        (options.parse_size, "-5x20"),
         (options.parse_rate, "fast"),
         (options.parse_rate, "1/0"),
         (options.check_background, "sky"),

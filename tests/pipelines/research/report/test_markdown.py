@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from dynstream.pipelines.research.results.document import Column, Document, Plot, Row, Series, Table
-from dynstream.pipelines.research.results.markdown import machine_words, nth, number, section, table_lines
+from dynstream.pipelines.research.report.document import Column, Document, Plot, Row, Series, Table
+from dynstream.pipelines.research.report.markdown import machine_words, nth, number, section, table_lines
 
 
 def test_a_table() -> None:

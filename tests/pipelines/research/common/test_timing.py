@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dynstream.pipelines.common.machine import describe_machine, usable_cores
-from dynstream.pipelines.research.bench.timing import Spread, plain, timed
+from dynstream.pipelines.research.common.timing import Spread, plain, timed
 
 
 def test_warm_up_does_not_count() -> None:

@@ -4,8 +4,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from dynstream.pipelines.research.results.document import Kind, Plot, Series
-from dynstream.pipelines.research.results.plots import draw
+from dynstream.pipelines.research.report.document import Kind, Plot, Series
+from dynstream.pipelines.research.report.plots import draw
 
 
 def plot(kind: Kind) -> Plot:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from dynstream.pipelines.common.errors import PipelineError
-from dynstream.pipelines.research.bench.timing import plain
-from dynstream.pipelines.research.results.document import Column, Document, Plot, Row, Series, Table, parse
+from dynstream.pipelines.research.common.timing import plain
+from dynstream.pipelines.research.report.document import Column, Document, Plot, Row, Series, Table, parse
 
 
 def good() -> dict[str, Any]:

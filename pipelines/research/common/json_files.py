@@ -6,7 +6,7 @@ from typing import Any
 
 from ....stream import atomic
 from ...common.errors import PipelineError
-from ..bench.timing import plain
+from .timing import plain
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -22,7 +22,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, document: object) -> None:
     """The document as JSON, dataclasses as tables. Raises SinkError."""
-    write_whole(path, json.dumps(plain(document), indent=1, allow_nan=False) + "\n")
+    write_whole(path, json_text(document))
+
+
+def json_text(document: object) -> str:
+    """The document as JSON, with dataclasses as tables."""
+    return json.dumps(plain(document), indent=1, allow_nan=False) + "\n"
 
 
 def write_whole(path: Path, text: str) -> None:
