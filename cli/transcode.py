@@ -138,12 +138,12 @@ def command(
         editor.renderer = keyframed(editor.renderer, every)
         if first_frame_edit:
             from ..models.dynamics.motion_model import load_motion
-            from ..pipelines.fitting.first_frame_edit import carry_clip
+            from ..pipelines.fitting.first_frame_edit import apply_first_frame_edit
 
             with VideoReader(source) as reader:
                 seen = reader.frame_count_estimate
             with count_frames("none" if progress == "ffmpeg" else progress, "fit", seen, 0.0) as count:
-                editor = carry_clip(editor, source, load_motion(), progress=count)
+                editor = apply_first_frame_edit(editor, source, load_motion(), progress=count)
     with count_frames(progress, source.name, total, seconds_per_frame) as count:
         report = transcode(
             source,

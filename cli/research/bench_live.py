@@ -48,8 +48,8 @@ def command(
     conceal: Annotated[bool, typer.Option("--conceal", help="Draw late frames from foretold codes.")] = False,
     output_fps: OutputRate = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Of torch; default: every usable core.")] = None,
-    rung: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Hold one rung of the ladder instead of choosing by load.")
+    quality_level: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Hold one quality level instead of choosing by load.")
     ] = None,
     overhead: Annotated[bool, typer.Option("--overhead/--no-overhead", help="Also the engine without models.")] = True,
     json_file: JsonFile = None,
@@ -85,7 +85,7 @@ def command(
         precision=precision,
         conceal=conceal,
     )
-    settings = defaults(device) if rung is None else hold(defaults(device), rung)
+    settings = defaults(device) if quality_level is None else hold(defaults(device), quality_level)
     scaled, checked = parse_size(size), check_mode(mode)
     machine = describe_machine()
     import torch
@@ -114,7 +114,7 @@ def command(
         said = {"models": models, "edits": edit or ["smile=2"], "rate": rate, "max_latency_ms": max_latency}
         said |= {
             "size": scaled,
-            "rung": rung,
+            "quality_level": quality_level,
             "output_rate": output_fps,
             "engine": settings,
             "threads": torch.get_num_threads(),
@@ -138,7 +138,7 @@ def _print(results: "list[LiveResult]", cost: "Overhead | None", rate: float) ->
     table = Table(title=f"live, {rate:g} frames/s in, for each stream", title_justify="left")
     for heading in ("streams", "shown/s", "edited/s", "drawn/s", "drawings/s", "age p50, p95, most (ms)", "cores"):
         table.add_column(heading)
-    for heading in ("memory growth, second half (MiB)", "mean batch", "rung", "outcomes"):
+    for heading in ("memory growth, second half (MiB)", "mean batch", "quality_level", "outcomes"):
         table.add_column(heading)
     for result in results:
         ages = ", ".join("-" if age is None else f"{age:.0f}" for age in result.age_ms.values())
@@ -150,7 +150,7 @@ def _print(results: "list[LiveResult]", cost: "Overhead | None", rate: float) ->
             f"{result.cores_busy:.2f}",
             ", ".join("-" if growth is None else f"{growth:+.1f}" for growth in growths),
             f"{result.engine['mean_batch']:.1f}",
-            str(result.engine["rung"]),
+            str(result.engine["quality_level"]),
             escape("\n".join(f"{count} {outcome}" for outcome, count in result.outcomes.items())),
         )
     console.print(table)

@@ -51,7 +51,7 @@ class Flow(Protocol):
         """The method and every setting that changes its result: a part of the key under which fields are kept."""
         ...
 
-    def look(self, pixels: Pixels) -> Any:
+    def prepare(self, pixels: Pixels) -> Any:
         """What `pair` needs of one (H, W, 3) uint8 RGB frame; made once for the two pairs that a frame is in."""
         ...
 
@@ -61,7 +61,7 @@ class Flow(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class RaftLook:
+class RaftFeatures:
     """A frame as RAFT encoded it. size: (width, height) of the frame, not of what the network saw."""
 
     encoded: "Encoded"
@@ -87,15 +87,15 @@ class RaftFlow:
         return f"raft-{self._side}-{self._iterations}"
 
     @torch.inference_mode()
-    def look(self, pixels: Pixels) -> RaftLook:
+    def prepare(self, pixels: Pixels) -> RaftFeatures:
         """Encodes a frame."""
         size = (pixels.shape[1], pixels.shape[0])
         small = cv2.resize(pixels, _fit(size, self._side), interpolation=cv2.INTER_AREA)
         x = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 127.5 - 1
-        return RaftLook(self._network.encode(x), size)
+        return RaftFeatures(self._network.encode(x), size)
 
     @torch.inference_mode()
-    def pair(self, first: RaftLook, second: RaftLook) -> FlowPair:
+    def pair(self, first: RaftFeatures, second: RaftFeatures) -> FlowPair:
         """Matches two encoded frames in both directions."""
         there = self._network.match(first.encoded, second.encoded, self._iterations)
         back = self._network.match(second.encoded, first.encoded, self._iterations)
@@ -110,7 +110,7 @@ class DisFlow:
 
     name = "dis-medium"
 
-    def look(self, pixels: Pixels) -> Pixels:
+    def prepare(self, pixels: Pixels) -> Pixels:
         """The grey frame."""
         return cast("Pixels", cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
 

@@ -129,7 +129,7 @@ def detail_layers(inversion: Picture, edited: Picture, mask: Picture, motion: Mo
     return Layers(_floats(change), motion.keep, forward, mask)
 
 
-def leave(layers: Layers, own: Picture | None) -> Layers:
+def keep_source(layers: Layers, own: Picture | None) -> Layers:
     """The layers with the frame moved along and not changed where `own`, (S, S) in 0..1, says so."""
     if own is None or not own.any():
         return layers

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..tracking.align import Points, to_crop
 from ..tracking.face_track import FaceTrack
-from .composite import Layers, leave, warp
+from .composite import Layers, keep_source, warp
 from .face_mask import face_mask
 from .mouth import mouth_inside
 from .shape_match import displacement
@@ -21,7 +21,7 @@ STALE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Drawn:
+class ReprojectableLayers:
     """What was put into a frame.
 
     layers: in the crop, with the strength they had, the mouth's inside included. points: (N, 2) float64 landmarks in
@@ -34,12 +34,12 @@ class Drawn:
     seconds: float
 
 
-def carry(
-    drawn: Drawn, track: FaceTrack, weight: float, hidden: npt.NDArray[np.float64], seconds: float
+def reproject(
+    drawn: ReprojectableLayers, track: FaceTrack, weight: float, hidden: npt.NDArray[np.float64], seconds: float
 ) -> Layers | None:
     """The layers for another frame of the same face, None where they are too old or it has faded out.
 
-    weight, hidden: of the face in that frame, as in `face_editor.Presence`. seconds: its time.
+    weight, hidden: of the face in that frame, as in face_editor.FaceVisibility`. seconds: its time.
     """
     if weight <= 0 or drawn.weight <= 0 or abs(seconds - drawn.seconds) > STALE_SECONDS:
         return None
@@ -51,4 +51,4 @@ def carry(
     fading = min(1.0, weight / drawn.weight)
     mask = np.minimum(warp(old.mask, field), face_mask(points, hidden)) * np.float32(fading)
     moved = Layers(warp(old.change, field), warp(old.keep, field), warp(old.flow, field), mask)
-    return leave(moved, mouth_inside(points, track.layout)) if old.keep.any() else moved
+    return keep_source(moved, mouth_inside(points, track.layout)) if old.keep.any() else moved

@@ -1,6 +1,6 @@
-"""The way of a frame: look (track, align), render (invert, edit, synthesize), finish (composite).
+"""The way of a frame: analyse (track, align), render (invert, edit, synthesize), composite.
 
-State goes in and comes out. Each of the three has a memory of its own, so that an engine may look at a frame while the
+State goes in and comes out. Each of the three has a memory of its own, so that an engine may analyse a frame while the
 one before is still being drawn, and draw faces of many streams at once.
 """
 
@@ -23,7 +23,7 @@ from ..compositing.composite import (
     Picture,
     compose,
     detail_layers,
-    leave,
+    keep_source,
     measure_motion,
     replace_layers,
     warp,
@@ -31,7 +31,7 @@ from ..compositing.composite import (
 from ..compositing.composite import follow as follow_motion
 from ..compositing.face_mask import face_mask
 from ..compositing.mouth import mouth_inside
-from ..compositing.reproject import Drawn, carry
+from ..compositing.reproject import ReprojectableLayers, reproject
 from ..compositing.shape_match import displacement
 from ..edits.edit import Edits
 from ..inversion.latent_memory import LatentState
@@ -45,8 +45,8 @@ LEAST_PRESENCE = 0.5  # of a drawn face, for its landmarks to be believed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Presence:
-    """How far a face is faded in, which of its landmarks are hidden (0..1 each), and when it was seen."""
+class FaceVisibility:
+    """How far a face is faded in, which of its landmarks are hidden (0..1 each), and when it was last seen."""
 
     weight: float
     hidden: npt.NDArray[np.float64]
@@ -54,35 +54,35 @@ class Presence:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LookState:
-    """Memory of looking. begin: time of the first frame in seconds, from which ramps count; None before it."""
+class AnalysisState:
+    """Memory of the analysis. begin: time of the first frame in seconds, from which ramps count; None before it."""
 
     tracker: TrackerState = field(default_factory=TrackerState)
-    faces: Mapping[int, Presence] = field(default_factory=dict)
+    faces: Mapping[int, FaceVisibility] = field(default_factory=dict)
     begin: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FinishState:
+class CompositeState:
     """Memory of compositing one face: its colours and the motion of its edit at a time, and what was drawn last."""
 
     colours: ColourMatch | None = None
     motion: Motion | None = None
     seconds: float = 0.0
-    drawn: Drawn | None = None
+    drawn: ReprojectableLayers | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SessionState:
     """All that a stream remembers, by the stage that needs it; a new stream starts with `SessionState()`."""
 
-    look: LookState = field(default_factory=LookState)
+    analysis: AnalysisState = field(default_factory=AnalysisState)
     latents: Mapping[int, LatentState] = field(default_factory=dict)
-    finish: Mapping[int, FinishState] = field(default_factory=dict)
+    composites: Mapping[int, CompositeState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sight:
+class FaceObservation:
     """One face of a frame.
 
     fresh: what is remembered of a face with its id no longer counts.
@@ -90,44 +90,44 @@ class Sight:
     """
 
     track: FaceTrack
-    presence: Presence
+    visibility: FaceVisibility
     fresh: bool
     job: FaceJob | None
     outcome: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class FrameAnalysis:
     """A frame and what is to be done with it."""
 
     frame: Frame
-    faces: tuple[Sight, ...]
+    faces: tuple[FaceObservation, ...]
 
     @property
     def outcome(self) -> str:
         """The best of its faces' outcomes."""
         # "edited" comes before "faded" and "passed"
-        return min((sight.outcome for sight in self.faces), default="passed: no face")
+        return min((observed.outcome for observed in self.faces), default="passed: no face")
 
     @property
     def jobs(self) -> list[FaceJob]:
         """What there is to draw, in the order of the faces."""
-        return [sight.job for sight in self.faces if sight.job is not None]
+        return [observed.job for observed in self.faces if observed.job is not None]
 
     def memories(self, latents: Mapping[int, LatentState]) -> list[LatentState | None]:
         """What is remembered of the codes of each job's face."""
-        drawn = [sight for sight in self.faces if sight.job is not None]
-        return [None if sight.fresh else latents.get(sight.track.id) for sight in drawn]
+        drawn = [observed for observed in self.faces if observed.job is not None]
+        return [None if observed.fresh else latents.get(observed.track.id) for observed in drawn]
 
     def remember(self, latents: Mapping[int, LatentState], rendered: Sequence[Rendered]) -> dict[int, LatentState]:
         """The codes' memory after drawing; a face that has faded out, or is gone, is forgotten."""
         results = iter(rendered)
         kept = {}
-        for sight in self.faces:
-            before = None if sight.fresh else latents.get(sight.track.id)
-            after = before if sight.job is None else next(results).latent
-            if after is not None and sight.presence.weight > 0:
-                kept[sight.track.id] = after
+        for observed in self.faces:
+            before = None if observed.fresh else latents.get(observed.track.id)
+            after = before if observed.job is None else next(results).latent
+            if after is not None and observed.visibility.weight > 0:
+                kept[observed.track.id] = after
         return kept
 
 
@@ -154,96 +154,102 @@ class FaceEditor:
 
     def step(self, state: SessionState, frame: Frame, stages: Stages) -> tuple[SessionState, Edited]:
         """The next frame of the stream: (new state, the edited frame with the same pts)."""
-        looked, look = self.look(state.look, frame, stages)
-        rendered = self.renderer.render(look.jobs, look.memories(state.latents), stages)
-        finished, edited = self.finish(state.finish, look, rendered, stages)
-        return SessionState(looked, look.remember(state.latents, rendered), finished), edited
+        analysed, analysis = self.analyse(state.analysis, frame, stages)
+        rendered = self.renderer.render(analysis.jobs, analysis.memories(state.latents), stages)
+        composited, edited = self.composite(state.composites, analysis, rendered, stages)
+        return SessionState(analysed, analysis.remember(state.latents, rendered), composited), edited
 
-    def look(self, state: LookState, frame: Frame, stages: Stages) -> tuple[LookState, Look]:
+    def analyse(self, state: AnalysisState, frame: Frame, stages: Stages) -> tuple[AnalysisState, FrameAnalysis]:
         """Find the faces of a frame and cut out those that are to be drawn."""
         with stages.time("track"):
             tracker_state, seen = self.tracker.step(state.tracker, frame)
         begin = frame.seconds if state.begin is None else state.begin
         # A scene may begin with an edited face; one that comes in later fades in.
         first = 1.0 if state.begin is None or seen.cut else 0.0
-        sights = []
+        observations = []
         for track in seen.faces:
             before = None if seen.cut else state.faces.get(track.id)
-            sights.append(self._sight(before, track, frame, begin, first, stages))
-        faces = {sight.track.id: sight.presence for sight in sights}
-        return LookState(tracker_state, faces, begin), Look(frame, tuple(sights))
+            observations.append(self._observe(before, track, frame, begin, first, stages))
+        faces = {observed.track.id: observed.visibility for observed in observations}
+        return AnalysisState(tracker_state, faces, begin), FrameAnalysis(frame, tuple(observations))
 
-    def _sight(
-        self, before: Presence | None, track: FaceTrack, frame: Frame, begin: float, first: float, stages: Stages
-    ) -> Sight:
+    def _observe(
+        self, before: FaceVisibility | None, track: FaceTrack, frame: Frame, begin: float, first: float, stages: Stages
+    ) -> FaceObservation:
         seconds, wanted, fresh = frame.seconds, fade.wish(track), before is None
         if before is None:
-            before = Presence(first * wanted.weight, _hidden(track), seconds)
+            before = FaceVisibility(first * wanted.weight, _hidden(track), seconds)
         elapsed = seconds - before.seconds
         weight = fade.approach(before.weight, wanted.weight, elapsed)
-        presence = Presence(weight, _follow_hidden(before, track, elapsed), seconds)
+        presence = FaceVisibility(weight, _follow_hidden(before, track, elapsed), seconds)
         if weight <= 0:
-            return Sight(track, presence, fresh, None, f"passed: {wanted.reason or 'fading in'}")
+            return FaceObservation(track, presence, fresh, None, f"passed: {wanted.reason or 'fading in'}")
         offset = self.edits.move(seconds - begin, weight)
         if offset is None and self.mode == "detail":
-            return Sight(track, presence, fresh, None, "passed: no edit at this time")
+            return FaceObservation(track, presence, fresh, None, "passed: no edit at this time")
         with stages.time("align"):
             points = None
             if track.layout == "mesh-478":
                 points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
             job = FaceJob(crop(frame.pixels, track.quad), offset, seconds, landmarks=points)
         outcome = "edited" if weight >= 1 else f"faded: {wanted.reason or 'fading in'}"
-        return Sight(track, presence, fresh, job, outcome)
+        return FaceObservation(track, presence, fresh, job, outcome)
 
-    def finish(
+    def composite(
         self,
-        state: Mapping[int, FinishState],
-        look: Look,
+        state: Mapping[int, CompositeState],
+        analysis: FrameAnalysis,
         rendered: Sequence[Rendered],
         stages: Stages,
         *,
         show: bool = True,
-    ) -> tuple[dict[int, FinishState], Edited]:
-        """Put the drawn faces, those of `look.jobs`, into their frame.
+    ) -> tuple[dict[int, CompositeState], Edited]:
+        """Put the drawn faces, those of `analysis.jobs`, into their frame.
 
         show: False where nobody will see this frame; it then stays as it is, and only the memory is new.
         """
         results = iter(rendered)
-        pixels, kept = look.frame.pixels, {}
-        for sight in look.faces:
-            before = FinishState() if sight.fresh else state.get(sight.track.id, FinishState())
-            if sight.job is not None:
+        pixels, kept = analysis.frame.pixels, {}
+        for observed in analysis.faces:
+            before = CompositeState() if observed.fresh else state.get(observed.track.id, CompositeState())
+            if observed.job is not None:
                 with stages.time("composite"):
-                    before, layers = self._layers_of(before, sight, sight.job, next(results))
+                    before, layers = self._layers_of(before, observed, observed.job, next(results))
                     if show:
-                        pixels = compose(pixels, sight.track.quad, layers)
-            elif sight.presence.weight <= 0:
-                before = FinishState(before.colours, seconds=before.seconds)
-            kept[sight.track.id] = before
-        return kept, Edited(look.frame.with_pixels(pixels), look.outcome)
+                        pixels = compose(pixels, observed.track.quad, layers)
+            elif observed.visibility.weight <= 0:
+                before = CompositeState(before.colours, seconds=before.seconds)
+            kept[observed.track.id] = before
+        return kept, Edited(analysis.frame.with_pixels(pixels), analysis.outcome)
 
-    def carry(self, state: Mapping[int, FinishState], look: Look, stages: Stages) -> Edited | None:
+    def reproject(self, state: Mapping[int, CompositeState], analysis: FrameAnalysis, stages: Stages) -> Edited | None:
         """The frame with what was last drawn of its faces moved onto them; None where nothing was drawn of any.
 
         Needs no network and leaves the memory as it is.
         """
-        pixels = look.frame.pixels
-        for sight in look.faces:
-            drawn = None if sight.fresh or sight.track.id not in state else state[sight.track.id].drawn
-            if sight.job is not None and drawn is not None:
-                with stages.time("carry"):
-                    layers = carry(drawn, sight.track, sight.presence.weight, sight.presence.hidden, sight.job.seconds)
-                    pixels = pixels if layers is None else compose(pixels, sight.track.quad, layers)
-        return None if pixels is look.frame.pixels else Edited(look.frame.with_pixels(pixels), "edited")
+        pixels = analysis.frame.pixels
+        for observed in analysis.faces:
+            drawn = None if observed.fresh or observed.track.id not in state else state[observed.track.id].drawn
+            if observed.job is not None and drawn is not None:
+                with stages.time("reproject"):
+                    layers = reproject(
+                        drawn,
+                        observed.track,
+                        observed.visibility.weight,
+                        observed.visibility.hidden,
+                        observed.job.seconds,
+                    )
+                    pixels = pixels if layers is None else compose(pixels, observed.track.quad, layers)
+        return None if pixels is analysis.frame.pixels else Edited(analysis.frame.with_pixels(pixels), "edited")
 
     def _layers_of(
-        self, before: FinishState, sight: Sight, job: FaceJob, rendered: Rendered
-    ) -> tuple[FinishState, Layers]:
+        self, before: CompositeState, observed: FaceObservation, job: FaceJob, rendered: Rendered
+    ) -> tuple[CompositeState, Layers]:
         drawn, edited = rendered.inverted, rendered.edited
-        track, weight = sight.track, sight.presence.weight
+        track, weight = observed.track, observed.visibility.weight
         elapsed = job.seconds - before.seconds
         points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
-        mask = face_mask(points, sight.presence.hidden)
+        mask = face_mask(points, observed.visibility.hidden)
         if self.mode == "detail":
             drawn, edited = self._match_shape(points, drawn, edited)
         now = colour_match.measure(job.face.astype(np.float32), drawn, mask)
@@ -251,8 +257,8 @@ class FaceEditor:
         own = mouth_inside(points, track.layout) if self.mode == "detail" else None
         drawn, edited = colours.apply(drawn), colours.apply(edited)
         layers, motion = self._layers(drawn, edited, mask, before.motion, weight, elapsed)
-        kept = FinishState(colours, motion, job.seconds, Drawn(layers, points, weight, job.seconds))
-        return kept, leave(layers, own)
+        kept = CompositeState(colours, motion, job.seconds, ReprojectableLayers(layers, points, weight, job.seconds))
+        return kept, keep_source(layers, own)
 
     def _match_shape(self, points: Points, drawn: Picture, edited: Picture) -> tuple[Picture, Picture]:
         low, high = points.min(axis=0), points.max(axis=0)
@@ -284,7 +290,7 @@ def _hidden(track: FaceTrack) -> npt.NDArray[np.float64]:
     return track.hidden.astype(np.float64)
 
 
-def _follow_hidden(before: Presence, track: FaceTrack, elapsed: float) -> npt.NDArray[np.float64]:
+def _follow_hidden(before: FaceVisibility, track: FaceTrack, elapsed: float) -> npt.NDArray[np.float64]:
     now = _hidden(track)
     if before.hidden.shape != now.shape:
         return now

@@ -16,7 +16,7 @@ from torch import Tensor
 from ...models.dynamics.motion_model import MotionModel
 from ..common.stage_timing import Stages
 from ..inversion.latent_memory import GAP_SECONDS, LatentState, is_another
-from ..motion.keyframes import Every, LandmarkMap, MotionMemory, begin_map, carry, is_due, learn
+from ..motion.keyframes import Every, LandmarkMap, MotionMemory, begin_map, is_due, learn, propagate
 from ..motion.online_predictor import DynamicsState, OnlineDynamics
 from ..tracking.align import Points
 from .renderer import FaceJob, Rendered, Renderer
@@ -85,7 +85,7 @@ class KeyframedRenderer(Renderer):
         """(memory after a frame that is not encoded, codes (codes, size), uncertainty ()) at a time."""
         state = known.dynamics
         if landmarks is not None and known.landmarks is not None:
-            state = carry(self._updater, state, known.landmarks, seconds, _tensor(landmarks))
+            state = propagate(self._updater, state, known.landmarks, seconds, _tensor(landmarks))
         said, uncertainty = self._updater.predict(state, seconds)
         return replace(known, dynamics=state, since=known.since + 1), said, uncertainty
 

@@ -9,7 +9,7 @@ Nothing but the kinds of values listed here is written or read: reading never ru
     ["a", dtype, shape, bytes]             a NumPy array, little-endian, in C order
     ["x", dtype, shape, bytes]             a torch tensor
 
-inside {"format": "dynstream-state", "version": 1, "value": ...}.
+inside {"format": "dynstream-state", "version": 3, "value": ...}.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ from ...models.faces.faces import FaceRegion
 from ..common.errors import StateError
 from ..compositing.colour_match import ColourMatch
 from ..compositing.composite import Layers, Motion
-from ..compositing.reproject import Drawn
+from ..compositing.reproject import ReprojectableLayers
 from ..edits.edit import EditSpec
 from ..inversion.latent_memory import LatentState, RecurrentMemory
 from ..motion.keyframes import LandmarkMap, MotionMemory
@@ -37,10 +37,10 @@ from ..tracking.head_pose import HeadPose
 from ..tracking.occlusion import FaceColours
 from ..tracking.one_euro import OneEuroState
 from ..tracking.tracker import HeldFace, LostFace, TrackerState
-from .face_editor import FinishState, LookState, Presence, SessionState
+from .face_editor import AnalysisState, CompositeState, FaceVisibility, SessionState
 
 FORMAT: Final = "dynstream-state"
-VERSION: Final = 2
+VERSION: Final = 3
 MOST_BYTES: Final = 256 << 20
 DEEPEST: Final = 32
 
@@ -49,25 +49,25 @@ KINDS: Final[Mapping[str, type]] = {
     for kind in (
         Aim,
         ColourMatch,
-        Drawn,
+        ReprojectableLayers,
         DynamicsState,
         EditSpec,
         FaceColours,
         FaceRegion,
         FaceTrack,
-        FinishState,
+        CompositeState,
         HeadPose,
         HeldFace,
         LandmarkMap,
         LatentState,
         Layers,
-        LookState,
+        AnalysisState,
         LostFace,
         Motion,
         MotionMemory,
         OneEuroState,
         Place,
-        Presence,
+        FaceVisibility,
         RecurrentMemory,
         RecurrentState,
         SessionState,

@@ -43,8 +43,8 @@ class Editing(Protocol[Result]):
         """
         ...
 
-    def fill_holes(self, give: Callable[[Result], object]) -> bool:
-        """From now on frames that do not come are made, where that can be; see `engine.session.Session.fill_holes`."""
+    def conceal_missing(self, give: Callable[[Result], object]) -> bool:
+        """Make frames that do not come, where that is possible; see `engine.session.Session.conceal_missing`."""
         ...
 
     def close(self) -> None:

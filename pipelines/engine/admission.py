@@ -14,13 +14,17 @@ def refusal(costs: Costs, rates: Sequence[float], rate: float, settings: EngineS
     """
     if not rates:
         return ""
-    rung = settings.rungs[settings.rung(settings.admit_rung)]
+    quality = settings.quality_levels[settings.level_of(settings.admit_level)]
     frames = sum(rates) + rate
-    shown = min(costs.guess("finish"), costs.guess("move") or costs.guess("finish")) if rung.draw_every > 1 else 0.0
+    shown = (
+        min(costs.guess("composite"), costs.guess("move") or costs.guess("composite"))
+        if quality.draw_every > 1
+        else 0.0
+    )
     needs = (
-        ("drawing", costs.per_face() * frames / max(1, rung.draw_every), 1),
-        ("finding faces", costs.guess("look") * frames, settings.look_workers),
-        ("compositing", (shown or costs.guess("finish")) * frames, settings.finish_workers),
+        ("drawing", costs.per_face() * frames / max(1, quality.draw_every), 1),
+        ("finding faces", costs.guess("analyse") * frames, settings.analysis_workers),
+        ("compositing", (shown or costs.guess("composite")) * frames, settings.composite_workers),
     )
     for what, seconds, workers in needs:
         if seconds > settings.full_load * workers:

@@ -16,7 +16,7 @@ REST_SECONDS: Final = 2.0
 """For how long no frame is made after one that took longer than a frame lasts."""
 
 
-class Awaited:
+class Cadence:
     """One stream's. Times of frames are seconds of the stream, `now` is of the engine's clock.
 
     A frame is missing when it is half a step late, or later than nine in ten were of late. Of a hole no more is filled
@@ -62,14 +62,14 @@ class Awaited:
         return not filled
 
     def due(self) -> float | None:
-        """When the next frame will be missing if it does not come; None while none is awaited."""
+        """When the next frame will be missing if it does not come; None while no frame is expected."""
         step = self.step
         if step is None or self._came is None or (self._missed + 1) * step > GAP_SECONDS + 1e-6:
             return None
         return self._came[0] + (self._missed + 1) * step + max(step / 2, _most(self._late))
 
     def miss(self, now: float) -> float | None:
-        """The time of the frame that is missing by now, after which the next is awaited; None where it is let go.
+        """The time of the frame that is missing by now, after which the next one is expected; None where it is let go.
 
         The time counts as filled until `unfill` says otherwise.
         """

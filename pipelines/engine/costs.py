@@ -4,7 +4,7 @@ import statistics
 from collections import defaultdict, deque
 from typing import Literal
 
-Lane = Literal["look", "draw", "finish", "move"]
+Lane = Literal["analyse", "draw", "composite", "move"]
 KEPT = 9
 
 

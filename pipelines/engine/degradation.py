@@ -7,13 +7,13 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
+class QualityLevel:
     """One degree of saving, for live sessions.
 
     draw_every: of how many frames one is drawn; 0 draws none, and frames pass unedited. encode_every: of how many
     drawings one is encoded; the others draw remembered codes. waits: whether a frame that is drawn waits for its
     drawing; else it is shown at once with what was drawn before, and its drawing serves those after it.
-    load: what the device has to do, as a share of what it does on the first rung.
+    load: what the device has to do, as a share of what it does on the first quality level.
     """
 
     name: str
@@ -23,26 +23,26 @@ class Rung:
     load: float
 
 
-RUNGS: Final = (
-    Rung("full", 1, 1, True, 1.0),
-    Rung("keyframes", 1, 2, True, 0.92),
-    Rung("half", 2, 1, False, 0.5),
-    Rung("quarter", 4, 1, False, 0.25),
-    Rung("pass", 0, 0, False, 0.0),
+QUALITY_LEVELS: Final = (
+    QualityLevel("full", 1, 1, True, 1.0),
+    QualityLevel("keyframes", 1, 2, True, 0.92),
+    QualityLevel("half", 2, 1, False, 0.5),
+    QualityLevel("quarter", 4, 1, False, 0.25),
+    QualityLevel("pass", 0, 0, False, 0.0),
 )
-"""A picture smaller than 256x256 is no rung: it is the smallest that the generators draw."""
+"""A picture smaller than 256x256 is no quality level: it is the smallest that the generators draw."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LadderSettings:
-    """When a rung is left.
+class DegradationSettings:
+    """When a quality level is left.
 
     window_seconds: over which frames are judged. least_frames: in it, for a judgement. behind: share of frames whose
-    drawing came too late or found the device busy, from which the ladder goes down. late: share of frames that nothing
-    could be shown of in time, from which even the last rung with an edit is left. calm: share below which it may go up.
-    rest_seconds: between two steps down. patience_seconds: from any step to one up; doubled each time that a step up
-    had to be taken back within that time, up to longest_patience_seconds. full: share of its time that the device may
-    be busy after a step up.
+    drawing came too late or found the device busy, from which the quality goes down. late: share of frames that nothing
+    could be shown of in time, from which even the last quality level with an edit is left. calm: share below which it
+    may go up. rest_seconds: between two steps down. patience_seconds: from any step to one up; doubled each time that
+    a step up had to be taken back within that time, up to longest_patience_seconds. full: share of its time that the
+    device may be busy after a step up.
     """
 
     window_seconds: float = 1.0
@@ -69,11 +69,16 @@ class _Seen:
     late: bool
 
 
-class Ladder:
-    """The rung that holds now. Times are arguments, in seconds of any clock."""
+class DegradationPolicy:
+    """The quality level that holds now. Times are arguments, in seconds of any clock."""
 
-    def __init__(self, rungs: Sequence[Rung] = RUNGS, settings: LadderSettings = LadderSettings(), first: int = 0):
-        self._rungs = tuple(rungs)
+    def __init__(
+        self,
+        quality_levels: Sequence[QualityLevel] = QUALITY_LEVELS,
+        settings: DegradationSettings = DegradationSettings(),
+        first: int = 0,
+    ):
+        self._levels = tuple(quality_levels)
         self._settings = settings
         self._seen: deque[_Seen] = deque()
         self._behind = self._late = 0
@@ -84,9 +89,9 @@ class Ladder:
         self.steps: list[tuple[float, str]] = []
 
     @property
-    def rung(self) -> Rung:
+    def quality(self) -> QualityLevel:
         """What holds."""
-        return self._rungs[self.level]
+        return self._levels[self.level]
 
     def note(self, now: float, *, behind: bool = False, late: bool = False) -> None:
         """A frame was shown. behind: its drawing came too late or was not begun. late: nothing came of it in time."""
@@ -108,14 +113,14 @@ class Ladder:
         count = len(self._seen)
         behind, late = self._behind / max(1, count), self._late / max(1, count)
         enough = count >= settings.least_frames
-        if enough and since >= settings.rest_seconds and self.level + 1 < len(self._rungs):
-            lower = self._rungs[self.level + 1]
+        if enough and since >= settings.rest_seconds and self.level + 1 < len(self._levels):
+            lower = self._levels[self.level + 1]
             if late >= settings.late if lower.draw_every == 0 else behind >= settings.behind:
                 self._go(now, +1)
                 return True
-        if since >= self._patience and self.level > 0 and (behind <= settings.calm or self.rung.draw_every == 0):
-            upper = self._rungs[self.level - 1]
-            growth = upper.load / self.rung.load if self.rung.load > 0 else 0.0
+        if since >= self._patience and self.level > 0 and (behind <= settings.calm or self.quality.draw_every == 0):
+            upper = self._levels[self.level - 1]
+            growth = upper.load / self.quality.load if self.quality.load > 0 else 0.0
             if busy() * growth <= settings.full:
                 self._go(now, -1)
                 return True
@@ -133,5 +138,5 @@ class Ladder:
         self._changed = now
         self._seen.clear()
         self._behind = self._late = 0
-        self.steps.append((now, self.rung.name))
+        self.steps.append((now, self.quality.name))
         del self.steps[:-100]

@@ -1,4 +1,4 @@
-"""One device's engine: sessions in front, the schedule within, a crew behind.
+"""One device's engine: sessions in front, the schedule within, worker threads behind.
 
 Every event (a frame came, a stage ended, a time is reached) takes the lock, tells the schedule, begins what it says,
 and lets results out after the lock is released, in order.
@@ -15,26 +15,25 @@ from typing import Any, Protocol
 from ...stream.frame import Frame
 from ..common.errors import EngineError, EngineFullError
 from ..common.stage_timing import Stages
-from ..editor.face_editor import Edited, Look, SessionState
-from . import deadlines as contract
+from ..editor.face_editor import Edited, FrameAnalysis, SessionState
+from . import deadlines
 from .admission import refusal
 from .drawing import Drawn, Draws, Share, draw
-from .frame_concealment import Fill, make, missing_work, note
+from .frame_concealment import Concealer, make, missing_work, note
 from .outcome import Shown
 from .schedule import Schedule
-from .scheduled_frame import Action, Finish, Make, Move, Show, Stream, Ticket
+from .scheduled_frame import Action, Analyse, Composite, Conceal, Reproject, ScheduledFrame, Show, Stream
 from .scheduled_frame import Draw as DrawAction
-from .scheduled_frame import Look as LookAction
 from .session import Editor, Editors, Session, Work
-from .session_memory import Memory
+from .session_memory import OverlappedState
 from .settings import EngineSettings, SessionSpec
-from .worker_pool import Crew, ThreadCrew
+from .worker_pool import ThreadWorkerPool, WorkerPool
 
 
 class Predict(Protocol):
     """A guess at a frame whose drawing is late, tried before anything is moved onto it."""
 
-    def __call__(self, editor: Editor, state: SessionState, look: Look, stages: Stages) -> Edited | None:
+    def __call__(self, editor: Editor, state: SessionState, analysis: FrameAnalysis, stages: Stages) -> Edited | None:
         """The edited frame, None where it cannot be guessed. Called in a thread of the finish lane.
 
         editor: the session's. state: all that it remembers, which stays as it is.
@@ -47,9 +46,9 @@ class Engine:
 
     renderer: networks that all share. editors: makes each session's editor. predict: see there; without it, or where
     it gives nothing, the last drawing is moved onto a late frame, and where nothing was drawn the source is shown.
-    fill: makes frames that did not come, for sessions that want them; see `Session.fill_holes`.
-    clock: seconds; frames' ages are measured with it. crew: who does the work; own threads where not given. device: of
-    the networks, for restored memories.
+    fill: makes frames that did not come, for sessions that want them; see `Session.conceal_missing`.
+    clock: seconds; frames' ages are measured with it. workers: run the stages; own threads where not given.
+    device: of the networks, for restored memories.
     """
 
     def __init__(
@@ -59,9 +58,9 @@ class Engine:
         settings: EngineSettings | None = None,
         *,
         predict: Predict | None = None,
-        fill: Fill | None = None,
+        fill: Concealer | None = None,
         clock: Callable[[], float] = time.monotonic,
-        crew: Crew | None = None,
+        workers: WorkerPool | None = None,
         device: str = "cpu",
     ) -> None:
         self.settings = settings = settings or EngineSettings()
@@ -77,8 +76,8 @@ class Engine:
         self._sessions: list[Session] = []
         self._ended: Counter[str] = Counter()
         self._closed = False
-        self._crew = crew or ThreadCrew(settings.look_workers, settings.finish_workers, clock)
-        self._crew.begin(self._tick)
+        self._workers = workers or ThreadWorkerPool(settings.analysis_workers, settings.composite_workers, clock)
+        self._workers.begin(self._tick)
 
     def __enter__(self) -> "Engine":
         return self
@@ -104,7 +103,7 @@ class Engine:
             raise EngineFullError(reason)
         editor = self._editors(spec, None)
         stream = Stream(spec.live, spec.max_latency_ms / 1000, spec.rate)
-        session = Session(self, spec, editor, stream, Memory(SessionState()))
+        session = Session(self, spec, editor, stream, OverlappedState(SessionState()))
         with self.changed:
             if self._closed:
                 raise EngineError("the engine is closed; make another one")
@@ -121,21 +120,21 @@ class Engine:
                 raise session.ended()
             seen = session.own_time(frame)
             session.submitted += 1
-            awaited = session.stream.awaited
-            if awaited is not None and not awaited.came(now, frame.seconds):
-                session.tally.add(f"dropped: {contract.FILLED}")
-                session.outbox.put(future, None)
+            cadence = session.stream.cadence
+            if cadence is not None and not cadence.came(now, frame.seconds):
+                session.tally.add(f"dropped: {deadlines.FILLED}")
+                session.results.put(future, None)
                 return []
-            ticket, actions = self._schedule.submit(now, session.stream, now if captured is None else captured)
-            ticket.work = Work(session, frame, seen, future)
+            scheduled, actions = self._schedule.submit(now, session.stream, now if captured is None else captured)
+            scheduled.work = Work(session, frame, seen, future)
             return actions
 
         with self.changed:
             if not session.stream.live:
-                self._crew.wait_for(self.changed, lambda: self._schedule.has_room(session.stream))
+                self._workers.wait_for(self.changed, lambda: self._schedule.has_room(session.stream))
         self._event(come)
-        if session.stream.awaited is not None:
-            session.outbox.deliver()
+        if session.stream.cadence is not None:
+            session.results.deliver()
         return future
 
     def change(self, session: Session, **settings: Any) -> None:
@@ -155,16 +154,16 @@ class Engine:
                 return []
             session.error = error
             left, actions = self._schedule.close(now, session.stream)
-            for ticket in left:
-                session.outbox.put(ticket.work.future, error)
-                if ticket.plan != "make":
+            for scheduled in left:
+                session.results.put(scheduled.work.future, error)
+                if scheduled.plan != "make":
                     session.tally.add("closed" if error is None else "failed")
             self._sessions.remove(session)
             self._ended.update(session.tally.outcomes)
             return actions
 
         self._event(leave)
-        session.outbox.deliver()
+        session.results.deliver()
 
     def close(self) -> None:
         """End all sessions, finish what the threads are doing, and end these. A second call does nothing."""
@@ -173,7 +172,7 @@ class Engine:
         for session in sessions:
             self.end(session, None)
         if not done:
-            self._crew.close()
+            self._workers.close()
 
     def stats(self) -> dict[str, Any]:
         """Counts and times of all sessions so far; see docs/engine.md."""
@@ -186,9 +185,9 @@ class Engine:
             return {
                 "sessions": len(self._sessions),
                 "outcomes": dict(outcomes.most_common()),
-                "rung": schedule.ladder.rung.name,
-                "level": schedule.ladder.level,
-                "steps": [[round(seconds, 3), name] for seconds, name in schedule.ladder.steps],
+                "quality_level": schedule.degradation.quality.name,
+                "level": schedule.degradation.level,
+                "steps": [[round(seconds, 3), name] for seconds, name in schedule.degradation.steps],
                 "batches": {str(size): count for size, count in sorted(schedule.batches.items())},
                 "mean_batch": drawn / max(1, schedule.batches.total()),
                 "max_batch": schedule.max_batch,
@@ -207,154 +206,158 @@ class Engine:
 
     def _miss(self, now: float, session: Session) -> None:
         """Frames that should have come by now are to be made, where that is wanted; with the lock held."""
-        awaited, give, last = session.stream.awaited, session.give, session.last_frame
-        while awaited is not None and give is not None and (due := awaited.due()) is not None and due <= now:
-            seconds = awaited.miss(now)
+        cadence, give, last = session.stream.cadence, session.give, session.last_frame
+        while cadence is not None and give is not None and (due := cadence.due()) is not None and due <= now:
+            seconds = cadence.miss(now)
             if seconds is None or last is None:
                 continue
-            ticket = self._schedule.miss(now, session.stream, due)
-            if ticket is None:
-                awaited.unfill(seconds)
+            scheduled = self._schedule.miss(now, session.stream, due)
+            if scheduled is None:
+                cadence.unfill(seconds)
                 continue
-            ticket.work = missing_work(session, last, seconds, give)
+            scheduled.work = missing_work(session, last, seconds, give)
 
     def _event(self, event: Callable[[float], Sequence[Action]]) -> None:
         with self.changed:
             touched = self._begin(event(self.clock()))
-            self._crew.wake_at(self._schedule.wake())
+            self._workers.wake_at(self._schedule.wake())
             self.changed.notify_all()
         for session in touched:
-            session.outbox.deliver()
+            session.results.deliver()
 
     def _begin(self, actions: Sequence[Action]) -> list[Session]:
         """Begin what is to be done; gives the sessions that have something to deliver."""
         touched: list[Session] = []
         for action in actions:
             match action:
-                case LookAction(ticket):
-                    self._begin_look(ticket)
-                case DrawAction(tickets, encode):
-                    self._begin_drawing(tickets, encode)
-                case Finish(ticket, show):
-                    self._begin_finish(ticket, show)
-                case Move(ticket):
-                    self._begin_move(ticket)
-                case Make(ticket):
-                    self._begin_making(ticket)
-                case Show(ticket, what, reason):
-                    self._show(ticket, what, reason)
-                    touched.append(ticket.work.session)
+                case Analyse(scheduled):
+                    self._begin_analysis(scheduled)
+                case DrawAction(batch_frames, encode):
+                    self._begin_drawing(batch_frames, encode)
+                case Composite(scheduled, show):
+                    self._begin_compositing(scheduled, show)
+                case Reproject(scheduled):
+                    self._begin_move(scheduled)
+                case Conceal(scheduled):
+                    self._begin_making(scheduled)
+                case Show(scheduled, what, reason):
+                    self._show(scheduled, what, reason)
+                    touched.append(scheduled.work.session)
         return touched
 
-    def _begin_look(self, ticket: Ticket) -> None:
-        work: Work = ticket.work
+    def _begin_analysis(self, scheduled: ScheduledFrame) -> None:
+        work: Work = scheduled.work
         session, began = work.session, self.clock()
         editor = work.editor = session.next_editor(work.seen)
-        memory = session.memory.look
+        memory = session.memory.analysis
 
         def done(result: Any) -> None:
-            def looked(now: float) -> Sequence[Action]:
+            def analysed(now: float) -> Sequence[Action]:
                 faces, fresh = 0, False
                 if not isinstance(result, BaseException):
-                    session.memory.look, work.look = result
-                    faces = len(work.look.jobs)
-                    fresh = faces > 0 and session.memory.has_fresh(work.look)
+                    session.memory.analysis, work.analysis = result
+                    faces = len(work.analysis.jobs)
+                    fresh = faces > 0 and session.memory.has_fresh(work.analysis)
                     if not faces:
-                        busy = session.stream.drawing is not None or _draws_ahead(session.stream, ticket)
-                        session.memory.pass_over(ticket.number, work.look, now=not busy)
-                return self._schedule.looked(now, ticket, now - began, faces, fresh)
+                        busy = session.stream.drawing is not None or _draws_ahead(session.stream, scheduled)
+                        session.memory.pass_over(scheduled.number, work.analysis, now=not busy)
+                return self._schedule.analysed(now, scheduled, now - began, faces, fresh)
 
-            self._report(session, result, looked)
+            self._report(session, result, analysed)
 
-        self._crew.start("look", _caught(lambda: editor.look(memory, work.seen, self.stages)), done)
+        self._workers.start("analyse", _caught(lambda: editor.analyse(memory, work.seen, self.stages)), done)
 
-    def _begin_drawing(self, tickets: Sequence[Ticket], encode: Sequence[bool]) -> None:
+    def _begin_drawing(self, batch_frames: Sequence[ScheduledFrame], encode: Sequence[bool]) -> None:
         shares = []
-        for ticket, anew in zip(tickets, encode, strict=True):
-            look: Look = ticket.work.look
-            jobs = look.jobs if anew else [replace(job, encode=False) for job in look.jobs]
-            shares.append(Share(jobs, ticket.work.session.memory.recall(ticket.number, look)))
+        for scheduled, anew in zip(batch_frames, encode, strict=True):
+            analysis: FrameAnalysis = scheduled.work.analysis
+            jobs = analysis.jobs if anew else [replace(job, encode=False) for job in analysis.jobs]
+            shares.append(Share(jobs, scheduled.work.session.memory.recall(scheduled.number, analysis)))
 
         def done(result: Drawn | BaseException) -> None:
-            drawn = Drawn([_as_exception(result)] * len(tickets)) if isinstance(result, BaseException) else result
+            drawn = Drawn([_as_exception(result)] * len(batch_frames)) if isinstance(result, BaseException) else result
             failed = []
             with self.changed:
                 if drawn.fits is not None:
                     self._schedule.shrink(drawn.fits)
-                for ticket, rendered in zip(tickets, drawn.results, strict=True):
-                    session = ticket.work.session
+                for scheduled, rendered in zip(batch_frames, drawn.results, strict=True):
+                    session = scheduled.work.session
                     if isinstance(rendered, Exception):
                         failed.append((session, rendered))
                         continue
-                    session.memory.drew(ticket.work.look, rendered)
-                    ticket.work.rendered = rendered
+                    session.memory.drew(scheduled.work.analysis, rendered)
+                    scheduled.work.rendered = rendered
                     if drawn.fits is not None:
                         session.notes.append(
                             f"the device ran out of memory; at most {drawn.fits} faces are drawn at once from now on"
                         )
             for session, error in failed:
                 self.end(session, error)
-            self._event(lambda now: self._schedule.drew(now, tickets))
+            self._event(lambda now: self._schedule.drew(now, batch_frames))
 
-        size = sum(ticket.faces for ticket in tickets)
-        for ticket in tickets:
-            ticket.work.batch = size
-        self._crew.start("device", _caught(lambda: draw(self._renderer, shares, self.stages)), done, size)
+        size = sum(scheduled.faces for scheduled in batch_frames)
+        for scheduled in batch_frames:
+            scheduled.work.batch = size
+        self._workers.start("device", _caught(lambda: draw(self._renderer, shares, self.stages)), done, size)
 
-    def _begin_finish(self, ticket: Ticket, show: bool) -> None:
-        work: Work = ticket.work
-        session, editor, look = work.session, work.editor, work.look
-        memory, rendered = session.memory.finish, work.rendered
+    def _begin_compositing(self, scheduled: ScheduledFrame, show: bool) -> None:
+        work: Work = scheduled.work
+        session, editor, analysis = work.session, work.editor, work.analysis
+        memory, rendered = session.memory.composites, work.rendered
         work.rendered = ()
-        if editor is None or look is None:
-            raise RuntimeError("a frame is finished that nobody has looked at")
+        if editor is None or analysis is None:
+            raise RuntimeError("a frame is composited that nobody has looked at")
 
         def finish() -> tuple[Any, ...]:
-            kept, edited = editor.finish(memory, look, rendered, self.stages, show=show)
-            return kept, edited, note(self._fill, session, edited, look, self.stages) if show else session.showing
+            kept, edited = editor.composite(memory, analysis, rendered, self.stages, show=show)
+            return (
+                kept,
+                edited,
+                note(self._fill, session, edited, analysis, self.stages) if show else session.concealment,
+            )
 
         def keep(result: tuple[Any, ...]) -> None:
-            session.memory.finish, work.result, session.showing = result
+            session.memory.composites, work.result, session.concealment = result
 
-        self._end_with(ticket, finish, keep, len(rendered), show=show)
+        self._end_with(scheduled, finish, keep, len(rendered), show=show)
 
-    def _begin_move(self, ticket: Ticket) -> None:
-        work: Work = ticket.work
-        session, editor, look = work.session, work.editor, work.look
-        state, reason = session.memory.state, ticket.reason
-        late = reason in (contract.LATE_DRAW, contract.LATE_FINISH)
-        if editor is None or look is None:
+    def _begin_move(self, scheduled: ScheduledFrame) -> None:
+        work: Work = scheduled.work
+        session, editor, analysis = work.session, work.editor, work.analysis
+        state, reason = session.memory.state, scheduled.reason
+        late = reason in (deadlines.LATE_DRAW, deadlines.LATE_COMPOSITE)
+        if editor is None or analysis is None:
             raise RuntimeError("something is moved onto a frame that nobody has looked at")
 
         def move() -> tuple[Any, ...]:
             edited = choose()
-            return edited, note(self._fill, session, edited, look, self.stages)
+            return edited, note(self._fill, session, edited, analysis, self.stages)
 
         def choose() -> Edited:
-            guess = self._predict(editor, state, look, self.stages) if late and self._predict is not None else None
+            guess = self._predict(editor, state, analysis, self.stages) if late and self._predict is not None else None
             if guess is not None:
                 return Edited(guess.frame, f"predicted: {reason}")
-            moved = editor.carry(state.finish, look, self.stages)
+            moved = editor.reproject(state.composites, analysis, self.stages)
             if moved is not None:
                 return Edited(moved.frame, f"moved: {reason}")
-            return Edited(look.frame, f"passed: {contract.NOT_YET}")
+            return Edited(analysis.frame, f"passed: {deadlines.NOT_YET}")
 
         def keep(result: tuple[Any, ...]) -> None:
-            work.result, session.showing = result
+            work.result, session.concealment = result
 
-        self._end_with(ticket, move, keep, ticket.faces, moved=True)
+        self._end_with(scheduled, move, keep, scheduled.faces, moved=True)
 
-    def _begin_making(self, ticket: Ticket) -> None:
-        work: Work = ticket.work
+    def _begin_making(self, scheduled: ScheduledFrame) -> None:
+        work: Work = scheduled.work
 
         def keep(result: tuple[Any, ...]) -> None:
-            work.session.showing, work.result = result
+            work.session.concealment, work.result = result
 
-        self._end_with(ticket, lambda: make(self._fill, work, ticket.reason, self.stages), keep)
+        self._end_with(scheduled, lambda: make(self._fill, work, scheduled.reason, self.stages), keep)
 
     def _end_with(
         self,
-        ticket: Ticket,
+        scheduled: ScheduledFrame,
         stage: Callable[[], tuple[Any, ...]],
         keep: Callable[[tuple[Any, ...]], None],
         faces: int = 1,
@@ -366,14 +369,14 @@ class Engine:
         began = self.clock()
 
         def done(result: Any) -> None:
-            def finished(now: float) -> Sequence[Action]:
+            def composited(now: float) -> Sequence[Action]:
                 if not isinstance(result, BaseException):
                     keep(result)
-                return self._schedule.finished(now, ticket, now - began, moved=moved, show=show)
+                return self._schedule.composited(now, scheduled, now - began, moved=moved, show=show)
 
-            self._report(ticket.work.session, result, finished)
+            self._report(scheduled.work.session, result, composited)
 
-        self._crew.start("finish", _caught(stage), done, faces)
+        self._workers.start("composite", _caught(stage), done, faces)
 
     def _report(self, session: Session, result: object, event: Callable[[float], Sequence[Action]]) -> None:
         """A stage has ended. An error ends its session, before the schedule goes on without it."""
@@ -381,33 +384,33 @@ class Engine:
             self.end(session, result)
         self._event(event)
 
-    def _show(self, ticket: Ticket, what: str, reason: str) -> None:
-        work: Work = ticket.work
+    def _show(self, scheduled: ScheduledFrame, what: str, reason: str) -> None:
+        work: Work = scheduled.work
         session, result = work.session, work.result
-        if ticket.plan == "make" and (what == "nothing" or result is None):
-            if session.stream.awaited is not None and work.missing is not None:
-                session.stream.awaited.unfill(work.missing)
+        if scheduled.plan == "make" and (what == "nothing" or result is None):
+            if session.stream.cadence is not None and work.missing is not None:
+                session.stream.cadence.unfill(work.missing)
             session.tally.add(f"held: {reason}")
-            session.outbox.put(work.future, None)
+            session.results.put(work.future, None)
             return
         if what == "nothing":
             session.tally.add(f"dropped: {reason}")
-            session.outbox.put(work.future, None)
+            session.results.put(work.future, None)
             return
-        age = self.clock() - ticket.captured
+        age = self.clock() - scheduled.captured
         if what == "result" and result is not None:
             # The source's own time: the session's may run on from before a reconnection.
-            batch = work.batch if ticket.drawn else None
+            batch = work.batch if scheduled.drawn else None
             shown = Shown(work.frame.with_pixels(result.frame.pixels), result.outcome, age, batch)
         else:
             shown = Shown(work.frame, f"passed: {reason}", age)
         session.tally.add(shown.outcome, age)
-        session.outbox.put(work.future, shown)
+        session.results.put(work.future, shown)
         work.result = None
 
 
-def _draws_ahead(stream: Stream, ticket: Ticket) -> bool:
-    return any(one.plan == "draw" and not one.drawn and one.number < ticket.number for one in stream.flight)
+def _draws_ahead(stream: Stream, scheduled: ScheduledFrame) -> bool:
+    return any(one.plan == "draw" and not one.drawn and one.number < scheduled.number for one in stream.flight)
 
 
 def _caught(work: Callable[[], Any]) -> Callable[[], Any]:

@@ -7,50 +7,60 @@ from typing import Protocol
 
 from ...stream.frame import Frame, Pixels
 from ..common.stage_timing import Stages
-from ..editor.face_editor import Edited, Look
+from ..editor.face_editor import Edited, FrameAnalysis
 from ..inversion.latent_memory import LatentState
 from .drawing import ran_out_of_memory
-from .lost_frames import Showing
+from .lost_frames import ConcealmentState
 from .outcome import Shown
 from .session import Session, Work
 
 
-class Fill(Protocol):
-    """What is shown at the time of a frame that did not come; `dynamics.lost.LostFrames` is one."""
+class Concealer(Protocol):
+    """What is shown at the time of a frame that did not come; `dynamics.lost.FrameConcealment` is one."""
 
-    def came(self, showing: Showing | None, shown: Frame, look: Look, latents: Mapping[int, LatentState]) -> Showing:
+    def came(
+        self,
+        concealment: ConcealmentState | None,
+        shown: Frame,
+        analysis: FrameAnalysis,
+        latents: Mapping[int, LatentState],
+    ) -> ConcealmentState:
         """After a frame that came. Called in a thread of the finish lane, as `make` is.
 
-        showing: what this gave for the frame before. shown: what was shown for this one.
+        concealment: what this gave for the frame before. shown: what was shown for this one.
         """
         ...
 
-    def make(self, showing: Showing, seconds: float) -> tuple[Showing, Pixels | None]:
+    def make(self, concealment: ConcealmentState, seconds: float) -> tuple[ConcealmentState, Pixels | None]:
         """The frame of that time in the stream; None where what was shown last is better held."""
         ...
 
 
-def note(fill: Fill | None, session: Session, edited: Edited, look: Look, stages: Stages) -> Showing | None:
+def note(
+    fill: Concealer | None, session: Session, edited: Edited, analysis: FrameAnalysis, stages: Stages
+) -> ConcealmentState | None:
     """What a lost frame would be made from after this one; None where none is wanted."""
-    if fill is None or session.stream.awaited is None:
+    if fill is None or session.stream.cadence is None:
         return None
     with stages.time("note"):
-        return fill.came(session.showing, edited.frame, look, session.memory.latents)
+        return fill.came(session.concealment, edited.frame, analysis, session.memory.latents)
 
 
-def make(fill: Fill | None, work: Work, reason: str, stages: Stages) -> tuple[Showing | None, Edited | None]:
+def make(
+    fill: Concealer | None, work: Work, reason: str, stages: Stages
+) -> tuple[ConcealmentState | None, Edited | None]:
     """(what the next would be made from, the frame that is missing); no frame where the device has no memory for it."""
-    showing = work.session.showing
-    if fill is None or showing is None:
-        return showing, None
+    concealment = work.session.concealment
+    if fill is None or concealment is None:
+        return concealment, None
     try:
         with stages.time("make"):
-            showing, pixels = fill.make(showing, work.seen.seconds)
+            concealment, pixels = fill.make(concealment, work.seen.seconds)
     except Exception as error:
         if not ran_out_of_memory(error):
             raise
-        return showing, None
-    return showing, None if pixels is None else Edited(work.seen.with_pixels(pixels), f"predicted: {reason}")
+        return concealment, None
+    return concealment, None if pixels is None else Edited(work.seen.with_pixels(pixels), f"predicted: {reason}")
 
 
 def missing_work(session: Session, last: Frame, seconds: float, give: Callable[[Shown], object]) -> Work:

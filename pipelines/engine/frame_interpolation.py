@@ -21,7 +21,7 @@ from ..inversion.latent_memory import GAP_SECONDS
 from ..motion.motion_blend import Seen, evenly_between
 from ..tracking.scene_cut import is_cut, thumbnail
 from .outcome import EDITED, Shown
-from .result_queue import Outbox, Result, resolve
+from .result_queue import Result, ResultQueue, resolve
 
 IN_BETWEEN: Final = "in between"
 MOST_SLOTS: Final = 4
@@ -44,8 +44,8 @@ class _Due:
     future: "Future[Shown] | None" = None
 
 
-class InBetween(Outbox):
-    """An outbox with a thread of its own, from `begin` until the session has ended and all is delivered.
+class InterpolatingQueue(ResultQueue):
+    """A result queue with a thread of its own, from `begin` until the session has ended and all is delivered.
 
     rate: pictures a second that are wanted; where frames come at two thirds of it or more, none is made. latency: gives
     the seconds that a frame may be old when it is shown; where the wait would make it older, it does not wait.

@@ -8,13 +8,13 @@ moving the last drawing costs a hundredth of it and is in time.
 from dataclasses import replace
 
 from ..common.stage_timing import Stages
-from ..editor.face_editor import Edited, Look, SessionState
+from ..editor.face_editor import Edited, FrameAnalysis, SessionState
 from ..editor.keyframed_renderer import KeyframedRenderer
 from .drawing import Share, draw
 from .session import Editor
 
 
-class Conceal:
+class LateFramePredictor:
     """See `engine.Predict`. Nothing is remembered of a concealed frame."""
 
     def __init__(self, renderer: KeyframedRenderer) -> None:
@@ -23,13 +23,13 @@ class Conceal:
             raise ValueError('expected a renderer that encodes every K-th frame; "auto" may encode a late one')
         self._renderer = renderer
 
-    def __call__(self, editor: Editor, state: SessionState, look: Look, stages: Stages) -> Edited | None:
+    def __call__(self, editor: Editor, state: SessionState, analysis: FrameAnalysis, stages: Stages) -> Edited | None:
         """None where a face is new or the device has no memory: the engine then moves what was drawn before."""
-        memories = look.memories(state.latents)
+        memories = analysis.memories(state.latents)
         if not memories or any(memory is None or memory.motion is None for memory in memories):
             return None
-        jobs = [replace(job, encode=False) for job in look.jobs]
+        jobs = [replace(job, encode=False) for job in analysis.jobs]
         (rendered,) = draw(self._renderer, [Share(jobs, memories)], stages).results
         if isinstance(rendered, Exception):
             return None
-        return editor.finish(state.finish, look, rendered, stages)[1]
+        return editor.composite(state.composites, analysis, rendered, stages)[1]

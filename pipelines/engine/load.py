@@ -15,9 +15,9 @@ from ..tracking.backends import load_backend
 from ..tracking.face_selection import parse_policy
 from ..tracking.tracker import Tracker
 from .engine import Engine, Predict
-from .late_frames import Conceal
-from .lost_frames import LostFrames
-from .memory_trim import Tidy
+from .late_frames import LateFramePredictor
+from .lost_frames import FrameConcealment
+from .memory_trim import MemoryTrim
 from .session import Editor, Editors
 from .settings import EngineSettings, SessionSpec
 
@@ -76,13 +76,17 @@ def load_engine(
         compiled=models.compiled,
         precision=check_precision(models.precision),
     )
-    fill: LostFrames | None = None
+    fill: FrameConcealment | None = None
     if models.conceal and predict is None:
         prior = load_motion()
         foretelling = KeyframedRenderer(renderer, prior, 1)
-        renderer, predict, fill = foretelling, Conceal(foretelling), LostFrames(foretelling.generator, prior)
+        renderer, predict, fill = (
+            foretelling,
+            LateFramePredictor(foretelling),
+            FrameConcealment(foretelling.generator, prior),
+        )
     return Engine(
-        Tidy(renderer),
+        MemoryTrim(renderer),
         editors(renderer, lambda: load_backend(models.backend, zoo)),
         settings or defaults(models.device),
         predict=predict,
@@ -94,15 +98,15 @@ def load_engine(
 def defaults(device: str) -> EngineSettings:
     """What is known to work; docs/engine.md says why.
 
-    On a CPU drawing takes longer than a frame lasts, and all lanes share the cores: the ladder begins on the rung that
-    two cores can hold, and batches, which save nothing there, are small.
+    On a CPU drawing takes longer than a frame lasts, and all lanes share the cores: the engine begins on the quality
+    level that two cores can hold, and batches, which save nothing there, are small.
     """
     if device == "cpu":
-        return EngineSettings(first_rung="quarter", max_batch=4)
-    return EngineSettings(look_workers=4, finish_workers=4)
+        return EngineSettings(first_level="quarter", max_batch=4)
+    return EngineSettings(analysis_workers=4, composite_workers=4)
 
 
-def hold(settings: EngineSettings, rung: str) -> EngineSettings:
-    """The same, on one rung of the ladder whatever happens. Raises PipelineError, which lists those there are."""
-    only = settings.rungs[settings.rung(rung)]
-    return replace(settings, rungs=(only,), first_rung=rung, admit_rung=rung)
+def hold(settings: EngineSettings, quality: str) -> EngineSettings:
+    """The same settings, held on one quality level. Raises PipelineError, which lists the levels."""
+    only = settings.quality_levels[settings.level_of(quality)]
+    return replace(settings, quality_levels=(only,), first_level=quality, admit_level=quality)

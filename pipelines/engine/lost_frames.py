@@ -24,7 +24,7 @@ from ..common.flow import dis_flow
 from ..common.image_ops import mse, warp_pixels
 from ..common.tensors import to_levels
 from ..compositing.composite import FaceFlow
-from ..editor.face_editor import Look
+from ..editor.face_editor import FrameAnalysis
 from ..editor.keyframed_renderer import on_cpu
 from ..edits.edit import Move, apply
 from ..inversion.latent_memory import GAP_SECONDS, LatentState
@@ -54,18 +54,18 @@ class ShownFace:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Showing:
+class ConcealmentState:
     """What a lost frame is made from; times are seconds of the stream.
 
     last: (H, W, 3) uint8, shown last, at `seconds`. before: shown before it, `step` seconds earlier; None where they
-    do not belong together. looked: time of the last frame that came, whose faces are `faces`.
+    do not belong together. analysed: time of the last frame that came, whose faces are `faces`.
     held, carried: mean squares of what holding the last picture and what carrying it on said wrongly of the frames that
     then came, summed, older ones counting less.
     """
 
     last: Pixels
     seconds: float
-    looked: float
+    analysed: float
     before: Pixels | None = None
     step: float = 0.0
     faces: tuple[ShownFace, ...] = ()
@@ -73,57 +73,76 @@ class Showing:
     carried: float = 0.0
 
 
-class LostFrames:
-    """Makes frames that never came. Has no memory of its own: each stream's `Showing` goes in and comes out."""
+class FrameConcealment:
+    """Makes frames that never came. It has no state: each stream's `ConcealmentState` goes in and comes out."""
 
     def __init__(self, generator: Generator, model: MotionModel) -> None:
         """generator: whose codes they are. model: of their motion, which is kept on the CPU."""
         self._generator = generator
         self._updater = OnlineDynamics(model.cpu())
 
-    def came(self, showing: Showing | None, shown: Frame, look: Look, latents: Mapping[int, LatentState]) -> Showing:
+    def came(
+        self,
+        concealment: ConcealmentState | None,
+        shown: Frame,
+        analysis: FrameAnalysis,
+        latents: Mapping[int, LatentState],
+    ) -> ConcealmentState:
         """After a frame that came.
 
-        shown: what was shown for it, at its own time. look: what was seen in it. latents: memory of its faces' codes.
+        shown: what was shown for it, at its own time. analysis: of the frame. latents: memory of its faces' codes.
         """
         pixels, seconds = shown.pixels, shown.seconds
         faces, fresh = [], False
-        for sight in look.faces:
-            if sight.job is None:
+        for observed in analysis.faces:
+            if observed.job is None:
                 continue
-            fresh = fresh or sight.fresh
-            memory = latents.get(sight.track.id)
+            fresh = fresh or observed.fresh
+            memory = latents.get(observed.track.id)
             if memory is not None:
-                points = to_crop(sight.track.landmarks[:, :2].astype(np.float64), sight.track.quad)
-                faces.append(ShownFace(sight.track.quad, points, memory, sight.job.offset))
-        if showing is None or fresh or showing.last.shape != pixels.shape or not seconds - showing.seconds > 0:
-            return Showing(pixels, seconds, seconds, faces=tuple(faces))
-        held, carried = showing.held, showing.carried
-        if showing.before is not None:
+                points = to_crop(observed.track.landmarks[:, :2].astype(np.float64), observed.track.quad)
+                faces.append(ShownFace(observed.track.quad, points, memory, observed.job.offset))
+        if (
+            concealment is None
+            or fresh
+            or concealment.last.shape != pixels.shape
+            or not seconds - concealment.seconds > 0
+        ):
+            return ConcealmentState(pixels, seconds, seconds, faces=tuple(faces))
+        held, carried = concealment.held, concealment.carried
+        if concealment.before is not None:
             some = slice(None, None, flow_scale(pixels))
-            guess = carry_on(showing.before, showing.last)
-            held = KEPT * held + mse(showing.last[some, some], pixels[some, some])
+            guess = extrapolate(concealment.before, concealment.last)
+            held = KEPT * held + mse(concealment.last[some, some], pixels[some, some])
             carried = KEPT * carried + mse(guess[some, some], pixels[some, some])
-        step = seconds - showing.seconds
-        return Showing(pixels, seconds, seconds, showing.last, step, tuple(faces), held, carried)
+        step = seconds - concealment.seconds
+        return ConcealmentState(pixels, seconds, seconds, concealment.last, step, tuple(faces), held, carried)
 
-    def make(self, showing: Showing, seconds: float) -> tuple[Showing, Pixels | None]:
+    def make(self, concealment: ConcealmentState, seconds: float) -> tuple[ConcealmentState, Pixels | None]:
         """The frame of that time, (H, W, 3): (what the next is made from, pixels).
 
         None where the last picture is best held: nothing is drawn in it, it has no past to be carried on from, holding
         has proved nearer, or no frame came within `latent.GAP_SECONDS` before.
         """
-        before, last = showing.before, showing.last
-        step = seconds - showing.seconds
-        near = step > 0 and seconds - showing.looked <= GAP_SECONDS
-        if not near or before is None or not showing.faces or showing.step <= 0 or showing.carried >= showing.held:
-            return replace(showing, before=last, seconds=max(seconds, showing.seconds), step=max(step, 0.0)), None
-        pixels = carry_on(before, last, min(MOST_STEPS, step / showing.step))
-        for face in showing.faces:
-            pixels = self._bend(pixels, showing, face, seconds)
-        return replace(showing, last=pixels, seconds=seconds, before=last, step=step), pixels
+        before, last = concealment.before, concealment.last
+        step = seconds - concealment.seconds
+        near = step > 0 and seconds - concealment.analysed <= GAP_SECONDS
+        if (
+            not near
+            or before is None
+            or not concealment.faces
+            or concealment.step <= 0
+            or concealment.carried >= concealment.held
+        ):
+            return replace(
+                concealment, before=last, seconds=max(seconds, concealment.seconds), step=max(step, 0.0)
+            ), None
+        pixels = extrapolate(before, last, min(MOST_STEPS, step / concealment.step))
+        for face in concealment.faces:
+            pixels = self._bend(pixels, concealment, face, seconds)
+        return replace(concealment, last=pixels, seconds=seconds, before=last, step=step), pixels
 
-    def _bend(self, pixels: Pixels, showing: Showing, face: ShownFace, seconds: float) -> Pixels:
+    def _bend(self, pixels: Pixels, concealment: ConcealmentState, face: ShownFace, seconds: float) -> Pixels:
         """Its face changed from the codes of what was shown last to those of the time."""
         memory = face.memory
         if memory.motion is None or not memory.motion.predicts:
@@ -131,15 +150,16 @@ class LostFrames:
         dynamics = on_cpu(memory.motion).dynamics
         with torch.inference_mode():
             came, shown, then = (
-                self._updater.predict(dynamics, time)[0] for time in (showing.looked, showing.seconds, seconds)
+                self._updater.predict(dynamics, time)[0]
+                for time in (concealment.analysed, concealment.seconds, seconds)
             )
             codes = memory.codes + torch.stack([shown - came, then - came]).to(memory.codes)
             straight, bent = to_levels(self._generator.synthesize(apply(codes, face.offset), size=256))
-        seen = Seen(pixels, showing.looked, face.quad, face.landmarks)
+        seen = Seen(pixels, concealment.analysed, face.quad, face.landmarks)
         return bend_face(pixels, seen, seen, straight, bent, 0.0, FaceFlow())
 
 
-def carry_on(before: Pixels, last: Pixels, steps: float = 1.0) -> Pixels:
+def extrapolate(before: Pixels, last: Pixels, steps: float = 1.0) -> Pixels:
     """(H, W, 3): the last frame moved on as it had moved from the one before it. steps: for so many times as long."""
     scale = flow_scale(last)
     size = last.shape[1], last.shape[0]

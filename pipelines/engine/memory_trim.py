@@ -13,7 +13,7 @@ from .drawing import Draws
 TIDY_SECONDS: Final = 10.0
 
 
-class Tidy:
+class MemoryTrim:
     """Draws as `renderer` does. What is freed is kept, which makes drawing quicker, but it is cut up by what threads
     ask for meanwhile: five minutes of one stream grew by 200 MiB. Given back every ten seconds, which takes about 50
     ms, it does not grow.

@@ -10,7 +10,7 @@ Result = Shown | BaseException | None
 """What a future gets: a frame, an error, or, with None, its cancellation."""
 
 
-class Outbox:
+class ResultQueue:
     """One session's. lock: the engine's, which guards it."""
 
     def __init__(self, lock: threading.Condition) -> None:

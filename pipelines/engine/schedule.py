@@ -13,11 +13,11 @@ late for its own frame serves those after it.
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
-from . import deadlines as contract
+from . import deadlines
 from .batcher import choose, due
 from .costs import Busy, Costs
-from .degradation import Ladder
-from .scheduled_frame import Action, Draw, Finish, Look, Make, Move, Show, Stream, Ticket
+from .degradation import DegradationPolicy
+from .scheduled_frame import Action, Analyse, Composite, Conceal, Draw, Reproject, ScheduledFrame, Show, Stream
 from .settings import EngineSettings
 
 
@@ -29,96 +29,100 @@ class Schedule:
         self.streams: list[Stream] = []
         self.costs = Costs()
         self.busy = Busy()
-        self.ladder = Ladder(settings.rungs, settings.ladder, settings.rung(settings.first_rung))
+        self.degradation = DegradationPolicy(
+            settings.quality_levels, settings.degradation, settings.level_of(settings.first_level)
+        )
         self.batches: Counter[int] = Counter()
         self.most_under_way = 0
         self._max_batch = settings.max_batch
-        self._ready: deque[Ticket] = deque()
+        self._ready: deque[ScheduledFrame] = deque()
         self._device_since: float | None = None
-        self._looking = 0
-        self._finishing = 0
+        self._analysing = 0
+        self._compositing = 0
 
     def open(self, stream: Stream) -> None:
         """One more stream."""
         self.streams.append(stream)
 
-    def close(self, now: float, stream: Stream) -> tuple[list[Ticket], list[Action]]:
+    def close(self, now: float, stream: Stream) -> tuple[list[ScheduledFrame], list[Action]]:
         """A stream ends: (its frames that were not shown, what is to be done for the others)."""
         if stream.closed:
             return [], []
         stream.closed = True
         self.streams.remove(stream)
         left = [*stream.flight, *stream.waiting]
-        for ticket in left:
-            ticket.phase = "shown"
+        for scheduled in left:
+            scheduled.phase = "shown"
         stream.flight.clear()
         stream.waiting.clear()
         stream.settling.clear()
-        self._ready = deque(ticket for ticket in self._ready if ticket.stream is not stream)
+        self._ready = deque(scheduled for scheduled in self._ready if scheduled.stream is not stream)
         return left, self._go_on(now)
 
-    def submit(self, now: float, stream: Stream, captured: float) -> tuple[Ticket, list[Action]]:
+    def submit(self, now: float, stream: Stream, captured: float) -> tuple[ScheduledFrame, list[Action]]:
         """A frame has come, captured at a time of the same clock."""
         deadline = captured + stream.max_latency if stream.live else float("inf")
-        ticket = Ticket(stream, stream.numbers, captured, deadline)
+        scheduled = ScheduledFrame(stream, stream.numbers, captured, deadline)
         stream.numbers += 1
         actions: list[Action] = []
-        if stream.bypass or (stream.live and self.ladder.rung.draw_every == 0):
-            ticket.plan, ticket.reason = "pass", contract.BYPASS if stream.bypass else contract.LADDER
+        if stream.bypass or (stream.live and self.degradation.quality.draw_every == 0):
+            scheduled.plan, scheduled.reason = "pass", deadlines.BYPASS if stream.bypass else deadlines.OVERLOADED
         elif stream.live and stream.waiting and stream.waiting[-1].plan != "pass":
             actions.append(self._drop(now, stream.waiting.pop()))
-        stream.waiting.append(ticket)
+        stream.waiting.append(scheduled)
         self.most_under_way = max(self.most_under_way, stream.under_way)
-        return ticket, actions + self._go_on(now)
+        return scheduled, actions + self._go_on(now)
 
-    def miss(self, now: float, stream: Stream, missing: float) -> Ticket | None:
-        """A frame that should have come at a time did not: a ticket to make it, None where there is no room for one.
+    def miss(self, now: float, stream: Stream, missing: float) -> ScheduledFrame | None:
+        """A frame that should have come did not: the frame to make instead, None where there is no room for it.
 
         It waits for nobody to look at it, and takes its turn before whatever comes next.
         """
-        idle = self.ladder.rung.draw_every == 0
+        idle = self.degradation.quality.draw_every == 0
         if idle or stream.bypass or stream.waiting or len(stream.flight) >= self.settings.live_flight:
             return None
-        ticket = Ticket(stream, stream.numbers, missing, missing + stream.max_latency, phase="looked", plan="make")
-        ticket.reason = contract.LOST
+        scheduled = ScheduledFrame(
+            stream, stream.numbers, missing, missing + stream.max_latency, phase="analysed", plan="make"
+        )
+        scheduled.reason = deadlines.LOST
         stream.numbers += 1
-        stream.flight.append(ticket)
-        return ticket
+        stream.flight.append(scheduled)
+        return scheduled
 
     def has_room(self, stream: Stream) -> bool:
         """Whether a stream without a deadline may bring another frame now."""
         return stream.closed or stream.under_way < self.settings.patient_flight
 
-    def looked(self, now: float, ticket: Ticket, seconds: float, faces: int, fresh: bool) -> list[Action]:
+    def analysed(self, now: float, scheduled: ScheduledFrame, seconds: float, faces: int, fresh: bool) -> list[Action]:
         """A frame was looked at, which took so long. faces: to draw. fresh: whether one of them was never drawn."""
-        self._looking -= 1
-        self.costs.add("look", seconds)
-        stream = ticket.stream
-        stream.looking = None
-        ticket.faces = faces
-        if not ticket.shown:
-            ticket.phase = "looked"
-            self._plan(now, ticket, fresh)
+        self._analysing -= 1
+        self.costs.add("analyse", seconds)
+        stream = scheduled.stream
+        stream.analysing = None
+        scheduled.faces = faces
+        if not scheduled.shown:
+            scheduled.phase = "analysed"
+            self._plan(now, scheduled, fresh)
         return self._go_on(now)
 
-    def drew(self, now: float, tickets: Sequence[Ticket]) -> list[Action]:
+    def drew(self, now: float, batch_frames: Sequence[ScheduledFrame]) -> list[Action]:
         """A batch was drawn."""
         if self._device_since is not None:
             self.busy.add(self._device_since, now)
-            self.costs.add("draw", now - self._device_since, sum(ticket.faces for ticket in tickets))
+            self.costs.add("draw", now - self._device_since, sum(scheduled.faces for scheduled in batch_frames))
         self._device_since = None
-        self.batches[len(tickets)] += 1
-        for ticket in tickets:
-            stream = ticket.stream
-            if stream.drawing is ticket:
+        self.batches[len(batch_frames)] += 1
+        for scheduled in batch_frames:
+            stream = scheduled.stream
+            if stream.drawing is scheduled:
                 stream.drawing = None
-            ticket.drawn = True
+            scheduled.drawn = True
             if stream.closed:
                 continue
-            if ticket.phase == "looked":
-                ticket.plan = "draw"  # also where it was not to wait: it has come in time all the same
+            if scheduled.phase == "analysed":
+                scheduled.plan = "draw"  # also where it was not to wait: it has come in time all the same
             else:
-                stream.settling.append(ticket)
+                stream.settling.append(scheduled)
         return self._go_on(now)
 
     def shrink(self, largest: int) -> None:
@@ -130,18 +134,20 @@ class Schedule:
         """Faces drawn at once, at most."""
         return self._max_batch
 
-    def finished(self, now: float, ticket: Ticket, seconds: float, *, moved: bool, show: bool) -> list[Action]:
-        """`Finish`, `Move` or `Make` has ended, after so long."""
-        self._finishing -= 1
-        stream = ticket.stream
-        stream.finishing = False
-        if ticket.plan == "make" and stream.awaited is not None:
-            stream.awaited.took(now, seconds)
-        if ticket.faces:
-            self.costs.add("move" if moved else "finish", seconds)
+    def composited(
+        self, now: float, scheduled: ScheduledFrame, seconds: float, *, moved: bool, show: bool
+    ) -> list[Action]:
+        """`Composite`, `Reproject` or `Conceal` has ended, after so long."""
+        self._compositing -= 1
+        stream = scheduled.stream
+        stream.compositing = False
+        if scheduled.plan == "make" and stream.cadence is not None:
+            stream.cadence.took(now, seconds)
+        if scheduled.faces:
+            self.costs.add("move" if moved else "composite", seconds)
         actions: list[Action] = []
-        if show and not ticket.shown and not stream.closed:
-            actions.append(self._show(now, ticket, "result", ticket.reason))
+        if show and not scheduled.shown and not stream.closed:
+            actions.append(self._show(now, scheduled, "result", scheduled.reason))
         return actions + self._go_on(now)
 
     def tick(self, now: float) -> list[Action]:
@@ -152,12 +158,12 @@ class Schedule:
         """When `tick` is due, in seconds; None while nothing waits for a time."""
         times = []
         for stream in self.streams:
-            for ticket in self._first_two(stream):
-                times.append(ticket.deadline)
-            if stream.awaited is not None and (missing := stream.awaited.due()) is not None:
+            for scheduled in self._first_two(stream):
+                times.append(scheduled.deadline)
+            if stream.cadence is not None and (missing := stream.cadence.due()) is not None:
                 times.append(missing)
             if self._waits_for_drawing(stream):
-                times.append(contract.conceal_at(stream.flight[0], self.costs, self._spare))
+                times.append(deadlines.conceal_at(stream.flight[0], self.costs, self._spare))
         if self._device_since is None and (batch := choose(self._ready, self._max_batch)):
             times.append(due(batch, self.streams, self._max_batch, self.settings.window_ms / 1000))
         soonest = min(times, default=float("inf"))
@@ -168,49 +174,49 @@ class Schedule:
         return self.settings.spare_ms / 1000
 
     def _waits_for_drawing(self, stream: Stream) -> bool:
-        """Whether its first frame could be finished, but for its drawing."""
+        """Whether its first frame could be composited, but for its drawing."""
         head = stream.flight[0] if stream.flight else None
-        able = not stream.finishing and self._finishing < self.settings.finish_workers
-        return able and head is not None and head.phase == "looked" and head.plan == "draw" and not head.drawn
+        able = not stream.compositing and self._compositing < self.settings.composite_workers
+        return able and head is not None and head.phase == "analysed" and head.plan == "draw" and not head.drawn
 
     @staticmethod
-    def _first_two(stream: Stream) -> Iterable[Ticket]:
+    def _first_two(stream: Stream) -> Iterable[ScheduledFrame]:
         if stream.flight:
             yield stream.flight[0]
         if stream.waiting:
             yield stream.waiting[0]
 
-    def _plan(self, now: float, ticket: Ticket, fresh: bool) -> None:
+    def _plan(self, now: float, scheduled: ScheduledFrame, fresh: bool) -> None:
         """What is to become of a frame whose faces are known."""
-        stream, rung = ticket.stream, self.ladder.rung
-        if ticket.faces == 0:
-            ticket.plan = "finish"
+        stream, quality = scheduled.stream, self.degradation.quality
+        if scheduled.faces == 0:
+            scheduled.plan = "composite"
             return
         if not stream.live:
-            ticket.plan = "draw"
-            self._queue(now, ticket)
+            scheduled.plan = "draw"
+            self._queue(now, scheduled)
             return
         stream.since_draw += 1
         before = stream.drawing
         if before is not None and before in self._ready and before.plan != "draw":
             self._ready.remove(before)  # nobody waits for that one, and this one is newer
-            stream.drawing, stream.since_draw = None, max(stream.since_draw, rung.draw_every)
-        ticket.plan = "move"
-        if rung.draw_every == 0:
-            ticket.reason = contract.LADDER
-        elif not fresh and stream.since_draw < rung.draw_every:
-            ticket.reason = contract.BETWEEN
+            stream.drawing, stream.since_draw = None, max(stream.since_draw, quality.draw_every)
+        scheduled.plan = "move"
+        if quality.draw_every == 0:
+            scheduled.reason = deadlines.OVERLOADED
+        elif not fresh and stream.since_draw < quality.draw_every:
+            scheduled.reason = deadlines.BETWEEN
         elif stream.drawing is not None:
-            ticket.reason = contract.DEVICE_BUSY
+            scheduled.reason = deadlines.DEVICE_BUSY
         else:
-            ticket.plan = "draw" if rung.waits else "move"
-            ticket.reason = "" if rung.waits else contract.BETWEEN
-            stream.drawing, stream.since_draw = ticket, 0
-            self._queue(now, ticket)
+            scheduled.plan = "draw" if quality.waits else "move"
+            scheduled.reason = "" if quality.waits else deadlines.BETWEEN
+            stream.drawing, stream.since_draw = scheduled, 0
+            self._queue(now, scheduled)
 
-    def _queue(self, now: float, ticket: Ticket) -> None:
-        ticket.queued = now
-        self._ready.append(ticket)
+    def _queue(self, now: float, scheduled: ScheduledFrame) -> None:
+        scheduled.queued = now
+        self._ready.append(scheduled)
 
     def _go_on(self, now: float) -> list[Action]:
         """All that can be begun or shown now."""
@@ -218,8 +224,8 @@ class Schedule:
         self._advance_all(now, actions)
         self._begin_batch(now, actions)
         self._advance_all(now, actions)  # a batch leaves some of its frames without a drawing to wait for
-        self._begin_looks(actions)
-        self.ladder.update(now, lambda: self.busy.share(now, self._device_since))
+        self._begin_analyses(actions)
+        self.degradation.update(now, lambda: self.busy.share(now, self._device_since))
         return actions
 
     def _advance_all(self, now: float, actions: list[Action]) -> None:
@@ -233,67 +239,67 @@ class Schedule:
             if head is not None and head.plan == "pass":
                 actions.append(self._show(now, head, "source", head.reason))
             elif head is not None and now >= head.deadline and head.plan == "make":
-                actions.append(self._show(now, head, "nothing", contract.LATE_SHOW))
+                actions.append(self._show(now, head, "nothing", deadlines.LATE_SHOW))
             elif head is not None and now >= head.deadline:
-                reason = contract.LATE_LOOK if head.phase in ("waiting", "looking") else contract.LATE_SHOW
+                reason = deadlines.LATE_ANALYSIS if head.phase in ("waiting", "analysing") else deadlines.LATE_SHOW
                 actions.append(self._show(now, head, "source", reason))
             else:
                 break
-        if stream.finishing or self._finishing >= self.settings.finish_workers:
+        if stream.compositing or self._compositing >= self.settings.composite_workers:
             return
         head = stream.flight[0] if stream.flight else None
         if stream.settling and not self._is_urgent(now, head):
-            self._finish(stream, Finish(stream.settling.popleft(), show=False), actions)
-        elif head is not None and head.phase == "looked":
-            self._finish_head(now, stream, head, actions)
+            self._composite(stream, Composite(stream.settling.popleft(), show=False), actions)
+        elif head is not None and head.phase == "analysed":
+            self._composite_head(now, stream, head, actions)
 
-    def _is_urgent(self, now: float, head: Ticket | None) -> bool:
+    def _is_urgent(self, now: float, head: ScheduledFrame | None) -> bool:
         """Whether there is no time to make the newest layers before this frame is composited."""
         if head is None:
             return False
-        return now + self.costs.guess("finish") >= contract.conceal_at(head, self.costs, self._spare)
+        return now + self.costs.guess("composite") >= deadlines.conceal_at(head, self.costs, self._spare)
 
-    def _finish_head(self, now: float, stream: Stream, head: Ticket, actions: list[Action]) -> None:
+    def _composite_head(self, now: float, stream: Stream, head: ScheduledFrame, actions: list[Action]) -> None:
         if head.plan == "draw" and not head.drawn:
-            if now < contract.conceal_at(head, self.costs, self._spare):
+            if now < deadlines.conceal_at(head, self.costs, self._spare):
                 return
-            head.plan, head.reason = "move", contract.LATE_FINISH
+            head.plan, head.reason = "move", deadlines.LATE_COMPOSITE
             if head in self._ready:
                 self._ready.remove(head)
                 stream.drawing = None
-                head.reason = contract.LATE_DRAW
-        elif head.plan == "draw" and contract.too_late_to_finish(head, now, self.costs):
-            head.plan, head.reason = "move", contract.LATE_FINISH
+                head.reason = deadlines.LATE_DRAW
+        elif head.plan == "draw" and deadlines.too_late_to_composite(head, now, self.costs):
+            head.plan, head.reason = "move", deadlines.LATE_COMPOSITE
             stream.settling.append(head)
         elif head.plan == "draw":
             head.reason = ""
-        action: Finish | Move | Make = Finish(head, show=True)
+        action: Composite | Reproject | Conceal = Composite(head, show=True)
         if head.plan in ("move", "make"):
-            action = Move(head) if head.plan == "move" else Make(head)
-        self._finish(stream, action, actions)
+            action = Reproject(head) if head.plan == "move" else Conceal(head)
+        self._composite(stream, action, actions)
 
-    def _finish(self, stream: Stream, action: Finish | Move | Make, actions: list[Action]) -> None:
-        if not action.ticket.shown:
-            action.ticket.phase = "finishing"
-        stream.finishing = True
-        self._finishing += 1
+    def _composite(self, stream: Stream, action: Composite | Reproject | Conceal, actions: list[Action]) -> None:
+        if not action.scheduled.shown:
+            action.scheduled.phase = "compositing"
+        stream.compositing = True
+        self._compositing += 1
         actions.append(action)
 
-    def _begin_looks(self, actions: list[Action]) -> None:
-        while self._looking < self.settings.look_workers:
-            able = [stream for stream in self.streams if self._can_look(stream)]
+    def _begin_analyses(self, actions: list[Action]) -> None:
+        while self._analysing < self.settings.analysis_workers:
+            able = [stream for stream in self.streams if self._can_analyse(stream)]
             if not able:
                 return
             stream = min(able, key=lambda stream: (stream.waiting[0].deadline, stream.waiting[0].captured))
-            ticket = stream.waiting.popleft()
-            ticket.phase = "looking"
-            stream.looking = ticket
-            stream.flight.append(ticket)
-            self._looking += 1
-            actions.append(Look(ticket))
+            scheduled = stream.waiting.popleft()
+            scheduled.phase = "analysing"
+            stream.analysing = scheduled
+            stream.flight.append(scheduled)
+            self._analysing += 1
+            actions.append(Analyse(scheduled))
 
-    def _can_look(self, stream: Stream) -> bool:
-        if stream.looking is not None or not stream.waiting or stream.waiting[0].plan == "pass":
+    def _can_analyse(self, stream: Stream) -> bool:
+        if stream.analysing is not None or not stream.waiting or stream.waiting[0].plan == "pass":
             return False
         return not stream.live or len(stream.flight) < self.settings.live_flight
 
@@ -304,38 +310,38 @@ class Schedule:
         if now < due(batch, self.streams, self._max_batch, self.settings.window_ms / 1000):
             return
         self._device_since = now
-        faces = sum(ticket.faces for ticket in batch)
+        faces = sum(scheduled.faces for scheduled in batch)
         encode = []
-        for ticket in batch:
-            self._ready.remove(ticket)
-            stream, rung = ticket.stream, self.ladder.rung
-            if ticket.plan == "draw" and contract.too_late_to_draw(ticket, now, faces, self.costs):
-                ticket.plan, ticket.reason = "move", contract.LATE_DRAW
-            encode.append(not stream.live or rung.encode_every <= 1 or stream.drawings % rung.encode_every == 0)
+        for scheduled in batch:
+            self._ready.remove(scheduled)
+            stream, quality = scheduled.stream, self.degradation.quality
+            if scheduled.plan == "draw" and deadlines.too_late_to_draw(scheduled, now, faces, self.costs):
+                scheduled.plan, scheduled.reason = "move", deadlines.LATE_DRAW
+            encode.append(not stream.live or quality.encode_every <= 1 or stream.drawings % quality.encode_every == 0)
             stream.drawings += 1
         actions.append(Draw(tuple(batch), tuple(encode)))
 
-    def _drop(self, now: float, ticket: Ticket) -> Show:
-        ticket.phase = "shown"
-        self.ladder.note(now, late=True)
-        return Show(ticket, "nothing", "a newer frame came")
+    def _drop(self, now: float, scheduled: ScheduledFrame) -> Show:
+        scheduled.phase = "shown"
+        self.degradation.note(now, late=True)
+        return Show(scheduled, "nothing", "a newer frame came")
 
-    def _show(self, now: float, ticket: Ticket, what: str, reason: str) -> Show:
-        stream = ticket.stream
-        (stream.flight if stream.flight and stream.flight[0] is ticket else stream.waiting).popleft()
-        if ticket in self._ready and stream.live and ticket.plan == "draw":
-            self._ready.remove(ticket)  # too late for itself; the next frame is looked at by now
+    def _show(self, now: float, scheduled: ScheduledFrame, what: str, reason: str) -> Show:
+        stream = scheduled.stream
+        (stream.flight if stream.flight and stream.flight[0] is scheduled else stream.waiting).popleft()
+        if scheduled in self._ready and stream.live and scheduled.plan == "draw":
+            self._ready.remove(scheduled)  # too late for itself; the next frame is looked at by now
             stream.drawing = None
-        ticket.phase = "shown"
-        if ticket.plan == "make":
-            return Show(ticket, "result" if what == "result" else "nothing", reason)
-        if stream.live and ticket.plan != "pass":
-            late = reason in (contract.LATE_LOOK, contract.LATE_SHOW)
-            behind = reason in (contract.LATE_DRAW, contract.LATE_FINISH, contract.DEVICE_BUSY)
-            self.ladder.note(now, behind=behind, late=late)
-        elif stream.live and reason == contract.LADDER:
-            self.ladder.note(now)
-        return Show(ticket, "result" if what == "result" else "source", reason)
+        scheduled.phase = "shown"
+        if scheduled.plan == "make":
+            return Show(scheduled, "result" if what == "result" else "nothing", reason)
+        if stream.live and scheduled.plan != "pass":
+            late = reason in (deadlines.LATE_ANALYSIS, deadlines.LATE_SHOW)
+            behind = reason in (deadlines.LATE_DRAW, deadlines.LATE_COMPOSITE, deadlines.DEVICE_BUSY)
+            self.degradation.note(now, behind=behind, late=late)
+        elif stream.live and reason == deadlines.OVERLOADED:
+            self.degradation.note(now)
+        return Show(scheduled, "result" if what == "result" else "source", reason)
 
 
 def _first_deadline(stream: Stream) -> float:

@@ -5,19 +5,19 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .cadence import Awaited
+from .cadence import Cadence
 
-Phase = Literal["waiting", "looking", "looked", "finishing", "shown"]
-Plan = Literal["undecided", "finish", "draw", "move", "pass", "make"]
+Phase = Literal["waiting", "analysing", "analysed", "compositing", "shown"]
+Plan = Literal["undecided", "composite", "draw", "move", "pass", "make"]
 
 
 @dataclass(slots=True, eq=False)
-class Ticket:
+class ScheduledFrame:
     """A frame as the schedule sees it. Times are seconds of the engine's clock.
 
-    plan: "finish" has nothing to draw; "draw" waits for its drawing; "move" shows what was drawn before; "pass" shows
-    the source; "make" is of a frame that did not come, whose time is to be filled. faces: to draw. reason: why it is
-    not drawn. drawn: its drawing is there. queued: since when it waits for the device.
+    plan: "composite" has nothing to draw; "draw" waits for its drawing; "move" shows what was drawn before; "pass"
+    shows the source; "make" is of a frame that did not come, whose time is to be filled. faces: to draw. reason: why it
+    is not drawn. drawn: its drawing is there. queued: since when it waits for the device.
     """
 
     stream: "Stream"
@@ -44,9 +44,9 @@ class Stream:
 
     waiting: frames that nobody has looked at. flight: those under way, in order, until they are shown. looking: the one
     that is looked at. drawing: of a live stream, the one that is queued for the device or being drawn. settling:
-    drawings that came after their frame was shown, whose layers are still to be made. finishing: whether its finish
+    drawings that came after their frame was shown, whose layers are still to be made. compositing: whether its finish
     stage is at work. since_draw: frames since the last that was given to the device. drawings: how many were.
-    awaited: when frames are due, where those that do not come are to be made.
+    cadence: when frames are due, where those that do not come are to be made.
     """
 
     live: bool
@@ -54,16 +54,16 @@ class Stream:
     rate: float = 25.0
     bypass: bool = False
     closed: bool = False
-    waiting: deque[Ticket] = field(default_factory=deque)
-    flight: deque[Ticket] = field(default_factory=deque)
-    looking: Ticket | None = None
-    drawing: Ticket | None = None
-    settling: deque[Ticket] = field(default_factory=deque)
-    finishing: bool = False
+    waiting: deque[ScheduledFrame] = field(default_factory=deque)
+    flight: deque[ScheduledFrame] = field(default_factory=deque)
+    analysing: ScheduledFrame | None = None
+    drawing: ScheduledFrame | None = None
+    settling: deque[ScheduledFrame] = field(default_factory=deque)
+    compositing: bool = False
     since_draw: int = 0
     drawings: int = 0
     numbers: int = 0
-    awaited: Awaited | None = None
+    cadence: Cadence | None = None
 
     @property
     def under_way(self) -> int:
@@ -72,52 +72,53 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Analyse:
     """Find the faces of this frame."""
 
-    ticket: Ticket
+    scheduled: ScheduledFrame
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
     """Draw the faces of these frames in one batch, each encoded anew or not."""
 
-    tickets: tuple[Ticket, ...]
+    batch_frames: tuple[ScheduledFrame, ...]
     encode: tuple[bool, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Finish:
+class Composite:
     """Put what was drawn for this frame into it. show: False where only the memory of it is wanted."""
 
-    ticket: Ticket
+    scheduled: ScheduledFrame
     show: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """Move what was drawn before onto this frame."""
+class Reproject:
+    """Reproject what was drawn before onto this frame."""
 
-    ticket: Ticket
+    scheduled: ScheduledFrame
 
 
 @dataclass(frozen=True, slots=True)
-class Make:
-    """Make a frame that did not come."""
+class Conceal:
+    """Conceal a frame that did not come."""
 
-    ticket: Ticket
+    scheduled: ScheduledFrame
 
 
 @dataclass(frozen=True, slots=True)
 class Show:
     """The frame goes out.
 
-    what: what `Finish`, `Move` or `Make` made of it; the source; or nothing, since a newer one came or none was made.
+    what: the result of `Composite`, `Reproject` or `Conceal`; the source; or nothing, since a newer frame came or none
+    was made.
     """
 
-    ticket: Ticket
+    scheduled: ScheduledFrame
     what: Literal["result", "source", "nothing"]
     reason: str = ""
 
 
-Action = Look | Draw | Finish | Move | Make | Show
+Action = Analyse | Draw | Composite | Reproject | Conceal | Show

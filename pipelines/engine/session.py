@@ -12,20 +12,20 @@ from ...stream.frame import Frame
 from ..common.errors import SessionClosedError
 from ..common.stage_timing import Stages
 from ..compositing.composite import Mode, check_mode
-from ..editor.face_editor import Edited, FinishState, Look, LookState
+from ..editor.face_editor import AnalysisState, CompositeState, Edited, FrameAnalysis
 from ..editor.renderer import Rendered
 from ..edits.edit import Edits
 from ..edits.ramps import ramped
 from ..tracking.face_selection import Place
-from .cadence import Awaited
-from .frame_interpolation import InBetween
-from .lost_frames import Showing
+from .cadence import Cadence
+from .frame_interpolation import InterpolatingQueue
+from .lost_frames import ConcealmentState
 from .outcome import Shown, Tally
-from .result_queue import Outbox
+from .result_queue import ResultQueue
 from .scheduled_frame import Stream
-from .session_memory import Memory
+from .session_memory import OverlappedState
 from .settings import SessionSpec, check_latency
-from .snapshot import Saved
+from .snapshot import Snapshot
 
 RESTARTED_SECONDS = 10.0
 """After `restore`, times that jump further than this, or back, are those of a source that began anew."""
@@ -36,23 +36,23 @@ class Editor(Protocol):
 
     edits: Edits
 
-    def look(self, state: LookState, frame: Frame, stages: Stages) -> tuple[LookState, Look]:
+    def analyse(self, state: AnalysisState, frame: Frame, stages: Stages) -> tuple[AnalysisState, FrameAnalysis]:
         """Find the faces of a frame and cut out those that are to be drawn."""
         ...
 
-    def finish(
+    def composite(
         self,
-        state: Mapping[int, FinishState],
-        look: Look,
+        state: Mapping[int, CompositeState],
+        analysis: FrameAnalysis,
         rendered: Sequence[Rendered],
         stages: Stages,
         *,
         show: bool = True,
-    ) -> tuple[dict[int, FinishState], Edited]:
+    ) -> tuple[dict[int, CompositeState], Edited]:
         """Put the drawn faces into their frame."""
         ...
 
-    def carry(self, state: Mapping[int, FinishState], look: Look, stages: Stages) -> Edited | None:
+    def reproject(self, state: Mapping[int, CompositeState], analysis: FrameAnalysis, stages: Stages) -> Edited | None:
         """The frame with what was drawn before moved onto it."""
         ...
 
@@ -67,7 +67,7 @@ class Editors(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """What an engine carries along with a ticket. frame: as submitted. seen: the same at the session's own time.
+    """What an engine keeps with a scheduled frame. frame: as submitted. seen: the same at the session's own time.
 
     missing: of a frame that did not come, its time in the stream's seconds; `frame` then has another one's picture.
     """
@@ -78,7 +78,7 @@ class Work:
     future: "Future[Shown]"
     began: float = 0.0
     editor: Editor | None = None
-    look: Look | None = None
+    analysis: FrameAnalysis | None = None
     rendered: Sequence[Rendered] = ()
     result: Edited | None = None
     batch: int | None = None
@@ -114,7 +114,9 @@ class SessionHost(Protocol):
 class Session:
     """One stream. Made by `Engine.open`; an `editing.Editing`. All methods may be called from any thread."""
 
-    def __init__(self, engine: SessionHost, spec: SessionSpec, editor: Editor, stream: Stream, memory: Memory) -> None:
+    def __init__(
+        self, engine: SessionHost, spec: SessionSpec, editor: Editor, stream: Stream, memory: OverlappedState
+    ) -> None:
         self._engine = engine
         self._lock: threading.Condition = engine.changed
         self.spec = spec
@@ -125,9 +127,9 @@ class Session:
         self.notes: list[str] = []
         self.error: BaseException | None = None
         self.submitted = 0
-        self.outbox = self._make_outbox()
+        self.results = self._make_results()
         self.give: Callable[[Shown], object] | None = None
-        self.showing: Showing | None = None
+        self.concealment: ConcealmentState | None = None
         self.last_frame: Frame | None = None
         self._edits = editor.edits
         self._wishes: list[tuple[dict[str, float], float, bool]] = []
@@ -146,7 +148,7 @@ class Session:
         """
         return self._engine.submit(self, frame, captured)
 
-    def fill_holes(self, give: Callable[[Shown], object]) -> bool:
+    def conceal_missing(self, give: Callable[[Shown], object]) -> bool:
         """From now on pictures are made for which no frame comes: whether there will be any.
 
         give: gets each with its own time, in order with the futures that are done; called in any thread, and never for
@@ -159,17 +161,17 @@ class Session:
         fills = self._engine.fills and self.stream.live
         with self._lock:
             if fills:
-                self.give, self.stream.awaited = give, Awaited()
-        if isinstance(self.outbox, InBetween):
-            self.outbox.begin(self._counted(give))
+                self.give, self.stream.cadence = give, Cadence()
+        if isinstance(self.results, InterpolatingQueue):
+            self.results.begin(self._counted(give))
             return True
         return fills
 
-    def _make_outbox(self) -> Outbox:
+    def _make_results(self) -> ResultQueue:
         rate, stream = self.spec.output_rate, self.stream
         if rate is None or not stream.live:
-            return Outbox(self._lock)
-        return InBetween(
+            return ResultQueue(self._lock)
+        return InterpolatingQueue(
             self._lock,
             rate,
             latency=lambda: stream.max_latency,
@@ -269,7 +271,7 @@ class Session:
         """
         with self._lock:
             last = self._last if self._restored is None else self._restored
-            saved = Saved(self.memory.state, self._edits.specs, self.spec.mode, last)
+            saved = Snapshot(self.memory.state, self._edits.specs, self.spec.mode, last)
         return saved.to_bytes()
 
     def restore(self, data: bytes) -> None:
@@ -277,14 +279,14 @@ class Session:
 
         Raises StateError for data that is not a snapshot, EditError where it has edits that this engine lacks.
         """
-        saved = Saved.from_bytes(data, self._engine.device)
+        saved = Snapshot.from_bytes(data, self._engine.device)
         edits = dataclasses.replace(self._edits, specs=saved.edits)
         self.mode = saved.mode
         with self._lock:
             self._check_open()
             if self.submitted:
                 raise SessionClosedError("this session has begun; open another one and restore that")
-            self._edits, self.memory, self._restored = edits, Memory(saved.state), saved.seconds
+            self._edits, self.memory, self._restored = edits, OverlappedState(saved.state), saved.seconds
 
     def stats(self) -> dict[str, Any]:
         """Counts and times so far: submitted, outcomes, edited, age_ms {p50, p95, most}, under_way, notes, settings."""
@@ -321,7 +323,7 @@ class Session:
 
     def next_editor(self, seen: Frame) -> Editor:
         """The editor for a frame, with the edits as they are wished by now; with the lock held."""
-        begin = self.memory.look.begin
+        begin = self.memory.analysis.begin
         seconds = 0.0 if begin is None else seen.seconds - begin
         for strengths, ramp_ms, replace in self._wishes:
             if replace:

@@ -8,45 +8,46 @@ from ..common.errors import PipelineError
 from ..compositing.composite import Mode
 from ..edits.edit import Edits
 from ..tracking.face_selection import Place
-from .degradation import RUNGS, LadderSettings, Rung
+from .degradation import QUALITY_LEVELS, DegradationSettings, QualityLevel
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSettings:
     """window_ms: how long a batch waits for more. max_batch: faces drawn at once.
 
-    look_workers, finish_workers: threads for what goes before and after the device. live_flight, patient_flight: frames
-    of one session under way at once. spare_ms: how much earlier than needed the engine begins with what is shown
-    instead of a late frame. rungs, ladder, first_rung: how it saves work, and where it begins.
-    full_load: 0..1, the share of each lane's time that `admit` gives away. admit_rung: name of the rung on which a new
-    session must still find room.
+    analysis_workers, composite_workers: threads for the stages before and after the device.
+    live_flight, patient_flight: frames of one session under way at once. spare_ms: how much earlier than needed the
+    engine begins with what is shown instead of a late frame. quality_levels, degradation, first_level: how it saves
+    work, and where it begins.
+    full_load: 0..1, the share of each lane's time that `admit` gives away. admit_level: name of the quality
+    level on which a new session must still find room.
     """
 
     window_ms: float = 4.0
     max_batch: int = 16
-    look_workers: int = 2
-    finish_workers: int = 2
+    analysis_workers: int = 2
+    composite_workers: int = 2
     live_flight: int = 8
     patient_flight: int = 4
     spare_ms: float = 5.0
-    rungs: Sequence[Rung] = RUNGS
-    ladder: LadderSettings = field(default_factory=LadderSettings)
-    first_rung: str = "full"
+    quality_levels: Sequence[QualityLevel] = QUALITY_LEVELS
+    degradation: DegradationSettings = field(default_factory=DegradationSettings)
+    first_level: str = "full"
     full_load: float = 0.9
-    admit_rung: str = "quarter"
+    admit_level: str = "quarter"
 
     def __post_init__(self) -> None:
-        counts = (self.max_batch, self.look_workers, self.finish_workers, self.live_flight, self.patient_flight)
+        counts = (self.max_batch, self.analysis_workers, self.composite_workers, self.live_flight, self.patient_flight)
         if min(counts) < 1 or self.window_ms < 0 or self.spare_ms < 0 or not 0 < self.full_load <= 1:
             raise ValueError(f"expected counts from 1, times from 0 and a load in 0..1, got {self}")
-        for name in (self.first_rung, self.admit_rung):
-            self.rung(name)
+        for name in (self.first_level, self.admit_level):
+            self.level_of(name)
 
-    def rung(self, name: str) -> int:
-        """Place of a rung on the ladder. Raises PipelineError, which lists those there are."""
-        names = [rung.name for rung in self.rungs]
+    def level_of(self, name: str) -> int:
+        """Index of the quality level of that name. Raises PipelineError, which lists those there are."""
+        names = [quality.name for quality in self.quality_levels]
         if name not in names:
-            raise PipelineError(f"unknown rung {name!r}; expected one of {', '.join(names)}")
+            raise PipelineError(f"unknown quality level {name!r}; expected one of {', '.join(names)}")
         return names.index(name)
 
 
@@ -57,7 +58,7 @@ class SessionSpec:
     live: frames are shown within `max_latency_ms` or not at all, and newer ones win; False never drops, has no
     deadline, and `submit` waits while too much is under way. faces: as after --faces. place: of the one face to edit
     instead, see `Tracker`. rate: frames a second that are going to come, for `admit`. output_rate: pictures a second
-    that are wanted; those between frames are made for whoever calls `fill_holes`, see `in_between`.
+    that are wanted; those between frames are made for whoever calls `conceal_missing`, see `in_between`.
     """
 
     edits: Edits

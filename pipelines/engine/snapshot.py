@@ -10,7 +10,7 @@ from ..edits.edit import EditSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Saved:
+class Snapshot:
     """A snapshot. seconds: time of its last frame, None before the first."""
 
     state: SessionState
@@ -23,7 +23,7 @@ class Saved:
         return to_bytes((self.state, self.edits, self.mode, self.seconds))
 
     @classmethod
-    def from_bytes(cls, data: bytes, device: str = "cpu") -> "Saved":
+    def from_bytes(cls, data: bytes, device: str = "cpu") -> "Snapshot":
         """The other way; tensors go to `device`. Raises StateError."""
         value = from_bytes(data, device)
         match value:

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, Protocol, TypeVar
 
 T = TypeVar("T")
-Lane = Literal["look", "device", "finish"]
+Lane = Literal["analyse", "device", "composite"]
 
 
-class Crew(Protocol):
+class WorkerPool(Protocol):
     """Runs work off the caller's thread.
 
     `start` may be called while the engine's lock is held: it never runs anything before it returns that takes that
@@ -38,14 +38,14 @@ class Crew(Protocol):
         ...
 
 
-class ThreadCrew:
-    """The crew of a running engine. clock: the engine's, in real seconds."""
+class ThreadWorkerPool:
+    """The workers of a running engine. clock: the engine's, in real seconds."""
 
-    def __init__(self, look: int, finish: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, analysis: int, finish: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._pools = {
-            "look": ThreadPoolExecutor(look, "engine-look"),
+            "analyse": ThreadPoolExecutor(analysis, "engine-look"),
             "device": ThreadPoolExecutor(1, "engine-device"),
-            "finish": ThreadPoolExecutor(finish, "engine-finish"),
+            "composite": ThreadPoolExecutor(finish, "engine-finish"),
         }
         self._clock = clock
         self._moved = threading.Condition()
@@ -54,12 +54,12 @@ class ThreadCrew:
         self._timer: threading.Thread | None = None
 
     def begin(self, tick: Callable[[], None]) -> None:
-        """See `Crew`."""
+        """See `WorkerPool`."""
         self._timer = threading.Thread(target=self._keep_time, args=(tick,), name="engine-timer", daemon=True)
         self._timer.start()
 
     def start(self, lane: Lane, work: Callable[[], T], done: Callable[[T], None], size: int = 1) -> None:
-        """See `Crew`."""
+        """See `WorkerPool`."""
 
         def run() -> None:
             done(work())
@@ -67,7 +67,7 @@ class ThreadCrew:
         self._pools[lane].submit(run)
 
     def wake_at(self, seconds: float | None) -> None:
-        """See `Crew`."""
+        """See `WorkerPool`."""
         with self._moved:
             sooner = seconds is not None and (self._wake is None or seconds < self._wake)
             self._wake = seconds
@@ -75,7 +75,7 @@ class ThreadCrew:
                 self._moved.notify()
 
     def wait_for(self, changed: threading.Condition, ready: Callable[[], bool]) -> None:
-        """See `Crew`."""
+        """See `WorkerPool`."""
         changed.wait_for(ready)
 
     def _keep_time(self, tick: Callable[[], None]) -> None:
@@ -89,7 +89,7 @@ class ThreadCrew:
             tick()
 
     def close(self) -> None:
-        """See `Crew`."""
+        """See `WorkerPool`."""
         with self._moved:
             self._ended = True
             self._moved.notify()

@@ -50,7 +50,7 @@ class Calls:
         )
 
 
-class CarriedRenderer(Renderer):
+class FirstFrameRenderer(Renderer):
     """Draws faces of one clip from its trajectory, in place of the encoder. Its memory is the count of its calls."""
 
     def __init__(
@@ -107,7 +107,7 @@ class CarriedRenderer(Renderer):
         return torch.lerp(self._path[low], self._path[low + 1], min(max(place - low, 0.0), 1.0))
 
 
-def carry_clip(
+def apply_first_frame_edit(
     editor: FaceEditor,
     source: Path,
     prior: MotionModel | None,
@@ -130,5 +130,5 @@ def carry_clip(
     series = encode_clip(source, editor.tracker, editor.renderer.encoder, every=every, progress=progress)
     trajectory = fit_trajectory(series, prior, config=config)
     networks = editor.renderer
-    renderer = CarriedRenderer(networks.encoder, networks.generator, trajectory, editor.edits.move(0.0), len(series))
+    renderer = FirstFrameRenderer(networks.encoder, networks.generator, trajectory, editor.edits.move(0.0), len(series))
     return FaceEditor(editor.tracker, renderer, editor.edits, mode=editor.mode)

@@ -116,7 +116,7 @@ def read(known: LandmarkMap, landmarks: Tensor) -> Tensor:
     return known.mean_leading + moved
 
 
-def carry(
+def propagate(
     updater: OnlineDynamics, state: DynamicsState, known: LandmarkMap, seconds: float, landmarks: Tensor
 ) -> DynamicsState:
     """The state after a frame that is not encoded; as it was while the map has not proved itself.

@@ -52,7 +52,7 @@ def flow_between(one: Seen, other: Seen) -> FlowPair:
     """Optical flow between two frames, at half size unless they are small: no worse there, and four times quicker."""
     scale = flow_scale(one.pixels)
     flow = DisFlow()
-    return flow.pair(*(flow.look(_shrink(seen.pixels, scale)) for seen in (one, other)))
+    return flow.pair(*(flow.prepare(_shrink(seen.pixels, scale)) for seen in (one, other)))
 
 
 def flow_scale(pixels: Pixels) -> int:

@@ -22,7 +22,7 @@ from ...stream.virtual_camera import FrameSink
 from ..editor.face_editor import Edited
 from ..edits.ramps import EditedFrame, Editing
 from .notice import notice_picture
-from .rolling_statistics import Recent
+from .rolling_statistics import RollingStatistics
 
 PASSED: Final = "passed: paused"
 FAREWELL_PICTURES: Final = 3  # a driver may hold one or two back
@@ -93,13 +93,13 @@ class Live:
         self._clock = clock
         self._stopping = stop or threading.Event()
         self._ended = threading.Event()
-        self._inbox: Mailbox[Frame] = Mailbox(clock)
-        self._outbox: Mailbox[EditedFrame] = Mailbox(clock)
+        self._captured_frames: Mailbox[Frame] = Mailbox(clock)
+        self._edited_frames: Mailbox[EditedFrame] = Mailbox(clock)
         self._slots = threading.Semaphore(settings.in_flight)
         self._order, self._newest = threading.Lock(), float("-inf")
         self._paused = False
         self._strengths = dict(strengths or {})
-        self._captured, self._ages = Recent(clock), Recent(clock)
+        self._captured, self._ages = RollingStatistics(clock), RollingStatistics(clock)
         self._outcomes: Counter[str] = Counter()
         self._shown = self._overtaken = 0
         self._fresh_at = self._sent_at = clock()
@@ -110,7 +110,7 @@ class Live:
     def start(self) -> None:
         """Begin; returns at once."""
         # A camera that hangs cannot be woken; as daemons the threads do not hold up the end of the program.
-        self.editing.fill_holes(self.fill)
+        self.editing.conceal_missing(self.fill)
         for name, work in (("capture", self.capture), ("edit", self.edit), ("output", self.show)):
             thread = threading.Thread(target=work, name=f"live-{name}", daemon=True)
             self._threads.append(thread)
@@ -124,8 +124,8 @@ class Live:
     def stop(self) -> None:
         """End it: the sink says goodbye and is let go. Returns when that is done; a second call does nothing more."""
         self._stopping.set()
-        self._inbox.close(discard=True)
-        self._outbox.close(discard=True)
+        self._captured_frames.close(discard=True)
+        self._edited_frames.close(discard=True)
         self.editing.close()
         for thread in reversed(self._threads):
             thread.join(JOIN_SECONDS)
@@ -156,7 +156,7 @@ class Live:
 
     def status(self) -> LiveStatus:
         """Of this moment."""
-        counts, ages = self._inbox.counts, self._ages.percentiles(50, 95)
+        counts, ages = self._captured_frames.counts, self._ages.percentiles(50, 95)
         return LiveStatus(
             source=self.source.name,
             device=self.sink.device,
@@ -179,14 +179,14 @@ class Live:
         try:
             while not self._stopping.is_set() and (frame := self.source.read()) is not None:
                 self._captured.add()
-                self._inbox.put(frame)
+                self._captured_frames.put(frame)
         except MailboxClosed:
             pass
         except Exception as error:
             reason = error
         finally:
             self.source.close()
-            self._inbox.close(reason)
+            self._captured_frames.close(reason)
 
     def edit(self) -> None:
         """The edit thread: the newest frame to the edit, as soon as that has room."""
@@ -196,7 +196,7 @@ class Live:
                 has_slot = self._slots.acquire(timeout=SLOT_SECONDS)
                 if not has_slot and not self._paused:
                     continue
-                posted = self._inbox.take()
+                posted = self._captured_frames.take()
                 if posted is not None and has_slot and not self._paused:
                     self.editing.submit(posted.item, posted.seconds).add_done_callback(partial(self._finished, posted))
                     continue
@@ -207,9 +207,9 @@ class Live:
         except MailboxClosed as end:
             for _ in range(self.settings.in_flight - 1):  # what is still being edited is shown first
                 self._slots.acquire()
-            self._outbox.close(end.reason)
+            self._edited_frames.close(end.reason)
         except Exception as error:
-            self._outbox.close(error, discard=True)
+            self._edited_frames.close(error, discard=True)
 
     def _finished(self, posted: Posted[Frame], future: "Future[EditedFrame]") -> None:
         try:
@@ -220,7 +220,7 @@ class Live:
         except MailboxClosed:
             pass
         except Exception as error:
-            self._outbox.close(error, discard=True)
+            self._edited_frames.close(error, discard=True)
         finally:
             self._slots.release()
 
@@ -228,13 +228,13 @@ class Live:
         """A picture for a frame that never came, to be shown next."""
         with self._order, contextlib.suppress(MailboxClosed):
             if not self._paused:
-                self._outbox.put(made)
+                self._edited_frames.put(made)
 
     def _output(self, edited: EditedFrame, seconds: float) -> None:
         with self._order:
             if seconds >= self._newest:  # an edit that a pause has overtaken is not shown any more
                 self._newest = seconds
-                self._outbox.put(edited, seconds)
+                self._edited_frames.put(edited, seconds)
 
     def show(self) -> None:
         """The output thread: shows what comes until it ends, then says so and lets the sink go."""
@@ -245,7 +245,7 @@ class Live:
             self.error = error
         finally:
             self._ended.set()
-            self._inbox.close(discard=True)  # capture ends, whatever ended this
+            self._captured_frames.close(discard=True)  # capture ends, whatever ended this
             with contextlib.suppress(Exception):
                 self._say_goodbye()
             self.sink.close()
@@ -256,7 +256,7 @@ class Live:
         timeout: seconds to wait, the settings' `repeat_seconds` where None.
         """
         try:
-            posted = self._outbox.take(self.settings.repeat_seconds if timeout is None else timeout)
+            posted = self._edited_frames.take(self.settings.repeat_seconds if timeout is None else timeout)
         except MailboxClosed as end:
             self.error = end.reason
             return False

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 
-class Recent:
+class RollingStatistics:
     """Values of the last `window` seconds, from any thread; memory is bounded by `most` values."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, *, window: float = 3.0, most: int = 1000) -> None:

@@ -89,7 +89,7 @@ class FaceEngine:
 
     @property
     def level(self) -> int:
-        """Step of the whole device on its ladder of savings."""
+        """Step of the whole device on its degradation of savings."""
         return 0 if self._engine is None else int(self._engine.stats()["level"])
 
     def close(self) -> None:
@@ -118,7 +118,7 @@ class FaceSession:
             self._opened = self._clock()
             self._session = self._open_session()
             if self._give is not None:
-                self.fill_holes(self._give)
+                self.conceal_missing(self._give)
             self._session.set(self._edits, 0, replace=True)
             self._configure()
             if self._place is not None:
@@ -139,10 +139,10 @@ class FaceSession:
         self._session.submit(frame, arrived).add_done_callback(pass_on)
         return shown
 
-    def fill_holes(self, give: Callable[[Shown], object]) -> None:
+    def conceal_missing(self, give: Callable[[Shown], object]) -> None:
         """See `EditSession`."""
         self._give = give
-        self._session.fill_holes(lambda made: give(_translated(made)))
+        self._session.conceal_missing(lambda made: give(_translated(made)))
 
     def set(self, edits: Mapping[str, float], ramp_ms: float) -> None:
         """See `EditSession`."""

@@ -61,7 +61,7 @@ class EditSession(Protocol):
         """
         ...
 
-    def fill_holes(self, give: Callable[[Shown], object]) -> None:
+    def conceal_missing(self, give: Callable[[Shown], object]) -> None:
         """From now on give a picture at the time of each frame that does not come, where that can be made.
 
         give: called in any thread, in order with the futures that are done.

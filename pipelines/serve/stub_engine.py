@@ -97,7 +97,7 @@ class StandInSession:
         assert self._engine is not None
         return self._engine.edit(frame, self._edits)
 
-    def fill_holes(self, give: Callable[[Shown], object]) -> None:
+    def conceal_missing(self, give: Callable[[Shown], object]) -> None:
         """Nothing is made here."""
 
     def set(self, edits: Mapping[str, float], ramp_ms: float) -> None:

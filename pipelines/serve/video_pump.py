@@ -100,7 +100,7 @@ class VideoPump:
             with contextlib.suppress(RuntimeError):  # that event loop is gone
                 loop.call_soon_threadsafe(self._fill, made)
 
-        self._edit.fill_holes(fill)
+        self._edit.conceal_missing(fill)
 
     async def close(self) -> None:
         """End, with whatever is under way."""

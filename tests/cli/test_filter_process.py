@@ -140,8 +140,8 @@ def digest(path: Path) -> list[str]:
 EDITING = """
 import sys
 from tests.pipelines import fakes
-from dynstream.models import directions
-from dynstream.pipelines import load
+from dynstream.models.directions import directions
+from dynstream.pipelines.editor import load
 from dynstream.cli.main import main
 
 def load_editor(zoo, edits, **_):

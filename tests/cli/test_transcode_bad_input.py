@@ -28,7 +28,7 @@ from dynstream.stream.reader import VideoReader
 from ..drawn_face import BACKGROUND, draw_face
 from ..pipelines import fakes
 from ..pipelines.fakes import LOSSLESS, scene, write_clip
-from ..stream.media import Clip, look, make, psnr
+from ..stream.media import Clip, make, probe, psnr
 from ..stream.trouble import BAD, file_size_limit
 from .transcoding import read, run
 
@@ -215,7 +215,7 @@ def test_no_face_anywhere(tmp_path: Path, target: Path, capsys: pytest.CaptureFi
     source = make(tmp_path / "in.mp4", Clip(size=(128, 96), subtitles="mov_text", chapters=2))
     assert run(source, target, *SMILE) == 0
     assert said(capsys).endswith("(25 passed: no face)")
-    before, after = look(source), look(target)
+    before, after = probe(source), probe(target)
     assert (after.frame_times, after.packets) == (before.frame_times, before.packets)
     for old, new in zip(read(source), read(target), strict=True):
         assert psnr(old.pixels, new.pixels) > 40
@@ -333,8 +333,8 @@ def test_a_full_disk(limit: int, source: Path, target: Path, capsys: pytest.Capt
 PROCESS = """
 import sys
 from dynstream.cli.main import main
-from dynstream.models import directions
-from dynstream.pipelines import face_editor, load
+from dynstream.models.directions import directions
+from dynstream.pipelines.editor import face_editor, load
 from fakes import DIRECTIONS, editor
 
 class Waiting(face_editor.FaceEditor):

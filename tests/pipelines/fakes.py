@@ -193,7 +193,7 @@ def write_clip(
 
 
 def ticking(step: float = 0.001) -> Callable[[], float]:
-    """A clock that moves by `step` at each look."""
+    """A clock that moves by `step` at each analysis."""
     now = [0.0]
 
     def clock() -> float:

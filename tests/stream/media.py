@@ -146,7 +146,7 @@ class Seen:
     metadata: dict[str, str]
 
 
-def look(path: Path) -> Seen:
+def probe(path: Path) -> Seen:
     """Read a whole file back, without this project's reader."""
     with av.open(str(path)) as container:
         packets: dict[str, list[tuple[Fraction | None, Fraction | None, Fraction, str]]] = {}

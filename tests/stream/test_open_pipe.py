@@ -15,7 +15,7 @@ from dynstream.stream.open_pipe import PipeOptions, open_pipe
 from dynstream.stream.picture import Aside, ColourChoice, Picture, PictureSink, PictureSource
 from dynstream.stream.pipe import ReaderGone
 
-from .media import Clip, look, make
+from .media import Clip, make, probe
 from .piping import Trickle, closed_pipe, reading, writing, y4m
 
 SIZE = (64, 48)
@@ -79,7 +79,7 @@ def test_what_goes_in_comes_out(kind: str, tmp_path: Path) -> None:
     source = next(path for path in tmp_path.iterdir() if path.stem == "in")
     assert [float(time) for time, _, _ in pictures(target)] == [pts / 1000 for pts in UNEVEN]
     assert pictures(target) == pictures(source)
-    (before,), (after,) = (look(path).packets.values() for path in (source, target))
+    (before,), (after,) = (probe(path).packets.values() for path in (source, target))
     # A packet's duration has no place in NUT.
     assert [(pts, dts, digest) for pts, dts, _, digest in after] == [(p, d, digest) for p, d, _, digest in before]
 

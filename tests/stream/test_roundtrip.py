@@ -12,7 +12,7 @@ import pytest
 from dynstream.stream.reader import VideoReader
 from dynstream.stream.writer import VideoWriter
 
-from .media import Clip, look, make, picture, psnr
+from .media import Clip, make, picture, probe, psnr
 
 MS = Fraction(1, 1000)
 
@@ -51,7 +51,7 @@ def test_times_and_other_streams_are_equal(case: str, tmp_path: Path) -> None:
     name, clip = CLIPS[case]
     source, target = make(tmp_path / name, clip), tmp_path / f"out{Path(name).suffix}"
     writer = through(source, target)
-    before, after = look(source), look(target)
+    before, after = probe(source), probe(target)
     assert after.frame_times == before.frame_times
     assert len(after.frame_times) == len(clip.pts)
     assert after.packets == before.packets
@@ -134,7 +134,7 @@ def test_metadata_is_carried_over(tmp_path: Path) -> None:
     clip = Clip(metadata={"title": "Föhn", "comment": "windy"}, stream_metadata={"language": "deu"})
     target = tmp_path / "out.mp4"
     through(make(tmp_path / "a.mp4", clip), target)
-    metadata = look(target).metadata
+    metadata = probe(target).metadata
     assert (metadata["title"], metadata["comment"]) == ("Föhn", "windy")
     with VideoReader(target) as reader:
         assert reader.stream_metadata["language"] == "deu"
@@ -144,7 +144,7 @@ def test_unusual_metadata_is_carried_over(tmp_path: Path) -> None:
     clip = Clip(metadata={"com.example.device": "lens 3"}, container_options={"movflags": "use_metadata_tags"})
     target = tmp_path / "out.mp4"
     through(make(tmp_path / "a.mp4", clip), target)
-    assert look(target).metadata["com.example.device"] == "lens 3"
+    assert probe(target).metadata["com.example.device"] == "lens 3"
 
 
 def test_what_the_container_cannot_hold_is_listed(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_what_the_container_cannot_hold_is_listed(tmp_path: Path) -> None:
     writer = through(source, target)
     assert [entry.what for entry in writer.left_out] == ["stream 2 (subtitle, srt)", "stream 3 (attachment, note.txt)"]
     assert all("mp4 container cannot hold it" in entry.why for entry in writer.left_out)
-    assert look(target).frame_times == look(source).frame_times
+    assert probe(target).frame_times == probe(source).frame_times
 
 
 def test_a_timecode_is_kept(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_sound_that_lies_far_from_its_pictures_is_put_among_them(tmp_path: Path)
     through(source, target)
     assert longest_run(source) > 40
     assert longest_run(target) < 10
-    assert look(target).packets == look(source).packets
+    assert probe(target).packets == probe(source).packets
 
 
 @pytest.mark.parametrize(
@@ -253,6 +253,6 @@ def test_ten_bits_stay_where_asked_for(tmp_path: Path) -> None:
 def test_sample_clips_pass_with_all_times_and_sound(shared_data: Path, tmp_path: Path) -> None:
     source, target = shared_data / "clips" / "lp_d18.mp4", tmp_path / "out.mp4"
     through(source, target, preset="ultrafast")
-    before, after = look(source), look(target)
+    before, after = probe(source), probe(target)
     assert after.frame_times == before.frame_times
     assert after.packets == before.packets

@@ -28,7 +28,7 @@ from ...compositing.composite import (
     warp,
 )
 from ...compositing.face_mask import face_mask
-from ...editor.face_editor import FaceEditor, LookState, Sight
+from ...editor.face_editor import AnalysisState, FaceEditor, FaceObservation
 from ...tracking.align import crop, to_crop
 from ..directions.attributes import NAMES
 from ..metrics.editing import SPREADS
@@ -144,29 +144,29 @@ def _results(
     """The face of each scored frame, and the same place after each way."""
     flow, read, stages = FaceFlow(), 0, Stages()
     for clip in clips:
-        state = LookState()
+        state = AnalysisState()
         with VideoReader(clip) as reader:
             for number, frame in enumerate(reader):
-                state, look = editor.look(state, frame, stages)
+                state, look = editor.analyse(state, frame, stages)
                 read += 1
                 progress(read)
-                sights = [sight for sight in look.faces if sight.job is not None]
-                if number % every or not sights or sights[0].track.covered > MOST_COVERED:
+                observations = [observed for observed in look.faces if observed.job is not None]
+                if number % every or not observations or observations[0].track.covered > MOST_COVERED:
                     continue
                 rendered = editor.renderer.render(look.jobs, [None] * len(look.jobs), stages)
-                sight, quad = sights[0], sights[0].track.quad
-                has = _drawings(sight, rendered[0], flow)
+                observed, quad = observations[0], observations[0].track.quad
+                has = _drawings(observed, rendered[0], flow)
                 pictures = {name: compose(frame.pixels, quad, way(has)) for name, way in WAYS.items()}
-                _, edited = editor.finish({}, look, rendered, stages)
+                _, edited = editor.composite({}, look, rendered, stages)
                 pictures[SHIPS] = edited.frame.pixels
                 yield crop(frame.pixels, quad), {name: crop(pixels, quad) for name, pixels in pictures.items()}
 
 
-def _drawings(sight: Sight, rendered: "Rendered", flow: FaceFlow) -> Drawings:
-    assert sight.job is not None
-    points = to_crop(sight.track.landmarks[:, :2].astype(np.float64), sight.track.quad)
-    mask = face_mask(points, sight.presence.hidden)
-    colours = colour_match.measure(sight.job.face.astype(np.float32), rendered.inverted, mask)
+def _drawings(observed: FaceObservation, rendered: "Rendered", flow: FaceFlow) -> Drawings:
+    assert observed.job is not None
+    points = to_crop(observed.track.landmarks[:, :2].astype(np.float64), observed.track.quad)
+    mask = face_mask(points, observed.visibility.hidden)
+    colours = colour_match.measure(observed.job.face.astype(np.float32), rendered.inverted, mask)
     drawn, edited = colours.apply(rendered.inverted), colours.apply(rendered.edited)
     return Drawings(drawn, edited, mask, measure_motion(drawn, edited, flow))
 

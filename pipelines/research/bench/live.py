@@ -149,7 +149,7 @@ def bench_live(
     kept = Kept()
     if settings.output_rate is not None:
         for session in sessions:
-            session.fill_holes(kept.made)
+            session.conceal_missing(kept.made)
     whole = round((settings.warm_up + settings.seconds) * rate)
     warm = round(settings.warm_up * rate)
     pacer = Pacer(clock, sleep)
@@ -210,7 +210,7 @@ def bench_overhead(
     processor: Callable[[], float] = time.process_time,
 ) -> Overhead:
     """An engine of stubs with its real threads, fed as live streams are."""
-    settings = EngineSettings(look_workers=2, finish_workers=2)
+    settings = EngineSettings(analysis_workers=2, composite_workers=2)
     with Engine(StubRenderer(), lambda spec, _before: StubEditor(spec.edits), settings, clock=clock) as engine:
         options = Settings(streams=streams, seconds=seconds, warm_up=1.0)
         pictures = [np.zeros((2, 2, 3), np.uint8)]

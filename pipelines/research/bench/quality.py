@@ -181,7 +181,7 @@ def _score_faces(
 
 
 def _score_motion(before: _Moment, now: _Moment, scores: "Mapping[str, _Scores]", flow: Flow) -> None:
-    pair: FlowPair = flow.pair(flow.look(before.source), flow.look(now.source))
+    pair: FlowPair = flow.pair(flow.prepare(before.source), flow.prepare(now.source))
     source = (before.source, now.source)
     inside = (~now.outside).astype(np.float32)
     for name, score in scores.items():

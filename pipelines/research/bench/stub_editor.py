@@ -9,7 +9,7 @@ import torch
 
 from ....stream.frame import Frame
 from ...common.stage_timing import Stages
-from ...editor.face_editor import Edited, FinishState, Look, LookState, Presence, Sight
+from ...editor.face_editor import AnalysisState, CompositeState, Edited, FaceObservation, FaceVisibility, FrameAnalysis
 from ...editor.renderer import FaceJob, Rendered
 from ...edits.edit import Edits
 from ...inversion.latent_memory import LatentState
@@ -28,35 +28,38 @@ class StubEditor:
         self.edits = edits
         self.faces = faces
 
-    def look(self, state: LookState, frame: Frame, _stages: Stages) -> tuple[LookState, Look]:
-        """See `face_editor.FaceEditor.look`."""
-        presence = Presence(1.0, np.zeros(0), frame.seconds)
+    def analyse(self, state: AnalysisState, frame: Frame, _stages: Stages) -> tuple[AnalysisState, FrameAnalysis]:
+        """See `face_editor.FaceEditor.analyse`."""
+        presence = FaceVisibility(1.0, np.zeros(0), frame.seconds)
         job = FaceJob(np.zeros((1, 1, 3), np.uint8), None, frame.seconds)
-        sights = tuple(
-            Sight(cast("FaceTrack", SimpleNamespace(id=name)), presence, False, job, "edited")
+        observations = tuple(
+            FaceObservation(cast("FaceTrack", SimpleNamespace(id=name)), presence, False, job, "edited")
             for name in range(1, 1 + self.faces)
         )
         begin = frame.seconds if state.begin is None else state.begin
-        return LookState(begin=begin), Look(frame, sights)
+        return AnalysisState(begin=begin), FrameAnalysis(frame, observations)
 
-    def finish(
+    def composite(
         self,
-        _state: Mapping[int, FinishState],
-        look: Look,
+        _state: Mapping[int, CompositeState],
+        analysis: FrameAnalysis,
         rendered: Sequence[Rendered],
         _stages: Stages,
         *,
         show: bool = True,
-    ) -> tuple[dict[int, FinishState], Edited]:
-        """See `face_editor.FaceEditor.finish`."""
-        if len(rendered) != len(look.jobs):
-            raise ValueError(f"expected {len(look.jobs)} drawn faces, got {len(rendered)}")
-        kept = {sight.track.id: FinishState(seconds=look.frame.seconds, drawn=_DRAWN) for sight in look.faces}
-        return kept, Edited(look.frame, look.outcome if show else "not shown")
+    ) -> tuple[dict[int, CompositeState], Edited]:
+        """See `face_editor.FaceEditor.composite`."""
+        if len(rendered) != len(analysis.jobs):
+            raise ValueError(f"expected {len(analysis.jobs)} drawn faces, got {len(rendered)}")
+        kept = {
+            observed.track.id: CompositeState(seconds=analysis.frame.seconds, drawn=_DRAWN)
+            for observed in analysis.faces
+        }
+        return kept, Edited(analysis.frame, analysis.outcome if show else "not shown")
 
-    def carry(self, state: Mapping[int, FinishState], look: Look, _stages: Stages) -> Edited | None:
-        """See `face_editor.FaceEditor.carry`."""
-        return Edited(look.frame, "edited") if state else None
+    def reproject(self, state: Mapping[int, CompositeState], analysis: FrameAnalysis, _stages: Stages) -> Edited | None:
+        """See `face_editor.FaceEditor.reproject`."""
+        return Edited(analysis.frame, "edited") if state else None
 
 
 class StubRenderer:

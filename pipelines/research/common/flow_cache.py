@@ -90,9 +90,9 @@ class FlowCache:
     def _write(self, path: Path, pictures: npt.NDArray[np.uint8], flow: Flow, progress: Callable[[int], None]) -> None:
         count, height, width = pictures.shape[:3]
         both = np.zeros((2, max(0, count - 1), height // SHRINK, width // SHRINK, 2), np.float16)
-        before = flow.look(pictures[0]) if count else None
+        before = flow.prepare(pictures[0]) if count else None
         for i in range(count - 1):
-            now = flow.look(np.asarray(pictures[i + 1]))
+            now = flow.prepare(np.asarray(pictures[i + 1]))
             pair = flow.pair(before, now)
             both[0, i], both[1, i] = shrink(pair.forward), shrink(pair.backward)
             before = now

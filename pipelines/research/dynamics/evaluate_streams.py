@@ -13,11 +13,11 @@ from torch import Tensor
 from ....models.dynamics.motion_model import MotionModel
 from ....stream.frame import Pixels
 from ...common.stage_timing import Stages
-from ...editor.face_editor import FaceEditor, FinishState
+from ...editor.face_editor import CompositeState, FaceEditor
 from ...editor.keyframed_renderer import KeyframedRenderer
 from ...editor.renderer import FaceJob, Rendered, Renderer
 from ...edits.edit import Edits
-from ...engine.lost_frames import LostFrames, Showing
+from ...engine.lost_frames import ConcealmentState, FrameConcealment
 from ...inversion.latent_memory import LatentState
 from ..evaluation.cached_features import Looked, Picture
 from ..evaluation.recurrent import LookedClip, Row, RowScores, score_row
@@ -146,7 +146,7 @@ def score_lost(
     sums = np.zeros(4)
     for clip in clips:
         editor = FaceEditor(networks.tracker, renderer, Edits((), {}), mode="replace")
-        lost = LostFrames(renderer.generator, prior) if conceal else None
+        lost = FrameConcealment(renderer.generator, prior) if conceal else None
         shown = _with_losses(clip, editor, KeyframedRenderer(renderer, prior, 1), lost)
         last: tuple[Picture, Picture] | None = None
         for look, quad, linked, pixels in zip(clip.looks, clip.quads, clip.before, shown, strict=True):
@@ -161,15 +161,15 @@ def score_lost(
 
 
 def _with_losses(
-    clip: LookedClip, editor: FaceEditor, renderer: KeyframedRenderer, lost: LostFrames | None
+    clip: LookedClip, editor: FaceEditor, renderer: KeyframedRenderer, lost: FrameConcealment | None
 ) -> list[Pixels]:
     """What is shown at the time of each frame; of a lost one nothing is looked at but its time.
 
     lost: makes them; None shows the last frame again.
     """
     memory: LatentState | None = None
-    finish: Mapping[int, FinishState] = {}
-    showing: Showing | None = None
+    finish: Mapping[int, CompositeState] = {}
+    showing: ConcealmentState | None = None
     frames: list[Pixels] = []
     for look in clip.looks:
         if frames and is_lost(look.frame.seconds):
@@ -178,13 +178,13 @@ def _with_losses(
                 showing, made = lost.make(showing, look.frame.seconds)
             frames.append(frames[-1] if made is None else made)
             continue
-        (sight,) = look.faces
-        if sight.fresh:
+        (observed,) = look.faces
+        if observed.fresh:
             memory, finish = None, {}
         rendered = renderer.render(look.jobs, [memory], Stages())
         memory = rendered[0].latent
-        finish, edited = editor.finish(finish, look, rendered, Stages())
+        finish, edited = editor.composite(finish, look, rendered, Stages())
         if lost is not None:
-            showing = lost.came(showing, edited.frame, look, {sight.track.id: memory})
+            showing = lost.came(showing, edited.frame, look, {observed.track.id: memory})
         frames.append(edited.frame.pixels)
     return frames

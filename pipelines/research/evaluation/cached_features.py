@@ -160,7 +160,7 @@ class Looked:
 
         def look(picture: Picture) -> Any:
             if picture.digest not in self._looks:
-                self._looks[picture.digest] = flow.look(picture.pixels)
+                self._looks[picture.digest] = flow.prepare(picture.pixels)
             return self._looks[picture.digest]
 
         def compute() -> Mapping[str, Any]:

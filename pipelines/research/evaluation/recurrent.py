@@ -28,7 +28,7 @@ from ...common.image_ops import mse
 from ...common.stage_timing import Stages
 from ...common.tensors import to_tensor
 from ...compositing.composite import Mode
-from ...editor.face_editor import FaceEditor, FinishState, Look, LookState
+from ...editor.face_editor import AnalysisState, CompositeState, FaceEditor, FrameAnalysis
 from ...editor.renderer import Renderer
 from ...edits.edit import Edits
 from ...inversion.latent_memory import LatentState, Parts
@@ -67,7 +67,7 @@ class LookedClip:
     """
 
     name: str
-    looks: tuple[Look, ...]
+    looks: tuple[FrameAnalysis, ...]
     quads: tuple[Quad, ...]
     before: tuple[bool, ...]
 
@@ -147,12 +147,12 @@ def refined_name(name: str) -> str:
 def look_at(path: Path, tracker: Tracker, renderer: Renderer, frames: int) -> LookedClip:
     """The first `frames` frames of a clip that show a face. Raises PipelineError where none does."""
     editor = FaceEditor(tracker, renderer, Edits((), {}), mode="replace")
-    state, looks, quads, before = LookState(), [], [], []
+    state, looks, quads, before = AnalysisState(), [], [], []
     linked, last = False, -1
     with VideoReader(path) as reader:
         for frame in islice(reader, frames):
-            state, look = editor.look(state, frame, Stages())
-            drawn = [sight for sight in look.faces if sight.job is not None]
+            state, look = editor.analyse(state, frame, Stages())
+            drawn = [observed for observed in look.faces if observed.job is not None]
             if drawn and drawn[0].track.seen:
                 looks.append(replace(look, faces=tuple(drawn[:1])))
                 quads.append(drawn[0].track.quad)
@@ -241,20 +241,20 @@ def _draw(
 ) -> tuple[list[list[npt.NDArray[np.uint8]]], list[npt.NDArray[np.uint8]]]:
     """(of each editor the frames with the face put back, the inverted faces). editors: with one renderer."""
     memory: LatentState | None = None
-    kept: list[Mapping[int, FinishState]] = [{} for _ in editors]
+    kept: list[Mapping[int, CompositeState]] = [{} for _ in editors]
     videos: list[list[npt.NDArray[np.uint8]]] = [[] for _ in editors]
     faces, stages = [], Stages()
     for look in clip.looks:
-        (sight,) = look.faces
-        assert sight.job is not None
-        job = replace(sight.job, offset=offset)
-        if sight.fresh:
+        (observed,) = look.faces
+        assert observed.job is not None
+        job = replace(observed.job, offset=offset)
+        if observed.fresh:
             memory, kept = None, [{} for _ in editors]
         (rendered,) = editors[0].renderer.render([job], [memory if row.averaged else None], stages)
         memory = rendered.latent
-        changed = replace(look, faces=(replace(sight, job=job),))
+        changed = replace(look, faces=(replace(observed, job=job),))
         for number, editor in enumerate(editors):
-            kept[number], edited = editor.finish(kept[number], changed, [rendered], stages)
+            kept[number], edited = editor.composite(kept[number], changed, [rendered], stages)
             videos[number].append(edited.frame.pixels)
         faces.append(np.rint(rendered.inverted).astype(np.uint8))
     return videos, faces
@@ -269,10 +269,10 @@ def _add(
 ) -> None:
     last: tuple[Picture, Picture] | None = None
     for look, quad, linked, frame, face in zip(clip.looks, clip.quads, clip.before, frames, inverted, strict=True):
-        (sight,) = look.faces
-        assert sight.job is not None
-        sums.mse += mse(face, sight.job.face)
-        sums.lpips += looked.lpips(LPIPS, Picture.of(face), Picture.of(sight.job.face))
+        (observed,) = look.faces
+        assert observed.job is not None
+        sums.mse += mse(face, observed.job.face)
+        sums.lpips += looked.lpips(LPIPS, Picture.of(face), Picture.of(observed.job.face))
         sums.frames += 1
         now = Picture.of(look.frame.pixels), Picture.of(frame)
         if linked and last is not None:

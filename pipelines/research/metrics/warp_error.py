@@ -156,7 +156,7 @@ def warp_errors(source: Iterable[Pixels], result: Iterable[Pixels], flow: Flow) 
             raise PipelineError(f"the {longer} has more than the {number} frames of the other; expected equal lengths")
         if one.shape != other.shape:
             raise PipelineError(f"frame {number} is {one.shape} in the source, {other.shape} in the result")
-        looks = flow.look(one)
+        looks = flow.prepare(one)
         if before is not None:
             yield pair_error((before[0], one), (before[1], other), flow.pair(looked, looks))
         before, looked = (one, other), looks

@@ -50,7 +50,7 @@ def read_triples(clips: Sequence[FaceClip], flow: Flow, count: int, random: np.r
         if gap == 1:
             fields = [enlarge(clip.flows.back[middle - 1]), enlarge(clip.flows.ahead[middle])]
         else:
-            looks = [flow.look(face) for face in faces]
+            looks = [flow.prepare(face) for face in faces]
             fields = [flow.pair(looks[1], looks[0]).forward, flow.pair(looks[1], looks[2]).forward]
         if random.random() < 0.5:
             faces = [np.ascontiguousarray(face[:, ::-1]) for face in faces]

@@ -11,7 +11,7 @@ from dynstream.pipelines.common.clips import repeat, shorten
 from dynstream.stream.errors import SinkError, SourceError
 from dynstream.stream.reader import VideoReader
 
-from ...stream.media import Clip, look, make, psnr
+from ...stream.media import Clip, make, probe, psnr
 
 PLAIN = {"crf": "12", "preset": "ultrafast"}
 OUT_OF_ORDER = {"crf": "12", "preset": "veryfast", "bf": "3"}
@@ -24,7 +24,7 @@ def clip(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def test_a_shortened_clip_is_the_beginning_of_the_whole(clip: Path, tmp_path: Path) -> None:
     cut = shorten(clip, tmp_path / "short.mp4", 0.4)
-    whole, short = look(clip), look(tmp_path / "short.mp4")
+    whole, short = probe(clip), probe(tmp_path / "short.mp4")
     count = len(short.frame_times)
     assert 6 <= count == cut.packets <= 10
     assert short.frame_times == whole.frame_times[:count]
@@ -43,18 +43,18 @@ def test_a_shortened_clip_is_the_beginning_of_the_whole(clip: Path, tmp_path: Pa
 def test_without_reordering_the_cut_is_to_the_frame(tmp_path: Path) -> None:
     clip = make(tmp_path / "in.mp4", Clip(options=PLAIN))
     shorten(clip, tmp_path / "short.mp4", 0.4)
-    assert len(look(tmp_path / "short.mp4").frame_times) == 10
+    assert len(probe(tmp_path / "short.mp4").frame_times) == 10
 
 
 @pytest.mark.parametrize(("seconds", "frames"), [(0.001, range(1, 6)), (99.0, range(25, 26))])
 def test_at_least_one_frame_and_at_most_all(clip: Path, tmp_path: Path, seconds: float, frames: range) -> None:
     shorten(clip, tmp_path / "short.mp4", seconds)
-    assert len(look(tmp_path / "short.mp4").frame_times) in frames
+    assert len(probe(tmp_path / "short.mp4").frame_times) in frames
 
 
 def test_a_repeated_clip_has_everything_so_many_times(clip: Path, tmp_path: Path) -> None:
     repeat(clip, tmp_path / "long.mp4", 3)
-    once, thrice = look(clip), look(tmp_path / "long.mp4")
+    once, thrice = probe(clip), probe(tmp_path / "long.mp4")
     times = thrice.frame_times
     assert len(times) == 75
     assert all(before < after for before, after in pairwise(times))
@@ -73,16 +73,16 @@ def test_other_containers(tmp_path: Path, suffix: str) -> None:
     clip = make(tmp_path / f"in{suffix}", Clip(options=PLAIN))
     repeat(clip, tmp_path / f"long{suffix}", 2)
     shorten(tmp_path / f"long{suffix}", tmp_path / f"short{suffix}", 1.2)
-    assert len(look(tmp_path / f"long{suffix}").frame_times) == 50
-    assert 26 <= len(look(tmp_path / f"short{suffix}").frame_times) <= 31
+    assert len(probe(tmp_path / f"long{suffix}").frame_times) == 50
+    assert 26 <= len(probe(tmp_path / f"short{suffix}").frame_times) <= 31
 
 
 def test_clips_without_sound(tmp_path: Path) -> None:
     clip = make(tmp_path / "in.mp4", Clip(audio=None))
     repeat(clip, tmp_path / "long.mp4", 2)
     shorten(clip, tmp_path / "short.mp4", 0.2)
-    assert len(look(tmp_path / "long.mp4").frame_times) == 50
-    assert len(look(tmp_path / "short.mp4").frame_times) == 5
+    assert len(probe(tmp_path / "long.mp4").frame_times) == 50
+    assert len(probe(tmp_path / "short.mp4").frame_times) == 5
 
 
 def test_an_output_that_exists_stays_unless_it_may_be_replaced(clip: Path, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_an_output_that_exists_stays_unless_it_may_be_replaced(clip: Path, tmp_p
         shorten(clip, target, 1)
     assert target.read_text() == "mine"
     shorten(clip, target, 0.2, overwrite=True)
-    assert 1 <= len(look(target).frame_times) <= 5
+    assert 1 <= len(probe(target).frame_times) <= 5
 
 
 def test_bad_input_leaves_nothing(clip: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def flow(request: pytest.FixtureRequest, zoo: Zoo) -> Flow:
 
 def test_reads_motion_both_ways(flow: Flow) -> None:
     first, second = moving(2, (96, 128), (3, -2))
-    pair = flow.pair(flow.look(first), flow.look(second))
+    pair = flow.pair(flow.prepare(first), flow.prepare(second))
     for field, expected in ((pair.forward, [3, -2]), (pair.backward, [-3, 2])):
         assert field.shape == (96, 128, 2)
         assert field.dtype == np.float32
@@ -26,17 +26,17 @@ def test_reads_motion_both_ways(flow: Flow) -> None:
 
 def test_has_no_memory(flow: Flow) -> None:
     frames = moving(3, (64, 80))
-    looks = [flow.look(frame) for frame in frames]
+    looks = [flow.prepare(frame) for frame in frames]
     first = flow.pair(looks[0], looks[1])
     flow.pair(looks[1], looks[2])
-    again = flow.pair(flow.look(frames[0]), flow.look(frames[1]))
+    again = flow.pair(flow.prepare(frames[0]), flow.prepare(frames[1]))
     assert np.array_equal(first.forward, again.forward)
     assert np.array_equal(first.backward, again.backward)
 
 
 def test_small_frames_work(flow: Flow) -> None:
     first, second = moving(2, (16, 20), (0, 0))
-    assert flow.pair(flow.look(first), flow.look(second)).forward.shape == (16, 20, 2)
+    assert flow.pair(flow.prepare(first), flow.prepare(second)).forward.shape == (16, 20, 2)
 
 
 def test_a_shrunk_frame_gives_flow_in_its_own_pixels(zoo: Zoo) -> None:

@@ -16,7 +16,7 @@ from dynstream.pipelines.compositing.composite import (
     detail_layers,
     follow,
     hull_mask,
-    leave,
+    keep_source,
     likeness,
     measure_motion,
     replace_layers,
@@ -60,7 +60,7 @@ def drawn(shift: tuple[float, float] = (0, 0)) -> Floats:
 
 def detail(inversion: Floats, edited: Floats, mask: Floats, flow: FaceFlow, own: Floats | None = None) -> Layers:
     """The layers of one frame without a past."""
-    return leave(detail_layers(inversion, edited, mask, measure_motion(inversion, edited, flow)), own)
+    return keep_source(detail_layers(inversion, edited, mask, measure_motion(inversion, edited, flow)), own)
 
 
 WHOLE = square((127.5, 127.5), S)

@@ -5,7 +5,7 @@ import torch
 
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.compositing import reproject as carry
-from dynstream.pipelines.editor.face_editor import FaceEditor, Look, SessionState
+from dynstream.pipelines.editor.face_editor import FaceEditor, FrameAnalysis, SessionState
 from dynstream.pipelines.editor.renderer import FaceJob, Renderer
 from dynstream.stream.frame import Frame, Pixels
 
@@ -15,17 +15,17 @@ FACE = (slice(50, 80), slice(85, 116))
 CORNER = (slice(0, 30), slice(0, 30))
 
 
-def drawn_then(of: FaceEditor, items: list[Frame]) -> tuple[SessionState, Look]:
+def drawn_then(of: FaceEditor, items: list[Frame]) -> tuple[SessionState, FrameAnalysis]:
     """The memory after all frames but the last, and a look at the last."""
     state, stages = SessionState(), Stages()
     for item in items[:-1]:
         state, _ = of.step(state, item, stages)
-    return state, of.look(state.look, items[-1], stages)[1]
+    return state, of.analyse(state.analysis, items[-1], stages)[1]
 
 
 def moved(of: FaceEditor, items: list[Frame]) -> Pixels | None:
-    state, look = drawn_then(of, items)
-    edited = of.carry(state.finish, look, Stages())
+    state, analysis = drawn_then(of, items)
+    edited = of.reproject(state.composites, analysis, Stages())
     assert edited is None or edited.frame.pts == items[-1].pts
     return None if edited is None else edited.frame.pixels
 
@@ -58,10 +58,10 @@ def test_what_covers_the_face_now_stays() -> None:
     state, stages = SessionState(), Stages()
     for item in items[:5]:
         state, _ = of.step(state, item, stages)
-    look_state = state.look
+    look_state = state.analysis
     for item in items[5:]:
-        look_state, look = of.look(look_state, item, stages)
-    edited = of.carry(state.finish, look, stages)
+        look_state, analysis = of.analyse(look_state, item, stages)
+    edited = of.reproject(state.composites, analysis, stages)
     assert edited is not None
     difference = np.abs(edited.frame.pixels.astype(float) - covered)
     assert difference[82:86, 97:103].mean() < 3
@@ -70,18 +70,18 @@ def test_what_covers_the_face_now_stays() -> None:
 
 def test_nothing_is_moved_where_nothing_was_drawn_or_it_is_too_old() -> None:
     of, items = editor("smile=1"), frames([scene()] * 3)
-    look = of.look(SessionState().look, items[0], Stages())[1]
-    assert of.carry({}, look, Stages()) is None
-    state, look = drawn_then(of, items)
-    (drawn,) = (face.drawn for face in state.finish.values())
+    analysis = of.analyse(SessionState().analysis, items[0], Stages())[1]
+    assert of.reproject({}, analysis, Stages()) is None
+    state, analysis = drawn_then(of, items)
+    (drawn,) = (face.drawn for face in state.composites.values())
     assert drawn is not None
-    (sight,) = look.faces
-    hidden = sight.presence.hidden
+    (observed,) = analysis.faces
+    hidden = observed.visibility.hidden
     later = drawn.seconds + carry.STALE_SECONDS + 0.01
-    assert carry.carry(drawn, sight.track, 1.0, hidden, later) is None
-    assert carry.carry(drawn, sight.track, 0.0, hidden, drawn.seconds) is None
-    half = carry.carry(drawn, sight.track, 0.5, hidden, drawn.seconds)
-    whole = carry.carry(drawn, sight.track, 1.0, hidden, drawn.seconds)
+    assert carry.reproject(drawn, observed.track, 1.0, hidden, later) is None
+    assert carry.reproject(drawn, observed.track, 0.0, hidden, drawn.seconds) is None
+    half = carry.reproject(drawn, observed.track, 0.5, hidden, drawn.seconds)
+    whole = carry.reproject(drawn, observed.track, 1.0, hidden, drawn.seconds)
     assert half is not None
     assert whole is not None
     np.testing.assert_allclose(half.mask, whole.mask / 2, atol=1e-6)
@@ -89,10 +89,10 @@ def test_nothing_is_moved_where_nothing_was_drawn_or_it_is_too_old() -> None:
 
 def test_finishing_without_showing_remembers_the_same() -> None:
     of, items, stages = editor("smile=1"), frames([scene()] * 2), Stages()
-    state, look = drawn_then(of, items)
-    rendered = of.renderer.render(look.jobs, look.memories(state.latents), stages)
-    shown, edited = of.finish(state.finish, look, rendered, stages)
-    hidden, source = of.finish(state.finish, look, rendered, stages, show=False)
+    state, analysis = drawn_then(of, items)
+    rendered = of.renderer.render(analysis.jobs, analysis.memories(state.latents), stages)
+    shown, edited = of.composite(state.composites, analysis, rendered, stages)
+    hidden, source = of.composite(state.composites, analysis, rendered, stages, show=False)
     assert source.frame.pixels is items[-1].pixels
     assert edited.frame.pixels is not items[-1].pixels
     for one, other in zip(shown.values(), hidden.values(), strict=True):

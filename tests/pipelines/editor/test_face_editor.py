@@ -45,7 +45,7 @@ def test_no_face_passes_the_very_picture() -> None:
     pictures, outcomes, states = run(editor("smile=2"), items)
     assert all(picture is item.pixels for picture, item in zip(pictures, items, strict=True))
     assert outcomes == ["passed: no face"] * 3
-    assert states[-1].look.faces == {}
+    assert states[-1].analysis.faces == {}
 
 
 @pytest.mark.parametrize("text", ["smile=0", "smile=0:2@5s-6s"])
@@ -104,7 +104,7 @@ def test_a_face_that_leaves_and_returns_fades_both_ways() -> None:
     assert "faded: fading in" in outcomes
     assert outcomes[-1] == "edited"
     assert np.array_equal(pictures[20], seen[20])
-    weights = [max((face.weight for face in state.look.faces.values()), default=0.0) for state in states]
+    weights = [max((face.weight for face in state.analysis.faces.values()), default=0.0) for state in states]
     assert np.abs(np.diff(weights)).max() <= 1 / (FADE_SECONDS * 25) + 1e-6
     grown = [signed(seen[i], pictures[i]) for i in range(20, len(seen))]
     assert np.all(np.diff(grown) > -1.0)
@@ -116,7 +116,7 @@ def test_a_face_that_enters_late_fades_in() -> None:
     assert outcomes[3] == "passed: fading in"
     assert outcomes[4] == "faded: fading in"
     assert outcomes[-1] == "edited"
-    assert next(iter(states[3].look.faces.values())).weight == 0
+    assert next(iter(states[3].analysis.faces.values())).weight == 0
 
 
 def test_a_cut_begins_anew() -> None:

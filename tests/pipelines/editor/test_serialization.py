@@ -109,7 +109,15 @@ def test_every_kind_that_a_memory_is_made_of_is_known() -> None:
             list(map(walk, value.values()))
 
     walk(state)
-    assert {"SessionState", "HeldFace", "FaceTrack", "Presence", "LatentState", "FinishState", "Drawn"} <= seen
+    assert {
+        "SessionState",
+        "HeldFace",
+        "FaceTrack",
+        "FaceVisibility",
+        "LatentState",
+        "CompositeState",
+        "ReprojectableLayers",
+    } <= seen
     assert seen <= set(KINDS)
 
 

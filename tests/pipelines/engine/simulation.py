@@ -20,11 +20,11 @@ from dynstream.stream.frame import Frame
 
 T = TypeVar("T")
 PIXELS = np.zeros((2, 2, 3), np.uint8)
-COSTS: Mapping[Lane, float] = {"look": 0.002, "device": 0.010, "finish": 0.002}
+COSTS: Mapping[Lane, float] = {"analyse": 0.002, "device": 0.010, "composite": 0.002}
 
 
 class SimulatedCrew:
-    """A Crew whose work is done at once, and reported when its simulated time is over.
+    """A WorkerPool whose work is done at once, and reported when its simulated time is over.
 
     cost: (lane, faces, now) -> seconds.
     """
@@ -32,7 +32,7 @@ class SimulatedCrew:
     def __init__(self, cost: Callable[[Lane, int, float], float]) -> None:
         self.now = 0.0
         self.cost = cost
-        self.running: dict[Lane, int] = {"look": 0, "device": 0, "finish": 0}
+        self.running: dict[Lane, int] = {"analyse": 0, "device": 0, "composite": 0}
         self.most: dict[Lane, int] = dict(self.running)
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
@@ -124,10 +124,10 @@ class World:
         def table(lane: Lane, size: int, _now: float) -> float:
             return costs[lane] + (per_face * size if lane == "device" else 0.0)
 
-        self.crew = SimulatedCrew(cost or table)
+        self.workers = SimulatedCrew(cost or table)
         self.renderer = renderer or StubRenderer()
         make = editors or (lambda spec, _before: StubEditor(spec.edits))
-        self.engine = Engine(self.renderer, make, settings, clock=self.crew.clock, crew=self.crew, **options)
+        self.engine = Engine(self.renderer, make, settings, clock=self.workers.clock, workers=self.workers, **options)
         self.futures: dict[int, list[Future[Shown]]] = {}
         self.order: dict[int, list[int]] = {}
 
@@ -146,11 +146,11 @@ class World:
         self, sessions: list[Session], frames: int, rate: int = 25, *, first: int = 0, spread: bool = False
     ) -> None:
         """Frames at their own pace, from now on; spread: the sessions' frames come one after the other."""
-        begin = self.crew.now
+        begin = self.workers.now
         for number in range(frames):
             for place, session in enumerate(sessions):
                 shift = place / len(sessions) if spread else 0.0
-                self.crew.at(
+                self.workers.at(
                     begin + (number + shift) / rate,
                     lambda session=session, number=first + number: self.submit(session, number, rate),  # type: ignore[misc]
                 )

@@ -12,11 +12,11 @@ import pytest
 from dynstream.models.dynamics.motion_model import MotionModel
 from dynstream.pipelines.common.errors import SessionClosedError
 from dynstream.pipelines.common.stage_timing import Stages
-from dynstream.pipelines.editor.face_editor import FaceEditor, Look, SessionState
+from dynstream.pipelines.editor.face_editor import FaceEditor, FrameAnalysis, SessionState
 from dynstream.pipelines.editor.keyframed_renderer import KeyframedRenderer
 from dynstream.pipelines.editor.renderer import Renderer
-from dynstream.pipelines.engine.cadence import LEAST_STEPS, REST_SECONDS, Awaited
-from dynstream.pipelines.engine.lost_frames import LostFrames, Showing
+from dynstream.pipelines.engine.cadence import LEAST_STEPS, REST_SECONDS, Cadence
+from dynstream.pipelines.engine.lost_frames import ConcealmentState, FrameConcealment
 from dynstream.pipelines.engine.outcome import Shown
 from dynstream.pipelines.engine.session import Session
 from dynstream.pipelines.engine.settings import SessionSpec
@@ -33,23 +33,29 @@ MOST = round(GAP_SECONDS / STEP)
 
 
 class Fives:
-    """A Fill whose pictures are all fives; it keeps the times that it was asked for. seconds: that making takes."""
+    """A Concealer whose pictures are all fives; it records the times asked for. seconds: that making takes."""
 
-    def __init__(self, *, hold: bool = False, seconds: float = COSTS["finish"]) -> None:
+    def __init__(self, *, hold: bool = False, seconds: float = COSTS["composite"]) -> None:
         self.hold = hold
         self.seconds = seconds
         self.making = False
         self.came_at: list[float] = []
         self.made_at: list[float] = []
 
-    def came(self, showing: Showing | None, shown: Frame, look: Look, latents: Mapping[int, LatentState]) -> Showing:
-        self.came_at.append(look.frame.seconds)
-        return Showing(shown.pixels, shown.seconds, shown.seconds)
+    def came(
+        self,
+        concealment: ConcealmentState | None,
+        shown: Frame,
+        analysis: FrameAnalysis,
+        latents: Mapping[int, LatentState],
+    ) -> ConcealmentState:
+        self.came_at.append(analysis.frame.seconds)
+        return ConcealmentState(shown.pixels, shown.seconds, shown.seconds)
 
-    def make(self, showing: Showing, seconds: float) -> tuple[Showing, Pixels | None]:
+    def make(self, concealment: ConcealmentState, seconds: float) -> tuple[ConcealmentState, Pixels | None]:
         self.made_at.append(seconds)
         self.making = True
-        return replace(showing, seconds=seconds), None if self.hold else np.full_like(showing.last, 5)
+        return replace(concealment, seconds=seconds), None if self.hold else np.full_like(concealment.last, 5)
 
 
 class Story:
@@ -61,7 +67,7 @@ class Story:
         self.session: Session = self.world.open()
         self.shown: list[tuple[int, str]] = []
         if wants:
-            assert self.session.fill_holes(self.note)
+            assert self.session.conceal_missing(self.note)
 
     def cost(self, lane: Lane, _size: int, _now: float) -> float:
         making, self.fill.making = self.fill.making, False
@@ -80,8 +86,8 @@ class Story:
     def feed(self, frames: int, lost: set[int] = frozenset(), late: Mapping[int, float] = {}) -> None:  # type: ignore[assignment]
         """late: seconds after its time at which a frame comes."""
         for number in set(range(frames)) - lost:
-            self.world.crew.at(number * STEP + late.get(number, 0.0), lambda number=number: self.submit(number))  # type: ignore[misc]
-        self.world.crew.run((frames - 0.5) * STEP)
+            self.world.workers.at(number * STEP + late.get(number, 0.0), lambda number=number: self.submit(number))  # type: ignore[misc]
+        self.world.workers.run((frames - 0.5) * STEP)
 
     def made(self) -> list[int]:
         return [pts for pts, outcome in self.shown if outcome == "predicted: lost"]
@@ -103,8 +109,8 @@ def test_nothing_is_made_where_nobody_wants_it_or_the_engine_cannot() -> None:
     story.feed(40, {20})
     assert story.fill.came_at == []
     assert story.session.stats()["outcomes"] == {"edited": 39}
-    assert not World().open().fill_holes(story.note)
-    assert not World(fill=Fives()).open(live=False).fill_holes(story.note)
+    assert not World().open().conceal_missing(story.note)
+    assert not World(fill=Fives()).open(live=False).conceal_missing(story.note)
 
 
 def test_a_long_hole_is_filled_for_a_while_alone() -> None:
@@ -117,9 +123,9 @@ def test_a_long_hole_is_filled_for_a_while_alone() -> None:
 def test_a_source_that_has_ended_is_not_carried_on_for_ever() -> None:
     story = Story()
     story.feed(20)
-    story.world.crew.run()
+    story.world.workers.run()
     assert story.made() == list(range(20, 20 + MOST))
-    assert story.world.crew.now < 20 * STEP + 2 * GAP_SECONDS
+    assert story.world.workers.now < 20 * STEP + 2 * GAP_SECONDS
 
 
 def test_a_frame_that_comes_after_its_time_was_filled_is_dropped() -> None:
@@ -161,7 +167,7 @@ def test_a_device_without_memory_holds_and_a_model_that_fails_ends_its_session()
     class Failing(Fives):
         error: Exception = MemoryError("out of memory")
 
-        def make(self, showing: Showing, seconds: float) -> tuple[Showing, Pixels | None]:
+        def make(self, concealment: ConcealmentState, seconds: float) -> tuple[ConcealmentState, Pixels | None]:
             raise self.error
 
     story = Story(Failing())
@@ -181,20 +187,20 @@ def test_what_passes_is_not_filled_and_the_end_leaves_nothing_open() -> None:
     assert story.session.stats()["outcomes"] == {"passed: bypass": 38}
     story = Story()
     story.feed(20)
-    story.world.crew.run(20 * STEP + 0.5 * STEP + 1e-4)  # one is being made
+    story.world.workers.run(20 * STEP + 0.5 * STEP + 1e-4)  # one is being made
     story.session.close()
-    story.world.crew.run()
+    story.world.workers.run()
     assert story.made() == []
     assert set(story.session.stats()["outcomes"]) == {"edited"}
 
 
-def fed(*steps: float) -> Awaited:
+def fed(*steps: float) -> Cadence:
     """One frame after the other, each at its own time."""
-    awaited, now = Awaited(), 0.0
+    cadence, now = Cadence(), 0.0
     for step in (0.0, *steps):
         now += step
-        assert awaited.came(now, now)
-    return awaited
+        assert cadence.came(now, now)
+    return cadence
 
 
 def test_no_cadence_is_seen_too_early_or_where_there_is_none() -> None:
@@ -207,37 +213,37 @@ def test_no_cadence_is_seen_too_early_or_where_there_is_none() -> None:
 
 
 def test_frames_that_come_unevenly_are_given_more_time() -> None:
-    awaited = Awaited()
+    cadence = Cadence()
     for number in range(20):
-        awaited.came(number * STEP + (0.9 * STEP if number % 2 else 0.0), number * STEP)
-    due = awaited.due()
+        cadence.came(number * STEP + (0.9 * STEP if number % 2 else 0.0), number * STEP)
+    due = cadence.due()
     assert due is not None
     assert due == pytest.approx((19 + 0.9 + 1 + 0.9) * STEP)
 
 
 def test_a_source_that_begins_anew_is_learned_anew() -> None:
-    awaited = fed(*[STEP] * 20)
-    due = awaited.due()
+    cadence = fed(*[STEP] * 20)
+    due = cadence.due()
     assert due is not None
-    assert awaited.miss(due) == pytest.approx(21 * STEP)
-    assert awaited.came(due, 0.0)
-    assert awaited.due() is None
-    assert awaited.miss(due) is None
+    assert cadence.miss(due) == pytest.approx(21 * STEP)
+    assert cadence.came(due, 0.0)
+    assert cadence.due() is None
+    assert cadence.miss(due) is None
 
 
 def test_rest_ends() -> None:
-    awaited = fed(*[STEP] * 20)
-    awaited.took(1.0, 2 * STEP)
-    assert awaited.miss(1.0 + REST_SECONDS / 2) is None
-    assert awaited.miss(1.0 + REST_SECONDS) == pytest.approx(22 * STEP)
+    cadence = fed(*[STEP] * 20)
+    cadence.took(1.0, 2 * STEP)
+    assert cadence.miss(1.0 + REST_SECONDS / 2) is None
+    assert cadence.miss(1.0 + REST_SECONDS) == pytest.approx(22 * STEP)
 
 
 def test_made_frames_keep_the_unit_of_the_source() -> None:
     story = Story()
     for number in range(20):
         frame = Frame(PIXELS, 3600 * number, Fraction(1, 90_000))
-        story.world.crew.at(number * STEP, partial(story.session.submit, frame))
-    story.world.crew.run(21.9 * STEP)
+        story.world.workers.at(number * STEP, partial(story.session.submit, frame))
+    story.world.workers.run(21.9 * STEP)
     assert story.made() == [3600 * 20, 3600 * 21]
 
 
@@ -248,18 +254,18 @@ def test_the_real_editor_and_the_real_maker_fill_a_hole_nearer_than_the_last_pic
     def editor(spec: SessionSpec, _before: object) -> FaceEditor:
         return FaceEditor(Tracker(OvalBackend()), renderer, spec.edits)
 
-    world = World(renderer=renderer, editors=editor, fill=LostFrames(renderer.generator, model))
+    world = World(renderer=renderer, editors=editor, fill=FrameConcealment(renderer.generator, model))
     session = world.open(edits=edits("smile=1"))
     shown: dict[int, Shown] = {}
-    assert session.fill_holes(lambda made: shown.update({made.frame.pts: made}))
+    assert session.conceal_missing(lambda made: shown.update({made.frame.pts: made}))
     clip = frames([scene((60 + 3 * number, 60)) for number in range(12)])
     for frame in clip[:10] + clip[11:]:
 
         def come(frame: Frame = frame) -> None:
             session.submit(frame).add_done_callback(lambda done: shown.update({frame.pts: done.result()}))
 
-        world.crew.at(frame.seconds, come)
-    world.crew.run(11.9 * STEP)
+        world.workers.at(frame.seconds, come)
+    world.workers.run(11.9 * STEP)
     assert sorted(shown) == list(range(12))
     assert shown[10].outcome == "predicted: lost"
     assert {each.outcome for pts, each in shown.items() if pts != 10} == {"edited"}

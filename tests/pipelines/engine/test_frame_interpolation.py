@@ -11,7 +11,7 @@ import pytest
 from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.engine import frame_interpolation as in_between
-from dynstream.pipelines.engine.frame_interpolation import InBetween, make
+from dynstream.pipelines.engine.frame_interpolation import InterpolatingQueue, make
 from dynstream.pipelines.engine.outcome import Shown
 from dynstream.pipelines.engine.settings import SessionSpec
 from dynstream.pipelines.inversion.latent_memory import GAP_SECONDS
@@ -43,14 +43,14 @@ def shown(place: float, outcome: str = "edited", age: float = AGE, pixels: Pixel
 
 
 class Story:
-    """An outbox, the time at which each picture was shown, and its time in the stream."""
+    """An result queue, the time at which each picture was shown, and its time in the stream."""
 
     def __init__(self, rate: float = 30, latency: float = 0.25) -> None:
         self.clock, self.closed = Clock(), False
         self.seen: list[tuple[float, float, str, float]] = []
         self.lock = threading.Condition(threading.Lock())
         self.stages = Stages()
-        self.outbox = InBetween(
+        self.results = InterpolatingQueue(
             self.lock,
             rate,
             latency=lambda: latency,
@@ -60,7 +60,7 @@ class Story:
         )
 
     def begin(self) -> "Story":
-        self.outbox.begin(self.note, thread=False)
+        self.results.begin(self.note, thread=False)
         return self
 
     def note(self, shown: Shown) -> None:
@@ -76,16 +76,16 @@ class Story:
 
         future.add_done_callback(done)
         with self.lock:
-            self.outbox.put(future, result)
-        self.outbox.deliver()
+            self.results.put(future, result)
+        self.results.deliver()
         return future
 
     def until(self, seconds: float) -> None:
         """Let time go by up to here, in thousandths."""
         while self.clock.seconds - 100 < seconds - 1e-9:
-            self.outbox.step(timeout=0.0)
+            self.results.step(timeout=0.0)
             self.clock.seconds += 0.001
-        self.outbox.step(timeout=0.0)
+        self.results.step(timeout=0.0)
 
     def feed(self, frames: int, every: float = STEP, make: Callable[[float], Shown] = shown) -> None:
         for number in range(frames):
@@ -156,8 +156,8 @@ def test_across_a_cut_and_between_sizes_nothing_is_made_and_nothing_waits() -> N
     story.come(shown(0))
     story.until(STEP)
     story.come(shown(1, pixels=np.full_like(picture(0), 250)))
-    story.outbox.step(timeout=0.0)
-    story.outbox.step(timeout=0.0)
+    story.results.step(timeout=0.0)
+    story.results.step(timeout=0.0)
     assert [place for _, place, _, _ in story.seen] == [0, 1]
     assert story.seen[-1][0] == pytest.approx(STEP, abs=0.0021)
     assert make(shown(0), shown(1, pixels=picture(0)[:-2]), 2) == []
@@ -196,7 +196,7 @@ def test_the_next_frame_ends_the_wait_of_the_one_before() -> None:
     story.come(shown(1))
     story.until(STEP + 0.005)
     story.come(shown(2))
-    story.outbox.step(timeout=0.0)
+    story.results.step(timeout=0.0)
     assert story.places()[:3] == [0, 0.5, 1]
     assert story.seen[2][0] == pytest.approx(STEP + 0.005, abs=0.0021)
     story.until(3 * STEP)
@@ -250,7 +250,7 @@ def test_errors_and_drops_are_passed_on_in_order() -> None:
     story.come(shown(2))
     dropped, broken = story.come(None), story.come(RuntimeError("the model failed"))
     for _ in range(4):
-        story.outbox.step(timeout=0.0)
+        story.results.step(timeout=0.0)
     assert story.places()[-1] == 2
     assert dropped.cancelled()
     assert "the model failed" in str(broken.exception())
@@ -260,10 +260,10 @@ def test_it_ends_when_the_session_has_ended_and_all_is_shown() -> None:
     story = Story().begin()
     story.feed(2)
     last = story.come(shown(2))
-    assert story.outbox.step(timeout=0.0)
+    assert story.results.step(timeout=0.0)
     story.closed = True
     steps = 0
-    while story.outbox.step(timeout=0.0):
+    while story.results.step(timeout=0.0):
         steps += 1
         assert steps < 5
     assert last.done()
@@ -277,18 +277,18 @@ def test_without_anybody_to_give_to_it_is_an_outbox_like_any_other() -> None:
 
 
 def test_a_session_counts_what_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    begin = InBetween.begin
-    monkeypatch.setattr(InBetween, "begin", lambda self, give: begin(self, give, thread=False))
+    begin = InterpolatingQueue.begin
+    monkeypatch.setattr(InterpolatingQueue, "begin", lambda self, give: begin(self, give, thread=False))
     world = World()
     session = world.open(output_rate=50.0)
     given: list[Shown] = []
-    assert session.fill_holes(given.append)
+    assert session.conceal_missing(given.append)
     for number in range(3):
         frame = Frame(picture(number), number, Fraction(1, 25))
-        world.crew.at(number / 25, lambda frame=frame: session.submit(frame))  # type: ignore[misc]
+        world.workers.at(number / 25, lambda frame=frame: session.submit(frame))  # type: ignore[misc]
     for number in range(300):
-        world.crew.run(number / 1000)
-        session.outbox.step(timeout=0.0)  # type: ignore[attr-defined]
+        world.workers.run(number / 1000)
+        session.results.step(timeout=0.0)  # type: ignore[attr-defined]
     assert [round(one.frame.seconds * 50) for one in given] == [1, 3]
     stats = session.stats()
     assert stats["outcomes"] == {"edited": 3, "blended: in between": 2}
@@ -297,11 +297,11 @@ def test_a_session_counts_what_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_its_own_thread_shows_everything_and_ends() -> None:
     story = Story(rate=15)
-    story.outbox.begin(story.note)
+    story.results.begin(story.note)
     futures = [story.come(shown(number)) for number in range(5)]
     assert [future.result(timeout=30).frame.pts for future in futures] == [0, 1, 2, 3, 4]
     story.closed = True
-    story.outbox.deliver()
+    story.results.deliver()
     for thread in threading.enumerate():
         if thread.name == "engine-in-between":
             thread.join(timeout=30)
@@ -309,6 +309,6 @@ def test_its_own_thread_shows_everything_and_ends() -> None:
 
 
 def test_a_patient_session_and_a_wrong_rate() -> None:
-    assert not World().open(live=False, output_rate=50.0).fill_holes(lambda _made: None)
+    assert not World().open(live=False, output_rate=50.0).conceal_missing(lambda _made: None)
     with pytest.raises(PipelineError, match="0 frames a second"):
         SessionSpec(edits=edits(), output_rate=0.0)

@@ -9,7 +9,7 @@ from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.editor.face_editor import FaceEditor, SessionState
 from dynstream.pipelines.editor.keyframed_renderer import KeyframedRenderer
 from dynstream.pipelines.editor.renderer import Renderer
-from dynstream.pipelines.engine.late_frames import Conceal
+from dynstream.pipelines.engine.late_frames import LateFramePredictor
 from dynstream.pipelines.tracking.tracker import Tracker
 from dynstream.stream.frame import Frame
 
@@ -28,9 +28,9 @@ def test_a_late_frame_is_drawn_without_the_encoder_and_not_remembered() -> None:
     state, stages = SessionState(), Stages()
     for item in items[:3]:
         state, _ = editor.step(state, item, stages)
-    _, look = editor.look(state.look, items[3], stages)
+    _, analysis = editor.analyse(state.analysis, items[3], stages)
     remembered, calls = state.latents[next(iter(state.latents))], dict(stages.calls)
-    edited = Conceal(renderer)(editor, state, look, stages)
+    edited = LateFramePredictor(renderer)(editor, state, analysis, stages)
     assert edited is not None
     assert stages.calls == {"encoded": calls["encoded"], "drawn": calls["drawn"] + 1}
     assert state.latents[next(iter(state.latents))] is remembered
@@ -42,19 +42,21 @@ def test_a_late_frame_is_drawn_without_the_encoder_and_not_remembered() -> None:
 
 def test_a_new_face_and_a_failing_device_are_left_to_the_engine() -> None:
     editor, renderer, items = world()
-    stages, conceal = Stages(), Conceal(renderer)
-    _, look = editor.look(SessionState().look, items[0], stages)
-    assert conceal(editor, SessionState(), look, stages) is None
+    stages, conceal = Stages(), LateFramePredictor(renderer)
+    _, analysis = editor.analyse(SessionState().analysis, items[0], stages)
+    assert conceal(editor, SessionState(), analysis, stages) is None
     state, _ = editor.step(SessionState(), items[0], stages)
-    _, look = editor.look(state.look, items[1], stages)
+    _, analysis = editor.analyse(state.analysis, items[1], stages)
 
     def fail(*_: object, **__: object) -> torch.Tensor:
         raise torch.OutOfMemoryError("out of memory")
 
     renderer.generator.synthesize = fail  # type: ignore[method-assign]
-    assert conceal(editor, state, look, stages) is None
+    assert conceal(editor, state, analysis, stages) is None
 
 
 def test_a_renderer_that_may_encode_is_refused() -> None:
     with pytest.raises(ValueError, match="auto"):
-        Conceal(KeyframedRenderer(Renderer(LevelEncoder(), LevelGenerator()), MotionModel(leading=2), "auto"))  # type: ignore[arg-type]
+        LateFramePredictor(
+            KeyframedRenderer(Renderer(LevelEncoder(), LevelGenerator()), MotionModel(leading=2), "auto")
+        )  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dynstream.pipelines.editor.face_editor import Edited
-from dynstream.pipelines.engine.degradation import RUNGS
+from dynstream.pipelines.engine.degradation import QUALITY_LEVELS
 from dynstream.pipelines.engine.load import defaults
 from dynstream.pipelines.engine.outcome import EDITED
 from dynstream.pipelines.engine.settings import EngineSettings
@@ -16,8 +16,8 @@ from dynstream.stream.frame import Frame
 
 from .simulation import COSTS, PIXELS, World
 
-FIXED = EngineSettings(rungs=RUNGS[:1], admit_rung="full")
-"""No ladder: every frame is to be drawn."""
+FIXED = EngineSettings(quality_levels=QUALITY_LEVELS[:1], admit_level="full")
+"""No degradation: every frame is to be drawn."""
 
 
 def kinds(world: World, session: object) -> Counter[str]:
@@ -28,19 +28,19 @@ def test_a_fast_device_draws_every_frame_at_once() -> None:
     world = World()
     session = world.open()
     world.feed([session], 50)
-    world.crew.run()
+    world.workers.run()
     assert kinds(world, session) == {"edited": 50}
     assert [shown.age for shown in world.shown(session)] == pytest.approx([0.014] * 50)
     assert world.order[id(session)] == list(range(50))
-    assert world.crew.most == {"look": 1, "device": 1, "finish": 1}
+    assert world.workers.most == {"analyse": 1, "device": 1, "composite": 1}
 
 
-@pytest.mark.parametrize("settings", [FIXED, EngineSettings()], ids=["fixed", "ladder"])
+@pytest.mark.parametrize("settings", [FIXED, EngineSettings()], ids=["fixed", "degradation"])
 def test_the_age_is_flat_on_a_device_twice_as_slow_as_the_input(settings: EngineSettings) -> None:
     world = World(settings, costs=COSTS | {"device": 0.080})
     session = world.open()
     world.feed([session], 10_000)
-    world.crew.run()
+    world.workers.run()
     shown = world.shown(session)
     ages = np.array([each.age for each in shown])
     assert world.order[id(session)] == list(range(10_000))
@@ -57,17 +57,17 @@ def test_without_the_ladder_every_other_frame_waits_for_its_own_drawing() -> Non
     world = World(FIXED, costs=COSTS | {"device": 0.080})
     session = world.open()
     world.feed([session], 400)
-    world.crew.run()
+    world.workers.run()
     outcomes = session.stats()["outcomes"]
     assert 400 / 3 - 2 <= outcomes["edited"] <= 400 / 2 + 2  # 84 ms each, and a frame every 40
     assert outcomes["moved: device busy"] == 400 - outcomes["edited"]
 
 
 def test_looking_twice_as_slow_as_the_input_drops_frames_and_keeps_the_age() -> None:
-    world = World(FIXED, costs=COSTS | {"look": 0.080})
+    world = World(FIXED, costs=COSTS | {"analyse": 0.080})
     session = world.open()
     world.feed([session], 2000)
-    world.crew.run()
+    world.workers.run()
     outcomes = session.stats()["outcomes"]
     assert outcomes["dropped: a newer frame came"] == pytest.approx(1000, abs=2)
     assert outcomes["edited"] == 2000 - outcomes["dropped: a newer frame came"]
@@ -85,12 +85,12 @@ def stalled(lane: Lane, costs: dict[Lane, float]) -> World:
     return World(cost=cost)
 
 
-@pytest.mark.parametrize("lane", ["look", "device", "finish"])
+@pytest.mark.parametrize("lane", ["analyse", "device", "composite"])
 def test_after_a_stall_of_a_second_it_is_back_within_a_second(lane: Lane) -> None:
     world = stalled(lane, {**COSTS, "device": 0.020})
     session = world.open()
     world.feed([session], 300)
-    world.crew.run()
+    world.workers.run()
     shown = dict(enumerate(world.futures[id(session)]))
     ages = [future.result(0).age for future in shown.values() if not future.cancelled()]
     assert max(ages) <= 0.250 + 1e-9
@@ -109,7 +109,7 @@ def test_during_a_stall_of_the_device_the_last_drawing_is_moved_and_the_reason_c
     world = stalled("device", {**COSTS, "device": 0.020})
     session = world.open()
     world.feed([session], 300)
-    world.crew.run()
+    world.workers.run()
     outcomes = session.stats()["outcomes"]
     assert outcomes["moved: late before compositing"] >= 1
     assert outcomes["moved: device busy"] >= 10
@@ -117,10 +117,10 @@ def test_during_a_stall_of_the_device_the_last_drawing_is_moved_and_the_reason_c
 
 
 def test_during_a_stall_of_the_compositing_the_source_is_shown_at_the_deadline() -> None:
-    world = stalled("finish", {**COSTS})
+    world = stalled("composite", {**COSTS})
     session = world.open(max_latency_ms=120)
     world.feed([session], 300)
-    world.crew.run()
+    world.workers.run()
     late = [shown for shown in world.shown(session) if shown.reason == "late before output"]
     assert late
     assert {shown.kind for shown in late} == {"passed"}
@@ -132,7 +132,7 @@ def test_a_device_slower_than_the_contract_still_gives_edited_frames_in_time() -
     world = World(EngineSettings(), costs=COSTS | {"device": 0.400})
     session = world.open(max_latency_ms=150)
     world.feed([session], 500)
-    world.crew.run()
+    world.workers.run()
     shown = world.shown(session)
     assert max(each.age for each in shown) <= 0.150 + 1e-9
     assert Counter(each.kind for each in shown[25:]) == {"moved": 475}
@@ -143,14 +143,14 @@ def test_a_device_slower_than_the_contract_still_gives_edited_frames_in_time() -
 def test_a_prediction_goes_before_moving() -> None:
     asked: list[float] = []
 
-    def predict(_editor: object, _state: object, look: object, _stages: object) -> object:
-        asked.append(look.frame.seconds)  # type: ignore[attr-defined]
-        return Edited(look.frame, "edited") if len(asked) % 2 else None  # type: ignore[attr-defined]
+    def predict(_editor: object, _state: object, analysis: object, _stages: object) -> object:
+        asked.append(analysis.frame.seconds)  # type: ignore[attr-defined]
+        return Edited(analysis.frame, "edited") if len(asked) % 2 else None  # type: ignore[attr-defined]
 
     world = World(FIXED, costs=COSTS | {"device": 0.400}, predict=predict)
     session = world.open(max_latency_ms=150)
     world.feed([session], 200)
-    world.crew.run()
+    world.workers.run()
     outcomes = session.stats()["outcomes"]
     late = outcomes["predicted: late before drawing"] + outcomes.get("moved: late before drawing", 0)
     assert late + outcomes.get("predicted: late before compositing", 0) >= len(asked) - 2
@@ -160,9 +160,9 @@ def test_a_prediction_goes_before_moving() -> None:
 def test_the_age_counts_from_the_capture() -> None:
     world = World()
     session = world.open()
-    world.crew.now = 10.0
+    world.workers.now = 10.0
     old = session.submit(Frame(PIXELS, 0, Fraction(1, 25)), captured=9.9)
-    world.crew.run()
+    world.workers.run()
     assert old.result(0).age == pytest.approx(0.114)
     too_old = session.submit(Frame(PIXELS, 1, Fraction(1, 25)), captured=9.0)
     assert too_old.done()
@@ -173,7 +173,7 @@ def test_many_sessions_share_a_device_that_is_too_slow_for_them_and_all_stay_in_
     world = World(costs=COSTS | {"device": 0.040}, per_face=0.010)
     sessions = [world.open() for _ in range(8)]
     world.feed(sessions, 500, spread=True)
-    world.crew.run()
+    world.workers.run()
     for session in sessions:
         assert max(shown.age for shown in world.shown(session)) <= 0.250
         assert kinds(world, session)["passed"] < 20
@@ -184,13 +184,13 @@ def test_many_sessions_share_a_device_that_is_too_slow_for_them_and_all_stay_in_
 
 def test_the_defaults_of_a_cpu_hold_with_costs_like_those_of_two_cores() -> None:
     """Times of each stage as on two cores that share them: 24 frames/s in, all edited, well inside 250 ms."""
-    world = World(defaults("cpu"), costs={"look": 0.015, "device": 0.140, "finish": 0.030})
+    world = World(defaults("cpu"), costs={"analyse": 0.015, "device": 0.140, "composite": 0.030})
     session = world.open(rate=24)
     world.feed([session], 24 * 60, rate=24)
-    world.crew.run()
+    world.workers.run()
     shown = world.shown(session)[24:]
     assert {each.kind for each in shown} <= EDITED
     assert len(shown) == 24 * 59
     assert np.percentile([each.age for each in shown], 95) <= 0.100
-    assert world.engine.stats()["rung"] == "quarter"
+    assert world.engine.stats()["quality_level"] == "quarter"
     assert world.engine.stats()["batches"] == {"1": pytest.approx(24 * 60 / 4, rel=0.02)}

@@ -4,7 +4,7 @@ from typing import Any
 
 from dynstream.models.allocator import give_back
 from dynstream.pipelines.common.stage_timing import Stages
-from dynstream.pipelines.engine.memory_trim import TIDY_SECONDS, Tidy
+from dynstream.pipelines.engine.memory_trim import TIDY_SECONDS, MemoryTrim
 
 
 class Echo:
@@ -16,7 +16,7 @@ class Echo:
 
 def test_memory_is_given_back_between_drawings_now_and_then() -> None:
     now, given = [100.0], []
-    drawer = Tidy(Echo(), tidy=lambda: given.append(now[0]), clock=lambda: now[0])  # type: ignore[arg-type]
+    drawer = MemoryTrim(Echo(), tidy=lambda: given.append(now[0]), clock=lambda: now[0])  # type: ignore[arg-type]
     for step in range(11):
         now[0] = 100.0 + step * TIDY_SECONDS / 4
         assert drawer.render(["job"], [None], Stages()) == ["job", None]  # type: ignore[list-item, comparison-overlap]

@@ -94,12 +94,14 @@ def test_a_live_frame_is_the_same_where_there_is_time() -> None:
 
 
 def test_frames_between_drawings_show_the_edit_where_the_face_is_now() -> None:
-    settings = EngineSettings(rungs=[EngineSettings().rungs[3]], first_rung="quarter", admit_rung="quarter")
+    settings = EngineSettings(
+        quality_levels=[EngineSettings().quality_levels[3]], first_level="quarter", admit_level="quarter"
+    )
     items = fakes.frames([scene((70 + 4 * i, 60)) for i in range(12)])
     with engine(settings) as at:
         session = at.open(SessionSpec(edits=edits("smile=2"), max_latency_ms=60_000))
         first = session.submit(items[0]).result(SECONDS)
-        while not session.memory.finish:  # its drawing comes after it was shown
+        while not session.memory.composites:  # its drawing comes after it was shown
             first = session.submit(items[0]).result(SECONDS)
         results = [session.submit(item).result(SECONDS) for item in items[1:]]
     assert first.frame.size == items[0].size

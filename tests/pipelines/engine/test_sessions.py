@@ -14,7 +14,7 @@ from dynstream.pipelines.common.errors import (
     SessionClosedError,
 )
 from dynstream.pipelines.common.stage_timing import Stages
-from dynstream.pipelines.editor.face_editor import Edited, FinishState, Look, LookState
+from dynstream.pipelines.editor.face_editor import AnalysisState, CompositeState, Edited, FrameAnalysis
 from dynstream.pipelines.editor.renderer import FaceJob, Rendered
 from dynstream.pipelines.edits.edit import Edits, parse_edit
 from dynstream.pipelines.engine.settings import EngineSettings, SessionSpec
@@ -26,7 +26,7 @@ from dynstream.stream.frame import Frame
 from ..fakes import DIRECTIONS
 from .simulation import COSTS, World
 
-WIDE = EngineSettings(look_workers=8, finish_workers=8)
+WIDE = EngineSettings(analysis_workers=8, composite_workers=8)
 
 
 class Picky(StubRenderer):
@@ -53,7 +53,7 @@ def test_an_error_in_a_model_ends_the_session_it_belongs_to_and_the_others_go_on
     culprit = world.submit(sessions[1], 7, rate=1)
     world.submit(sessions[2], 2)
     later = world.submit(sessions[1], 8, rate=1)
-    world.crew.run()
+    world.workers.run()
     assert world.renderer.sizes == [3, 1, 1, 1]
     for future in (culprit, later):
         with pytest.raises(ValueError, match="this face cannot be drawn"):
@@ -64,7 +64,7 @@ def test_an_error_in_a_model_ends_the_session_it_belongs_to_and_the_others_go_on
         world.submit(sessions[1], 9)
     for session in (sessions[0], sessions[2]):
         world.submit(session, 3)
-    world.crew.run()
+    world.workers.run()
     assert [session.stats()["outcomes"] for session in (sessions[0], sessions[2])] == [{"edited": 2}] * 2
     assert world.engine.stats()["sessions"] == 2
     assert world.engine.stats()["outcomes"] == {"edited": 4, "failed": 2}
@@ -75,7 +75,7 @@ def test_where_memory_runs_out_the_batch_is_split_and_stays_smaller_and_the_sess
     sessions = [world.open() for _ in range(8)]
     for session in sessions:
         world.submit(session, 0)
-    world.crew.run()
+    world.workers.run()
     assert world.renderer.sizes == [8, 4, 2, 2, 4, 2, 2]
     assert all(session.stats()["outcomes"] == {"edited": 1} for session in sessions)
     assert world.engine.stats()["max_batch"] == 2
@@ -83,7 +83,7 @@ def test_where_memory_runs_out_the_batch_is_split_and_stays_smaller_and_the_sess
     world.renderer.sizes.clear()
     for session in sessions:
         world.submit(session, 1)
-    world.crew.run()
+    world.workers.run()
     assert world.renderer.sizes == [2, 2, 2, 2]
     assert all(len(session.notes) == 1 for session in sessions)
 
@@ -92,7 +92,7 @@ def test_a_single_frame_without_memory_ends_its_session_with_words_that_help() -
     world = World(WIDE, renderer=Picky(most=3), editors=lambda spec, _: StubEditor(spec.edits, faces=5))
     session = world.open()
     future = world.submit(session, 0)
-    world.crew.run()
+    world.workers.run()
     with pytest.raises(DeviceMemoryError, match=r"too little memory to draw 5 faces at once.*--faces 1"):
         future.result(0)
 
@@ -104,46 +104,51 @@ class Failing(StubEditor):
         super().__init__()
         self.stage = stage
 
-    def look(self, state: LookState, frame: Frame, stages: Stages) -> tuple[LookState, Look]:
-        if self.stage == "look" and frame.pts == 3:
-            raise RuntimeError("cannot look")
-        return super().look(state, frame, stages)
+    def analyse(self, state: AnalysisState, frame: Frame, stages: Stages) -> tuple[AnalysisState, FrameAnalysis]:
+        if self.stage == "analyse" and frame.pts == 3:
+            raise RuntimeError("cannot analyse")
+        return super().analyse(state, frame, stages)
 
-    def finish(
-        self, state: Mapping[int, FinishState], look: Look, rendered: Sequence[Rendered], stages: Stages, **show: bool
-    ) -> tuple[dict[int, FinishState], Edited]:
-        if self.stage == "finish" and look.frame.pts == 3:
-            raise RuntimeError("cannot finish")
-        return super().finish(state, look, rendered, stages, **show)
+    def composite(
+        self,
+        state: Mapping[int, CompositeState],
+        analysis: FrameAnalysis,
+        rendered: Sequence[Rendered],
+        stages: Stages,
+        **show: bool,
+    ) -> tuple[dict[int, CompositeState], Edited]:
+        if self.stage == "composite" and analysis.frame.pts == 3:
+            raise RuntimeError("cannot composite")
+        return super().composite(state, analysis, rendered, stages, **show)
 
-    def carry(self, state: Mapping[int, FinishState], look: Look, stages: Stages) -> Edited | None:
+    def reproject(self, state: Mapping[int, CompositeState], analysis: FrameAnalysis, stages: Stages) -> Edited | None:
         if self.stage == "carry":
             raise RuntimeError("cannot carry")
-        return super().carry(state, look, stages)
+        return super().reproject(state, analysis, stages)
 
 
-@pytest.mark.parametrize("stage", ["look", "finish", "carry"])
+@pytest.mark.parametrize("stage", ["analyse", "composite", "carry"])
 def test_an_error_in_a_stage_ends_the_session(stage: str) -> None:
     made = iter([Failing(stage), StubEditor()])
     slow = {"device": 0.1} if stage == "carry" else {}
     world = World(WIDE, costs=COSTS | slow, editors=lambda *_: next(made))  # type: ignore[operator]
     failing, other = world.open(), world.open()
     for number in range(6):
-        world.crew.at(number / 25, lambda number=number: world.submit(other, number))  # type: ignore[misc]
-        world.crew.at(number / 25, lambda number=number: failing.closed or world.submit(failing, number))  # type: ignore[misc]
-    world.crew.run()
+        world.workers.at(number / 25, lambda number=number: world.submit(other, number))  # type: ignore[misc]
+        world.workers.at(number / 25, lambda number=number: failing.closed or world.submit(failing, number))  # type: ignore[misc]
+    world.workers.run()
     assert str(failing.error) == f"cannot {stage}"
     errors = [future.exception(0) for future in world.futures[id(failing)]]
     assert errors[-1] is failing.error
     assert len(world.shown(other)) == 6
-    assert world.crew.running == {"look": 0, "device": 0, "finish": 0}
+    assert world.workers.running == {"analyse": 0, "device": 0, "composite": 0}
 
 
 def test_closing_cancels_what_is_under_way_and_the_engine_goes_on() -> None:
     world = World(WIDE)
     session, other = world.open(), world.open()
     futures = [world.submit(session, 0), world.submit(other, 0)]
-    world.crew.run(0.003)
+    world.workers.run(0.003)
     session.close()
     session.close()
     assert futures[0].cancelled()
@@ -151,7 +156,7 @@ def test_closing_cancels_what_is_under_way_and_the_engine_goes_on() -> None:
         world.submit(session, 1)
     with pytest.raises(SessionClosedError):
         session.set({"smile": 1})
-    world.crew.run()
+    world.workers.run()
     assert futures[1].result(0).outcome == "edited"
     world.engine.close()
     with pytest.raises(EngineError, match="the engine is closed"):
@@ -163,7 +168,7 @@ def test_a_file_that_waits_for_room_hears_of_the_end() -> None:
     session = world.open(live=False)
     for number in range(4):
         world.submit(session, number)
-    world.crew.at(0.001, session.close)
+    world.workers.at(0.001, session.close)
     with pytest.raises(SessionClosedError):
         world.submit(session, 4)
 
@@ -175,7 +180,7 @@ def test_bypass_shows_the_source_at_once_in_order_and_costs_nothing() -> None:
     session.bypass = True
     passed = [world.submit(session, number) for number in (1, 2)]
     assert not passed[0].done()  # the first frame goes out first
-    world.crew.run()
+    world.workers.run()
     assert world.order[id(session)] == [0, 1, 2]
     assert [future.result(0).outcome for future in passed] == ["passed: bypass"] * 2
     later = world.submit(session, 3)
@@ -183,7 +188,7 @@ def test_bypass_shows_the_source_at_once_in_order_and_costs_nothing() -> None:
     assert later.result(0).age == 0
     session.bypass = False
     world.submit(session, 4)
-    world.crew.run()
+    world.workers.run()
     assert world.shown(session)[-1].outcome == "edited"
     assert world.renderer.sizes == [1, 1]
 
@@ -197,7 +202,7 @@ def test_a_callback_may_submit_the_next_frame() -> None:
             world.submit(session, session.submitted).add_done_callback(again)
 
     world.submit(session, 0).add_done_callback(again)
-    world.crew.run()
+    world.workers.run()
     assert world.order[id(session)] == list(range(20))
 
 
@@ -206,9 +211,9 @@ def test_a_future_that_its_owner_cancels_does_no_harm() -> None:
     session = world.open()
     first, second = world.submit(session, 0), None
     assert first.cancel()
-    world.crew.run()
+    world.workers.run()
     second = world.submit(session, 1)
-    world.crew.run()
+    world.workers.run()
     assert second.result(0).outcome == "edited"
 
 
@@ -220,10 +225,10 @@ class Recording(StubEditor):
         self.mode, self.choice = mode, faces
         self.seen: list[dict[str, float]] = []
 
-    def look(self, state: LookState, frame: Frame, stages: Stages) -> tuple[LookState, Look]:
+    def analyse(self, state: AnalysisState, frame: Frame, stages: Stages) -> tuple[AnalysisState, FrameAnalysis]:
         begin = frame.seconds if state.begin is None else state.begin
         self.seen.append({spec.name: spec.strength(frame.seconds - begin) for spec in self.edits.specs})
-        return super().look(state, frame, stages)
+        return super().analyse(state, frame, stages)
 
 
 def recording() -> tuple[World, list[Recording]]:
@@ -249,7 +254,7 @@ def test_edits_change_from_the_next_frame_on_and_ramp_from_where_they_are() -> N
             session.set({"age": 0.5}, replace=True)
             assert session.strengths == {"age": 0.5}
         world.submit(session, number)
-        world.crew.run()
+        world.workers.run()
     smile, age = ([seen.get(name, 0.0) for seen in made[0].seen] for name in ("smile", "age"))
     assert smile[:6] == pytest.approx([1.0] * 6)
     assert smile[5:11] == pytest.approx([1.0, 1.2, 1.4, 1.6, 1.8, 2.0])
@@ -265,7 +270,7 @@ def test_an_unknown_edit_is_refused_where_it_is_asked_for() -> None:
     with pytest.raises(EditError, match="did you mean 'smile'"):
         session.set({"smille": 1.0})
     world.submit(session, 0)
-    world.crew.run()
+    world.workers.run()
     assert world.shown(session)[0].outcome == "edited"
 
 
@@ -278,7 +283,7 @@ def test_mode_faces_and_latency_change_while_it_runs() -> None:
     assert (made[-1].mode, made[-1].choice) == ("replace", "all")
     assert (session.mode, session.faces, session.max_latency_ms) == ("replace", "all", 90)
     world.submit(session, 0)
-    world.crew.run()
+    world.workers.run()
     assert [len(one.seen) for one in made] == [0, 0, 1]
     session.choose_face(0.25, 0.5)
     assert session.spec.place == Place(0.25, 0.5, 1)

@@ -6,7 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from dynstream.pipelines.motion.keyframes import LEAST, LandmarkMap, begin_map, carry, is_due, learn, parse_every, read
+from dynstream.pipelines.motion.keyframes import (
+    LEAST,
+    LandmarkMap,
+    begin_map,
+    is_due,
+    learn,
+    parse_every,
+    propagate,
+    read,
+)
 from dynstream.pipelines.motion.online_predictor import OnlineDynamics
 
 from ..trajectory import paths
@@ -45,7 +54,7 @@ def test_carried_codes_are_nearer_than_predicted_ones() -> None:
         state = updater.observe(state, row / 25, codes[row])
     carried = state
     for row in range(60, 72):
-        carried = carry(updater, carried, known, row / 25, landmarks(row, codes))
+        carried = propagate(updater, carried, known, row / 25, landmarks(row, codes))
     truth = codes[72]
     errors = [float((updater.predict(one, 72 / 25)[0] - truth).square().mean()) for one in (carried, state)]
     assert errors[0] < errors[1]
@@ -55,7 +64,7 @@ def test_carried_codes_are_nearer_than_predicted_ones() -> None:
 def test_a_map_that_has_not_proved_itself_changes_nothing(steps: int, shuffled: bool) -> None:
     updater, known, codes = taught(steps, shuffled=shuffled)
     state = updater.start(0.0, codes[0])
-    assert carry(updater, state, known, 0.1, landmarks(5, codes)) is state
+    assert propagate(updater, state, known, 0.1, landmarks(5, codes)) is state
 
 
 def test_codes_that_are_not_finite_teach_nothing() -> None:

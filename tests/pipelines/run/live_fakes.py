@@ -57,10 +57,10 @@ class HandEditing:
         future: Future[EditedFrame] = Future()
         self.begun.put((frame, future))
         if self.at_once:
-            self.finish()
+            self.composite()
         return future
 
-    def finish(self, error: Exception | None = None) -> None:
+    def composite(self, error: Exception | None = None) -> None:
         """Finish the oldest frame, waited for."""
         frame, future = self.begun.get(timeout=30)
         if error is not None:
@@ -71,7 +71,7 @@ class HandEditing:
     def set(self, strengths: Mapping[str, float], ramp_ms: float = 0.0) -> None:
         self.wishes.append((dict(strengths), ramp_ms))
 
-    def fill_holes(self, give: Callable[[EditedFrame], object]) -> bool:
+    def conceal_missing(self, give: Callable[[EditedFrame], object]) -> bool:
         self.give = give
         return True
 

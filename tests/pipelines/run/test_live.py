@@ -10,7 +10,7 @@ import pytest
 from dynstream.pipelines.editor.face_editor import Edited
 from dynstream.pipelines.run.live import FAREWELL_PICTURES, PASSED, Live, LiveSettings
 from dynstream.pipelines.run.notice import notice_picture
-from dynstream.pipelines.run.rolling_statistics import Recent
+from dynstream.pipelines.run.rolling_statistics import RollingStatistics
 from dynstream.stream.errors import SinkError, SourceError
 from dynstream.stream.frame import Frame
 from dynstream.stream.test_pattern import TestPattern
@@ -37,7 +37,7 @@ class Run:
         """Frames that the source gives now."""
         for level in levels:
             self.live._captured.add()
-            self.live._inbox.put(Frame(plain(level), 1, Fraction(1, 25)))
+            self.live._captured_frames.put(Frame(plain(level), 1, Fraction(1, 25)))
 
     def all_of_it(self) -> None:
         """Each body to its end, one after the other."""
@@ -92,7 +92,7 @@ def test_the_edit_gets_the_newest_frame_and_what_was_late_is_counted() -> None:
     status = run.live.status()
     assert status.dropped == 2
     assert status.ages == (pytest.approx(0.5), pytest.approx(0.5))
-    run.live._inbox.close()
+    run.live._captured_frames.close()
     editor.join(10)
     assert not run.live.show_next(10)
 
@@ -104,7 +104,7 @@ def test_several_frames_may_be_in_the_edit_and_all_are_shown_before_the_end() ->
     first = run.editing.begun.get(timeout=30)
     run.feed(6)
     second = run.editing.begun.get(timeout=30)
-    run.live._inbox.close()
+    run.live._captured_frames.close()
     run.editing.begun.put(first)
     run.editing.begun.put(second)
     run.editing.finish()
@@ -127,7 +127,7 @@ def test_a_frame_that_the_edit_gave_up_for_a_newer_one_counts_as_dropped() -> No
     assert run.live.show_next(30)
     assert run.sink.levels == [253]
     assert run.live.status().dropped == 1
-    run.live._inbox.close()
+    run.live._captured_frames.close()
     editor.join(10)
 
 
@@ -162,7 +162,7 @@ def test_a_pause_does_not_wait_for_a_slow_edit_nor_show_it_afterwards() -> None:
     run.editing.finish()
     assert run.live.show_next(0)
     assert run.sink.levels == [2]
-    run.live._inbox.close()
+    run.live._captured_frames.close()
     editor.join(10)
 
 
@@ -199,7 +199,7 @@ def test_when_nothing_new_comes_the_output_repeats_and_then_says_why() -> None:
     assert run.live.show_next(10)
     assert run.sink.levels[-1] == 235
     assert run.live.status().notice == ""
-    run.live._inbox.close()
+    run.live._captured_frames.close()
     editor.join(10)
 
 
@@ -299,7 +299,7 @@ def test_a_notice_is_legible_on_any_size_and_shows_the_last_picture_dimmed() -> 
 
 def test_recent_values_are_those_of_the_window() -> None:
     time = ManualTime()
-    recent = Recent(time.clock, window=2.0)
+    recent = RollingStatistics(time.clock, window=2.0)
     assert (recent.rate(), recent.percentiles(50), recent.since()) == (0.0, None, None)
     for value in range(50):
         recent.add(float(value))

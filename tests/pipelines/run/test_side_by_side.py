@@ -9,7 +9,7 @@ from dynstream.pipelines.run.side_by_side import SideBySideReader, write_side_by
 from dynstream.stream.errors import SinkError, SourceError
 from dynstream.stream.reader import VideoReader
 
-from ...stream.media import Clip, look, make, picture, psnr
+from ...stream.media import Clip, make, picture, probe, psnr
 from ..fakes import write_clip
 
 SIZE = (128, 96)
@@ -31,7 +31,7 @@ def test_both_are_there_with_the_sources_times_and_sound(source: Path, result: P
     target = tmp_path / "both.mp4"
     assert write_side_by_side(source, result, target, labels=("", ""), progress=done.append) == 25
     assert done == list(range(1, 26))
-    before, after = look(source), look(target)
+    before, after = probe(source), probe(target)
     assert after.frame_times == before.frame_times
     assert after.packets == before.packets
     with VideoReader(target) as reader:

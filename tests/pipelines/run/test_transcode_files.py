@@ -17,7 +17,7 @@ from dynstream.stream.layout import find_layout
 from dynstream.stream.picture import packed
 from dynstream.stream.reader import VideoReader
 
-from ...stream.media import Clip, look, make, psnr
+from ...stream.media import Clip, make, probe, psnr
 from ..fakes import editor, scene, ticking, write_clip
 
 FINE = VideoOptions(crf=1, preset="ultrafast", pix_fmt="yuv444p")
@@ -69,7 +69,7 @@ def test_no_face_anywhere_gives_the_same_pictures_and_sound(tmp_path: Path, fold
     report = transcode(source, folder / "out.mp4", editor("smile=2"), video=FINE)
     assert report.outcomes == {"passed: no face": 25}
     assert report.notes == []
-    before, after = look(source), look(folder / "out.mp4")
+    before, after = probe(source), probe(folder / "out.mp4")
     assert after.frame_times == before.frame_times
     assert after.packets == before.packets
     assert after.chapters == before.chapters

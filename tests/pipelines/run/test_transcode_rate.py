@@ -20,7 +20,7 @@ from dynstream.stream.layout import find_layout
 from dynstream.stream.picture import packed
 from dynstream.stream.reader import VideoReader
 
-from ...stream.media import Clip, look, make
+from ...stream.media import Clip, make, probe
 from ..fakes import LevelEncoder, LevelGenerator, OvalBackend, editor, scene, write_clip
 
 LOSSLESS = VideoOptions(codec="ffv1")
@@ -117,7 +117,7 @@ def test_it_is_what_interpolate_makes_of_an_edited_clip_by_straight_lines(tmp_pa
 def test_sound_and_all_else_is_copied(tmp_path: Path) -> None:
     source = make(tmp_path / "in.mp4", Clip(size=(128, 96), subtitles="mov_text", chapters=2))
     report = transcode(source, tmp_path / "out.mp4", editor("smile=2"), rate=Fraction(50))
-    before, after = look(source), look(tmp_path / "out.mp4")
+    before, after = probe(source), probe(tmp_path / "out.mp4")
     assert after.packets == before.packets
     assert after.chapters == before.chapters
     assert len(after.frame_times) == report.frames == 2 * len(before.frame_times)

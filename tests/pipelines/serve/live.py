@@ -136,7 +136,7 @@ class Talk:
 
 
 async def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    """Look every few milliseconds until it holds."""
+    """FrameAnalysis every few milliseconds until it holds."""
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)

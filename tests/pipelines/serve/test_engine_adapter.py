@@ -26,7 +26,7 @@ DIRECTIONS = load_directions()
 @contextmanager
 def faces(renderer: StubRenderer | None = None) -> Iterator[FaceEngine]:
     def load() -> Engine:
-        settings = EngineSettings(look_workers=1, finish_workers=1)
+        settings = EngineSettings(analysis_workers=1, composite_workers=1)
         return Engine(renderer or StubRenderer(), lambda spec, _before: StubEditor(spec.edits), settings)
 
     engine = FaceEngine(load, DIRECTIONS)

@@ -130,7 +130,7 @@ class HandEngine:
         self.waiting.append((frame, future))
         return future
 
-    def fill_holes(self, give: Callable[[Shown], object]) -> None:
+    def conceal_missing(self, give: Callable[[Shown], object]) -> None:
         self.give = give
 
     def __getattr__(self, name: str) -> Callable[..., None]:

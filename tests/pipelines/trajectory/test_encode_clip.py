@@ -16,7 +16,7 @@ from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.compositing.composite import FaceFlow
 from dynstream.pipelines.editor.face_editor import SessionState
 from dynstream.pipelines.edits.edit import Edits, parse_edit
-from dynstream.pipelines.fitting.first_frame_edit import Calls, CarriedRenderer, carry_clip
+from dynstream.pipelines.fitting.first_frame_edit import Calls, FirstFrameRenderer, apply_first_frame_edit
 from dynstream.pipelines.motion.code_series import CodeSeries
 from dynstream.pipelines.motion.motion_blend import Seen, bend_face, between, flow_between
 from dynstream.pipelines.motion.retimed_reader import RetimedReader, parse_times
@@ -223,13 +223,13 @@ def test_a_straight_path_leaves_the_frame_as_it_is() -> None:
 @pytest.fixture
 def carried(clip: Path) -> Callable[..., tuple[list[np.ndarray], Calls]]:
     def run(*edits: str) -> tuple[list[np.ndarray], Calls]:
-        editor = carry_clip(fakes.editor(*edits), clip, None, every=2)
+        editor = apply_first_frame_edit(fakes.editor(*edits), clip, None, every=2)
         state, out = SessionState(), []
         with VideoReader(clip) as reader:
             for frame in reader:
                 state, edited = editor.step(state, frame, Stages())
                 out.append(edited.frame.pixels)
-        assert isinstance(editor.renderer, CarriedRenderer)
+        assert isinstance(editor.renderer, FirstFrameRenderer)
         return out, editor.renderer.calls
 
     return run
@@ -253,7 +253,7 @@ def test_a_ramp_cannot_be_carried(clip: Path) -> None:
     editor = fakes.editor("smile=1")
     editor.edits = Edits((parse_edit("smile=0:2@1s"),), fakes.DIRECTIONS)
     with pytest.raises(DynamicsError, match="smile changes over time"):
-        carry_clip(editor, clip, None)
+        apply_first_frame_edit(editor, clip, None)
 
 
 def test_a_trajectory_checks_that_its_parts_fit(series: CodeSeries) -> None:

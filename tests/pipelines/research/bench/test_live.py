@@ -23,10 +23,12 @@ PICTURES = [np.full((2, 2, 3), level, np.uint8) for level in range(4)]
 
 def run(world: World, **settings: object) -> object:
     options = Settings(**{"seconds": 10.0, "warm_up": 2.0, **settings})  # type: ignore[arg-type]
-    crew = world.crew
+    workers = world.workers
     return bench_live(
         world.engine, PICTURES, 25.0, NO_EDITS, options,
-        clock=crew.clock, sleep=lambda seconds: crew.run(crew.now + seconds), processor=lambda: crew.now / 2,
+        clock=workers.clock,
+        sleep=lambda seconds: workers.run(workers.now + seconds),
+        processor=lambda: workers.now / 2,
     )  # fmt: skip
 
 
@@ -51,17 +53,17 @@ def test_memory_is_read_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_what_a_slow_engine_shows_is_counted_by_what_it_is() -> None:
-    settings = EngineSettings(first_rung="quarter")
+    settings = EngineSettings(first_level="quarter")
     result = run(World(settings, costs=COSTS | {"device": 0.1}))
     assert result.fps_edited == pytest.approx(25.0, rel=0.01)  # type: ignore[attr-defined]
     assert result.fps_drawn == 0  # type: ignore[attr-defined]
     assert result.drawings == pytest.approx(6.25, rel=0.05)  # type: ignore[attr-defined]
     assert result.outcomes == {"moved: between drawings": 250}  # type: ignore[attr-defined]
-    assert result.engine["rung"] == "quarter"  # type: ignore[attr-defined]
+    assert result.engine["quality_level"] == "quarter"  # type: ignore[attr-defined]
 
 
 def test_dropped_frames_are_not_shown() -> None:
-    result = run(World(hold(EngineSettings(), "full"), costs=COSTS | {"look": 0.08}))
+    result = run(World(hold(EngineSettings(), "full"), costs=COSTS | {"analyse": 0.08}))
     assert result.fps_out == pytest.approx(12.5, rel=0.02)  # type: ignore[attr-defined]
     assert result.outcomes["dropped: a newer frame came"] == pytest.approx(125, abs=2)  # type: ignore[attr-defined]
 
@@ -105,14 +107,14 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     target = tmp_path / "live.json"
     arguments = ["bench", "live", "--clip", str(clip), "--fps", "24", "--streams", "1", "--streams", "2"]
     with pytest.raises(SystemExit) as stop:
-        main([*arguments, "--json", str(target), "--rung", "half", "--threads", "2"])
+        main([*arguments, "--json", str(target), "--quality", "half", "--threads", "2"])
     assert not stop.value.code
     out = capsys.readouterr().out
     assert "edited/s" in out
     assert "0.50 ms of processor time a frame" in out
     document = json.loads(target.read_text())
     assert [one["streams"] for one in document["live"]] == [1, 2]
-    assert document["settings"]["engine"]["first_rung"] == "half"
+    assert document["settings"]["engine"]["first_level"] == "half"
     assert document["machine"]["packages"]["torch"]
     assert bench_command.WIDTH > 100
 
@@ -120,7 +122,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--rung", "third"], "unknown rung 'third'; expected one of full"),
+        (["--quality", "third"], "unknown quality level 'third'; expected one of full"),
         (["--precision", "int8"], "unknown precision 'int8'; expected one of float32, bfloat16"),
         (["--device", "toaster"], "device 'toaster' cannot be used"),
         (["--size", "wide"], "cannot read the size 'wide'"),

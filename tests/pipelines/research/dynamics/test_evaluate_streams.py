@@ -106,7 +106,7 @@ def test_a_lost_frame_is_held_where_holding_was_nearer(
 ) -> None:
     monkeypatch.setattr(module, "is_lost", lambda seconds: round(25 * seconds) == 3)
     monkeypatch.setattr(module, "make_rows", lambda _renderer, _prior: [])
-    monkeypatch.setattr(lost, "carry_on", lambda _before, last, _steps=1.0: np.zeros_like(last))
+    monkeypatch.setattr(lost, "extrapolate", lambda _before, last, _steps=1.0: np.zeros_like(last))
     networks = fake_networks()
     assert networks.tracker is not None
     renderer = Renderer(LevelEncoder(), LevelGenerator())  # type: ignore[arg-type]
