@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from .outcome import Outcome
+
 KEPT = 100_000
 
 
@@ -23,7 +25,7 @@ class Stages:
         self._seconds: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=kept))
         self._totals: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
-        self.outcomes: Counter[str] = Counter()
+        self._outcomes: Counter[Outcome] = Counter()
         self.calls: Counter[str] = Counter()
 
     @contextmanager
@@ -41,6 +43,15 @@ class Stages:
         """Add to `calls`: how often something was asked for."""
         with self._lock:
             self.calls[what] += number
+
+    def became(self, outcome: Outcome) -> None:
+        """Count what became of one frame."""
+        self._outcomes[outcome] += 1
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """Frames by the text of their outcome, most frequent first."""
+        return {str(outcome): count for outcome, count in self._outcomes.most_common()}
 
     def summary(self) -> dict[str, dict[str, float]]:
         """stage -> {count, mean_ms, p50_ms, p95_ms}."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ...models.faces.faces import FaceRegion
 from ...stream.frame import Frame
+from ..common.outcome import EDITED, NO_EDIT, NO_FACE, Outcome, OutcomeKind
 from ..common.stage_timing import Stages
 from ..compositing import colour_match, fade
 from ..compositing.colour_match import ColourMatch
@@ -41,6 +42,7 @@ from ..tracking.tracker import Tracker, TrackerState
 from .renderer import FaceJob, Rendered, Renderer
 
 HIDDEN_SECONDS = 0.15
+FADING_IN = "fading in"
 LEAST_PRESENCE = 0.5  # of a drawn face, for its landmarks to be believed
 
 
@@ -86,14 +88,14 @@ class FaceObservation:
     """One face of a frame.
 
     fresh: what is remembered of a face with its id no longer counts.
-    job: what to draw, None where nothing is. outcome: "edited", "faded: REASON" or "passed: REASON".
+    job: what to draw, None where nothing is. outcome: edited, faded or passed.
     """
 
     track: FaceTrack
     visibility: FaceVisibility
     fresh: bool
     job: FaceJob | None
-    outcome: str
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,10 +106,9 @@ class FrameAnalysis:
     faces: tuple[FaceObservation, ...]
 
     @property
-    def outcome(self) -> str:
+    def outcome(self) -> Outcome:
         """The best of its faces' outcomes."""
-        # "edited" comes before "faded" and "passed"
-        return min((observed.outcome for observed in self.faces), default="passed: no face")
+        return min((observed.outcome for observed in self.faces), default=NO_FACE)
 
     @property
     def jobs(self) -> list[FaceJob]:
@@ -133,10 +134,10 @@ class FrameAnalysis:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Edited:
-    """The edited frame. outcome: "edited", "faded: REASON" or "passed: REASON"."""
+    """The edited frame. outcome: what became of it."""
 
     frame: Frame
-    outcome: str
+    outcome: Outcome
 
 
 class FaceEditor:
@@ -181,19 +182,21 @@ class FaceEditor:
             before = FaceVisibility(first * wanted.weight, _hidden(track), seconds)
         elapsed = seconds - before.seconds
         weight = fade.approach(before.weight, wanted.weight, elapsed)
-        presence = FaceVisibility(weight, _follow_hidden(before, track, elapsed), seconds)
+        visibility = FaceVisibility(weight, _follow_hidden(before, track, elapsed), seconds)
         if weight <= 0:
-            return FaceObservation(track, presence, fresh, None, f"passed: {wanted.reason or 'fading in'}")
+            return FaceObservation(
+                track, visibility, fresh, None, Outcome(OutcomeKind.PASSED, wanted.reason or FADING_IN)
+            )
         offset = self.edits.move(seconds - begin, weight)
         if offset is None and self.mode == "detail":
-            return FaceObservation(track, presence, fresh, None, "passed: no edit at this time")
+            return FaceObservation(track, visibility, fresh, None, NO_EDIT)
         with stages.time("align"):
             points = None
             if track.layout == "mesh-478":
                 points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
             job = FaceJob(crop(frame.pixels, track.quad), offset, seconds, landmarks=points)
-        outcome = "edited" if weight >= 1 else f"faded: {wanted.reason or 'fading in'}"
-        return FaceObservation(track, presence, fresh, job, outcome)
+        outcome = EDITED if weight >= 1 else Outcome(OutcomeKind.FADED, wanted.reason or FADING_IN)
+        return FaceObservation(track, visibility, fresh, job, outcome)
 
     def composite(
         self,
@@ -240,7 +243,7 @@ class FaceEditor:
                         observed.job.seconds,
                     )
                     pixels = pixels if layers is None else compose(pixels, observed.track.quad, layers)
-        return None if pixels is analysis.frame.pixels else Edited(analysis.frame.with_pixels(pixels), "edited")
+        return None if pixels is analysis.frame.pixels else Edited(analysis.frame.with_pixels(pixels), EDITED)
 
     def _layers_of(
         self, before: CompositeState, observed: FaceObservation, job: FaceJob, rendered: Rendered

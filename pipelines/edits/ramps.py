@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from ...stream.frame import Frame
+from ..common.outcome import Outcome
 from .edit import Edits, EditSpec
 
 
@@ -18,8 +19,8 @@ class EditedFrame(Protocol):
         ...
 
     @property
-    def outcome(self) -> str:
-        """What became of it: "edited", "moved: REASON", "passed: REASON", ..."""
+    def outcome(self) -> Outcome:
+        """What became of it."""
         ...
 
 

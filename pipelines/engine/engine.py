@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from ...stream.frame import Frame
 from ..common.errors import EngineError, EngineFullError
+from ..common.outcome import Outcome, OutcomeKind
 from ..common.stage_timing import Stages
 from ..editor.face_editor import Edited, FrameAnalysis, SessionState
 from . import deadlines
@@ -74,7 +75,7 @@ class Engine:
         self.clock = clock
         self._schedule = Schedule(settings)
         self._sessions: list[Session] = []
-        self._ended: Counter[str] = Counter()
+        self._ended: Counter[Outcome] = Counter()
         self._closed = False
         self._workers = workers or ThreadWorkerPool(settings.analysis_workers, settings.composite_workers, clock)
         self._workers.begin(self._tick)
@@ -122,7 +123,7 @@ class Engine:
             session.submitted += 1
             cadence = session.stream.cadence
             if cadence is not None and not cadence.came(now, frame.seconds):
-                session.tally.add(f"dropped: {deadlines.FILLED}")
+                session.tally.add(Outcome(OutcomeKind.DROPPED, deadlines.FILLED))
                 session.results.put(future, None)
                 return []
             scheduled, actions = self._schedule.submit(now, session.stream, now if captured is None else captured)
@@ -157,7 +158,7 @@ class Engine:
             for scheduled in left:
                 session.results.put(scheduled.work.future, error)
                 if scheduled.plan != "make":
-                    session.tally.add("closed" if error is None else "failed")
+                    session.tally.add(Outcome(OutcomeKind.CLOSED if error is None else OutcomeKind.FAILED))
             self._sessions.remove(session)
             self._ended.update(session.tally.outcomes)
             return actions
@@ -184,7 +185,7 @@ class Engine:
             drawn = sum(size * count for size, count in schedule.batches.items())
             return {
                 "sessions": len(self._sessions),
-                "outcomes": dict(outcomes.most_common()),
+                "outcomes": {str(outcome): count for outcome, count in outcomes.most_common()},
                 "quality_level": schedule.degradation.quality.name,
                 "level": schedule.degradation.level,
                 "steps": [[round(seconds, 3), name] for seconds, name in schedule.degradation.steps],
@@ -336,11 +337,11 @@ class Engine:
         def choose() -> Edited:
             guess = self._predict(editor, state, analysis, self.stages) if late and self._predict is not None else None
             if guess is not None:
-                return Edited(guess.frame, f"predicted: {reason}")
+                return Edited(guess.frame, Outcome(OutcomeKind.PREDICTED, reason))
             moved = editor.reproject(state.composites, analysis, self.stages)
             if moved is not None:
-                return Edited(moved.frame, f"moved: {reason}")
-            return Edited(analysis.frame, f"passed: {deadlines.NOT_YET}")
+                return Edited(moved.frame, Outcome(OutcomeKind.MOVED, reason))
+            return Edited(analysis.frame, Outcome(OutcomeKind.PASSED, deadlines.NOT_YET))
 
         def keep(result: tuple[Any, ...]) -> None:
             work.result, session.concealment = result
@@ -390,11 +391,11 @@ class Engine:
         if scheduled.plan == "make" and (what == "nothing" or result is None):
             if session.stream.cadence is not None and work.missing is not None:
                 session.stream.cadence.unfill(work.missing)
-            session.tally.add(f"held: {reason}")
+            session.tally.add(Outcome(OutcomeKind.HELD, reason))
             session.results.put(work.future, None)
             return
         if what == "nothing":
-            session.tally.add(f"dropped: {reason}")
+            session.tally.add(Outcome(OutcomeKind.DROPPED, reason))
             session.results.put(work.future, None)
             return
         age = self.clock() - scheduled.captured
@@ -403,7 +404,7 @@ class Engine:
             batch = work.batch if scheduled.drawn else None
             shown = Shown(work.frame.with_pixels(result.frame.pixels), result.outcome, age, batch)
         else:
-            shown = Shown(work.frame, f"passed: {reason}", age)
+            shown = Shown(work.frame, Outcome(OutcomeKind.PASSED, reason), age)
         session.tally.add(shown.outcome, age)
         session.results.put(work.future, shown)
         work.result = None

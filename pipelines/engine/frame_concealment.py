@@ -6,6 +6,7 @@ from functools import partial
 from typing import Protocol
 
 from ...stream.frame import Frame, Pixels
+from ..common.outcome import Outcome, OutcomeKind
 from ..common.stage_timing import Stages
 from ..editor.face_editor import Edited, FrameAnalysis
 from ..inversion.latent_memory import LatentState
@@ -60,7 +61,9 @@ def make(
         if not ran_out_of_memory(error):
             raise
         return concealment, None
-    return concealment, None if pixels is None else Edited(work.seen.with_pixels(pixels), f"predicted: {reason}")
+    return concealment, None if pixels is None else Edited(
+        work.seen.with_pixels(pixels), Outcome(OutcomeKind.PREDICTED, reason)
+    )
 
 
 def missing_work(session: Session, last: Frame, seconds: float, give: Callable[[Shown], object]) -> Work:

@@ -16,11 +16,12 @@ from fractions import Fraction
 from typing import Final
 
 from ...stream.frame import Frame, Pixels
+from ..common.outcome import Outcome, OutcomeKind
 from ..common.stage_timing import Stages
 from ..inversion.latent_memory import GAP_SECONDS
 from ..motion.motion_blend import Seen, evenly_between
 from ..tracking.scene_cut import is_cut, thumbnail
-from .outcome import EDITED, Shown
+from .outcome import Shown
 from .result_queue import Result, ResultQueue, resolve
 
 IN_BETWEEN: Final = "in between"
@@ -174,6 +175,6 @@ def make(one: Shown, other: Shown, slots: int) -> list[Shown]:
 def _made(one: Shown, other: Shown, share: float, pixels: Pixels) -> Shown:
     begin, end = one.frame.seconds, other.frame.seconds
     base = min(other.frame.time_base, FINEST)
-    edited = one.kind in EDITED and other.kind in EDITED
+    kind = OutcomeKind.BLENDED if one.outcome.has_edit and other.outcome.has_edit else OutcomeKind.PASSED
     frame = Frame(pixels, round((begin + share * (end - begin)) / base), base)
-    return Shown(frame, f"{'blended' if edited else 'passed'}: {IN_BETWEEN}", other.age)
+    return Shown(frame, Outcome(kind, IN_BETWEEN), other.age)

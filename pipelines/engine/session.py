@@ -294,7 +294,7 @@ class Session:
             return {
                 "submitted": self.submitted,
                 "edited": self.tally.edited(),
-                "outcomes": dict(self.tally.outcomes.most_common()),
+                "outcomes": self.tally.as_dict(),
                 "age_ms": dict(self.tally.ages_ms()),
                 "under_way": self.stream.under_way,
                 "live": self.stream.live,

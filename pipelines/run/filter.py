@@ -87,7 +87,7 @@ def filter_pictures(
     return FilterReport(
         frames=work.written,
         seconds=clock() - started,
-        outcomes=dict(stages.outcomes.most_common()),
+        outcomes=stages.outcomes,
         stages=stages.summary(),
         reader_gone=work.gone,
         notes=list(source.notes),
@@ -175,7 +175,7 @@ class _Work:
             for job in self._incoming:
                 if self._step is not None and job.before is not None:
                     edited = self._step(job.before)
-                    self._stages.outcomes[edited.outcome] += 1
+                    self._stages.became(edited.outcome)
                     job = _Job(job.item, job.before, edited.frame.pixels)
                 self._outgoing.put(job)
         except Closed:

@@ -19,12 +19,13 @@ from ...stream.frame import Frame, Pixels
 from ...stream.live_source import LiveSource
 from ...stream.mailbox import Mailbox, MailboxClosed, Posted
 from ...stream.virtual_camera import FrameSink
+from ..common.outcome import Outcome, OutcomeKind
 from ..editor.face_editor import Edited
 from ..edits.ramps import EditedFrame, Editing
 from .notice import notice_picture
 from .rolling_statistics import RollingStatistics
 
-PASSED: Final = "passed: paused"
+PASSED: Final = Outcome(OutcomeKind.PASSED, "paused")
 FAREWELL_PICTURES: Final = 3  # a driver may hold one or two back
 JOIN_SECONDS: Final = 3.0
 SLOT_SECONDS: Final = 0.1
@@ -100,7 +101,7 @@ class Live:
         self._paused = False
         self._strengths = dict(strengths or {})
         self._captured, self._ages = RollingStatistics(clock), RollingStatistics(clock)
-        self._outcomes: Counter[str] = Counter()
+        self._outcomes: Counter[Outcome] = Counter()
         self._shown = self._overtaken = 0
         self._fresh_at = self._sent_at = clock()
         self._notice, self._said = "", ""
@@ -167,7 +168,7 @@ class Live:
             captured_rate=self._captured.rate(),
             shown_rate=self._ages.rate(),
             ages=None if ages is None else (ages[0], ages[1]),
-            outcomes=dict(self._outcomes.most_common()),
+            outcomes={str(outcome): count for outcome, count in self._outcomes.most_common()},
             paused=self._paused,
             notice=self._notice,
             said=self._said,

@@ -119,7 +119,7 @@ def transcode(
         result=str(target),
         frames=writer.frames_written,
         seconds=clock() - started,
-        outcomes=dict(stages.outcomes.most_common()),
+        outcomes=stages.outcomes,
         stages=stages.summary(),
         calls=dict(stages.calls),
         peak_memory_mb=peak_memory(),
@@ -139,7 +139,7 @@ def _edited(reader: VideoReader, editor: FaceEditor, stages: Stages) -> Iterator
         if frame is None:
             return
         state, edited = editor.step(state, frame, stages)
-        stages.outcomes[edited.outcome] += 1
+        stages.became(edited.outcome)
         yield edited.frame
 
 

@@ -11,6 +11,7 @@ from ...models.directions.directions import Direction
 from ...stream.drawn_face import draw_face
 from ...stream.frame import Frame
 from ..common.errors import EngineFullError
+from ..common.outcome import NO_EDIT, NO_FACE, Outcome, OutcomeKind
 from ..edits.edit import Edits
 from ..engine.deadlines import LOST
 from ..engine.frame_interpolation import IN_BETWEEN
@@ -182,22 +183,20 @@ class FaceSession:
 
 
 def _translated(shown: "EngineShown") -> Shown:
-    return Shown(shown.frame, translate(shown.kind, shown.reason), shown.batch)
+    return Shown(shown.frame, translate(shown.outcome), shown.batch)
 
 
-def translate(kind: str, reason: str) -> str:
+def translate(outcome: Outcome) -> str:
     """The engine's outcome as docs/protocol.md counts it."""
-    if kind == "predicted" and reason == LOST:
+    if outcome == Outcome(OutcomeKind.PREDICTED, LOST):
         return "predicted"
-    if reason == IN_BETWEEN:
+    if outcome.reason == IN_BETWEEN:
         return "between"
-    if kind in ("edited", "faded"):
-        return kind
-    if kind == "passed" and reason == "no face":
+    if outcome.kind in (OutcomeKind.EDITED, OutcomeKind.FADED):
+        return str(outcome.kind)
+    if outcome == NO_FACE:
         return "no_face"
-    if kind == "passed" and reason == "no edit at this time":
-        return "edited"
-    return "concealed"
+    return "edited" if outcome == NO_EDIT else "concealed"
 
 
 def list_choices(directions: Mapping[str, Direction]) -> list[EditChoice]:

@@ -18,16 +18,17 @@ from ....stream.errors import SourceError
 from ....stream.frame import Frame, Pixels
 from ....stream.live_source import Pacer
 from ....stream.reader import VideoReader
+from ...common.outcome import Outcome, OutcomeKind
 from ...edits.edit import Edits
 from ...engine.engine import Engine
-from ...engine.outcome import EDITED, Shown
+from ...engine.outcome import Shown
 from ...engine.session import Session
 from ...engine.settings import EngineSettings, SessionSpec
 from .stub_editor import NO_EDITS, StubEditor, StubRenderer
 
 MOST_FRAMES: Final = 240
 """Of a clip; they are played back and forth, so that there is no cut that the clip has not."""
-DROPPED: Final = "dropped"
+DRAWN: Final = (OutcomeKind.EDITED, OutcomeKind.FADED)
 LAST_SECONDS: Final = 0.5
 """After the last frame's deadline, for its threads."""
 MEMORY_SECONDS: Final = 10.0
@@ -182,17 +183,17 @@ def bench_live(
         session.close()
     drawn = _frames_drawn(stats["batches"]) - _frames_drawn(batches)
     each = settings.streams * seconds
-    shown = kept.outcomes.total() - sum(n for name, n in kept.outcomes.items() if name.startswith(DROPPED))
+    shown = kept.outcomes.total() - kept.count(lambda outcome: outcome.kind == OutcomeKind.DROPPED)
     return LiveResult(
         streams=settings.streams,
         seconds=seconds,
         fps_in=kept.submitted / each,
         fps_out=shown / each,
-        fps_edited=kept.count(EDITED) / each,
-        fps_drawn=kept.count(frozenset({"edited", "faded"})) / each,
+        fps_edited=kept.count(lambda outcome: outcome.has_edit) / each,
+        fps_drawn=kept.count(lambda outcome: outcome.kind in DRAWN) / each,
         drawings=drawn / each,
         age_ms=kept.ages_ms(),
-        outcomes=dict(kept.outcomes.most_common()),
+        outcomes={str(outcome): count for outcome, count in kept.outcomes.most_common()},
         cores_busy=processor_seconds / seconds,
         memory_mb=tuple(known) if len(known) > 1 else None,
         stages=stats.pop("stages"),
@@ -231,7 +232,7 @@ class Kept:
 
     submitted: int = 0
     counts: bool = False
-    outcomes: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
     ages: list[float] = field(default_factory=list)
 
     def add(self, future: "Future[Shown]") -> None:
@@ -246,7 +247,7 @@ class Kept:
 
     def _done(self, future: "Future[Shown]") -> None:
         if future.cancelled():
-            self.outcomes[f"{DROPPED}: a newer frame came"] += 1
+            self.outcomes[Outcome(OutcomeKind.DROPPED, "a newer frame came")] += 1
         elif future.exception() is None:
             self._shown(future.result())
 
@@ -254,9 +255,9 @@ class Kept:
         self.outcomes[shown.outcome] += 1
         self.ages.append(shown.age)
 
-    def count(self, kinds: frozenset[str]) -> int:
-        """Frames whose outcome is of one of these kinds."""
-        return sum(count for name, count in self.outcomes.items() if name.partition(":")[0] in kinds)
+    def count(self, counts: Callable[[Outcome], bool]) -> int:
+        """Frames with an outcome that counts."""
+        return sum(count for outcome, count in self.outcomes.items() if counts(outcome))
 
     def ages_ms(self) -> dict[str, float | None]:
         """p50, p95 and most, in milliseconds."""

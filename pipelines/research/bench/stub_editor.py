@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ....stream.frame import Frame
+from ...common.outcome import EDITED
 from ...common.stage_timing import Stages
 from ...editor.face_editor import AnalysisState, CompositeState, Edited, FaceObservation, FaceVisibility, FrameAnalysis
 from ...editor.renderer import FaceJob, Rendered
@@ -33,7 +34,7 @@ class StubEditor:
         presence = FaceVisibility(1.0, np.zeros(0), frame.seconds)
         job = FaceJob(np.zeros((1, 1, 3), np.uint8), None, frame.seconds)
         observations = tuple(
-            FaceObservation(cast("FaceTrack", SimpleNamespace(id=name)), presence, False, job, "edited")
+            FaceObservation(cast("FaceTrack", SimpleNamespace(id=name)), presence, False, job, EDITED)
             for name in range(1, 1 + self.faces)
         )
         begin = frame.seconds if state.begin is None else state.begin
@@ -55,11 +56,11 @@ class StubEditor:
             observed.track.id: CompositeState(seconds=analysis.frame.seconds, drawn=_DRAWN)
             for observed in analysis.faces
         }
-        return kept, Edited(analysis.frame, analysis.outcome if show else "not shown")
+        return kept, Edited(analysis.frame, analysis.outcome)
 
     def reproject(self, state: Mapping[int, CompositeState], analysis: FrameAnalysis, _stages: Stages) -> Edited | None:
         """See `face_editor.FaceEditor.reproject`."""
-        return Edited(analysis.frame, "edited") if state else None
+        return Edited(analysis.frame, EDITED) if state else None
 
 
 class StubRenderer:

@@ -27,7 +27,7 @@ def run(of: FaceEditor, items: Sequence[Frame]) -> tuple[list[Pixels], list[str]
         state, edited = of.step(state, frame, stages)
         assert (edited.frame.pts, edited.frame.time_base) == (frame.pts, frame.time_base)
         pictures.append(edited.frame.pixels)
-        outcomes.append(edited.outcome)
+        outcomes.append(str(edited.outcome))
         states.append(state)
     return pictures, outcomes, states
 
@@ -124,10 +124,10 @@ def test_a_cut_begins_anew() -> None:
     _, outcomes, states = run(editor("smile=1"), frames([scene()] * 5 + [other] * 5))
     assert outcomes == ["edited"] * 10
     assert set(states[4].latents).isdisjoint(states[5].latents)
-    (after,), (colours,) = states[5].latents.values(), states[5].finish.values()
+    (after,), (colours,) = states[5].latents.values(), states[5].composites.values()
     fresh = fakes.editor("smile=1")
     _, _, alone = run(fresh, frames([other]))
-    (expected,), (expected_colours,) = alone[0].latents.values(), alone[0].finish.values()
+    (expected,), (expected_colours,) = alone[0].latents.values(), alone[0].composites.values()
     assert torch.equal(after.codes, expected.codes)
     np.testing.assert_array_equal(colours.colours.matrix, expected_colours.colours.matrix)  # type: ignore[union-attr]
 

@@ -211,7 +211,7 @@ def test_a_stream_of_frames_is_edited_in_every_frame() -> None:
     state = SessionState()
     for frame in frames([scene((90 + number, 60)) for number in range(6)]):
         state, edited = of.step(state, frame, stages)
-        assert edited.outcome == "edited"
+        assert str(edited.outcome) == "edited"
     assert stages.calls == {"encoded": 2, "drawn": 6}
     (memory,) = state.latents.values()
     assert memory.motion is not None

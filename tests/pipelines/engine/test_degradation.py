@@ -129,7 +129,7 @@ def test_an_overloaded_engine_goes_down_and_comes_back() -> None:
     assert world.engine.stats()["quality_level"] == "full"
     names = [name for _, name in world.engine.stats()["steps"]]
     assert len(names) <= 8
-    assert {shown.kind for shown in world.shown(session)[-100:]} == {"edited"}
+    assert {shown.outcome.kind for shown in world.shown(session)[-100:]} == {"edited"}
 
 
 def test_a_machine_that_cannot_even_look_passes_frames_and_tries_again() -> None:

@@ -74,7 +74,7 @@ class Story:
         return self.fill.seconds if making else COSTS[lane]
 
     def note(self, shown: Shown) -> None:
-        self.shown.append((shown.frame.pts, shown.outcome))
+        self.shown.append((shown.frame.pts, str(shown.outcome)))
 
     def submit(self, number: int) -> None:
         def done(future: "Future[Shown]") -> None:
@@ -267,8 +267,8 @@ def test_the_real_editor_and_the_real_maker_fill_a_hole_nearer_than_the_last_pic
         world.workers.at(frame.seconds, come)
     world.workers.run(11.9 * STEP)
     assert sorted(shown) == list(range(12))
-    assert shown[10].outcome == "predicted: lost"
-    assert {each.outcome for pts, each in shown.items() if pts != 10} == {"edited"}
+    assert str(shown[10].outcome) == "predicted: lost"
+    assert {str(each.outcome) for pts, each in shown.items() if pts != 10} == {"edited"}
     state = SessionState()
     for frame in clip[:11]:
         state, truth = editor(session.spec, None).step(state, frame, Stages())

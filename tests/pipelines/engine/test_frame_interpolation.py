@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dynstream.pipelines.common.errors import PipelineError
+from dynstream.pipelines.common.outcome import EDITED, NO_FACE, Outcome, OutcomeKind
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.engine import frame_interpolation as in_between
 from dynstream.pipelines.engine.frame_interpolation import InterpolatingQueue, make
@@ -37,7 +38,7 @@ def picture(place: float) -> Pixels:
     return scene((round(60 + 6 * place), 60))
 
 
-def shown(place: float, outcome: str = "edited", age: float = AGE, pixels: Pixels | None = None) -> Shown:
+def shown(place: float, outcome: Outcome = EDITED, age: float = AGE, pixels: Pixels | None = None) -> Shown:
     """At 15 frames a second in a time base that has no place between two."""
     return Shown(Frame(picture(place) if pixels is None else pixels, round(place), Fraction(1, 15)), outcome, age)
 
@@ -65,7 +66,7 @@ class Story:
 
     def note(self, shown: Shown) -> None:
         at = round(self.clock.seconds - 100, 4)
-        self.seen.append((at, round(shown.frame.seconds / STEP, 3), shown.outcome, round(shown.age, 4)))
+        self.seen.append((at, round(shown.frame.seconds / STEP, 3), str(shown.outcome), round(shown.age, 4)))
 
     def come(self, result: Shown | BaseException | None) -> "Future[Shown]":
         future: Future[Shown] = Future()
@@ -144,11 +145,15 @@ def test_three_slots_of_a_time_are_thirds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "made"), [(("passed: no face", "edited"), "passed"), (("moved: x", "faded: y"), "blended")]
+    ("outcomes", "made"),
+    [
+        ((NO_FACE, EDITED), "passed"),
+        ((Outcome(OutcomeKind.MOVED, "x"), Outcome(OutcomeKind.FADED, "y")), "blended"),
+    ],
 )
-def test_it_counts_as_edited_where_both_neighbours_are(outcomes: tuple[str, str], made: str) -> None:
+def test_it_counts_as_edited_where_both_neighbours_are(outcomes: tuple[Outcome, Outcome], made: str) -> None:
     (one,) = make(shown(0, outcomes[0]), shown(1, outcomes[1]), 2)
-    assert one.outcome == f"{made}: in between"
+    assert str(one.outcome) == f"{made}: in between"
 
 
 def test_across_a_cut_and_between_sizes_nothing_is_made_and_nothing_waits() -> None:

@@ -6,10 +6,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from dynstream.pipelines.common.outcome import EDITED, WITH_EDIT
 from dynstream.pipelines.editor.face_editor import Edited
 from dynstream.pipelines.engine.degradation import QUALITY_LEVELS
 from dynstream.pipelines.engine.load import defaults
-from dynstream.pipelines.engine.outcome import EDITED
 from dynstream.pipelines.engine.settings import EngineSettings
 from dynstream.pipelines.engine.worker_pool import Lane
 from dynstream.stream.frame import Frame
@@ -21,7 +21,7 @@ FIXED = EngineSettings(quality_levels=QUALITY_LEVELS[:1], admit_level="full")
 
 
 def kinds(world: World, session: object) -> Counter[str]:
-    return Counter(shown.kind for shown in world.shown(session))  # type: ignore[arg-type]
+    return Counter(shown.outcome.kind for shown in world.shown(session))  # type: ignore[arg-type]
 
 
 def test_a_fast_device_draws_every_frame_at_once() -> None:
@@ -48,7 +48,7 @@ def test_the_age_is_flat_on_a_device_twice_as_slow_as_the_input(settings: Engine
     assert ages.max() < 0.100
     assert ages[-1000:].max() <= ages[100:1100].max() + 1e-9
     assert ages[-1000:].mean() <= ages[100:1100].mean() + 1e-3
-    assert {each.kind for each in shown[5:]} <= EDITED
+    assert {each.outcome.kind for each in shown[5:]} <= WITH_EDIT
     assert world.engine.stats()["most_under_way"] <= 5
     assert session.stats()["under_way"] == 0
 
@@ -96,12 +96,12 @@ def test_after_a_stall_of_a_second_it_is_back_within_a_second(lane: Lane) -> Non
     assert max(ages) <= 0.250 + 1e-9
     assert len(ages) > 250
     later = [shown[number].result(0) for number in range(7 * 25, 300)]
-    assert {each.kind for each in later} <= EDITED
+    assert {each.outcome.kind for each in later} <= WITH_EDIT
     assert max(each.age for each in later) < 0.1
     before = [shown[number].result(0) for number in range(4 * 25)]
-    assert {each.kind for each in before} == {"edited"}
+    assert {each.outcome.kind for each in before} == {"edited"}
     during = [shown[number] for number in range(5 * 25 + 1, 6 * 25 - 8)]
-    assert not any(future.result(0).kind == "edited" for future in during if not future.cancelled())
+    assert not any(future.result(0).outcome.kind == "edited" for future in during if not future.cancelled())
     assert world.order[id(session)] == sorted(world.order[id(session)])
 
 
@@ -121,9 +121,9 @@ def test_during_a_stall_of_the_compositing_the_source_is_shown_at_the_deadline()
     session = world.open(max_latency_ms=120)
     world.feed([session], 300)
     world.workers.run()
-    late = [shown for shown in world.shown(session) if shown.reason == "late before output"]
+    late = [shown for shown in world.shown(session) if shown.outcome.reason == "late before output"]
     assert late
-    assert {shown.kind for shown in late} == {"passed"}
+    assert {shown.outcome.kind for shown in late} == {"passed"}
     assert [shown.age for shown in late] == pytest.approx([0.120] * len(late))
 
 
@@ -135,7 +135,7 @@ def test_a_device_slower_than_the_contract_still_gives_edited_frames_in_time() -
     world.workers.run()
     shown = world.shown(session)
     assert max(each.age for each in shown) <= 0.150 + 1e-9
-    assert Counter(each.kind for each in shown[25:]) == {"moved": 475}
+    assert Counter(each.outcome.kind for each in shown[25:]) == {"moved": 475}
     assert max(each.age for each in shown[100:]) < 0.02
     assert world.engine.stats()["outcomes"]["passed: not drawn yet"] <= 12
 
@@ -145,7 +145,7 @@ def test_a_prediction_goes_before_moving() -> None:
 
     def predict(_editor: object, _state: object, analysis: object, _stages: object) -> object:
         asked.append(analysis.frame.seconds)  # type: ignore[attr-defined]
-        return Edited(analysis.frame, "edited") if len(asked) % 2 else None  # type: ignore[attr-defined]
+        return Edited(analysis.frame, EDITED) if len(asked) % 2 else None  # type: ignore[attr-defined]
 
     world = World(FIXED, costs=COSTS | {"device": 0.400}, predict=predict)
     session = world.open(max_latency_ms=150)
@@ -166,7 +166,7 @@ def test_the_age_counts_from_the_capture() -> None:
     assert old.result(0).age == pytest.approx(0.114)
     too_old = session.submit(Frame(PIXELS, 1, Fraction(1, 25)), captured=9.0)
     assert too_old.done()
-    assert too_old.result(0).outcome == "passed: late before looking"
+    assert str(too_old.result(0).outcome) == "passed: late before looking"
 
 
 def test_many_sessions_share_a_device_that_is_too_slow_for_them_and_all_stay_in_time() -> None:
@@ -189,7 +189,7 @@ def test_the_defaults_of_a_cpu_hold_with_costs_like_those_of_two_cores() -> None
     world.feed([session], 24 * 60, rate=24)
     world.workers.run()
     shown = world.shown(session)[24:]
-    assert {each.kind for each in shown} <= EDITED
+    assert {each.outcome.kind for each in shown} <= WITH_EDIT
     assert len(shown) == 24 * 59
     assert np.percentile([each.age for each in shown], 95) <= 0.100
     assert world.engine.stats()["quality_level"] == "quarter"

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from dynstream.pipelines.common.outcome import EDITED
 from dynstream.pipelines.editor.face_editor import Edited
 from dynstream.pipelines.edits.ramps import EditedFrame
 from dynstream.stream.frame import Frame, Pixels
@@ -57,16 +58,16 @@ class HandEditing:
         future: Future[EditedFrame] = Future()
         self.begun.put((frame, future))
         if self.at_once:
-            self.composite()
+            self.finish()
         return future
 
-    def composite(self, error: Exception | None = None) -> None:
+    def finish(self, error: Exception | None = None) -> None:
         """Finish the oldest frame, waited for."""
         frame, future = self.begun.get(timeout=30)
         if error is not None:
             future.set_exception(error)
         else:
-            future.set_result(Edited(frame.with_pixels(255 - frame.pixels), "edited"))
+            future.set_result(Edited(frame.with_pixels(255 - frame.pixels), EDITED))
 
     def set(self, strengths: Mapping[str, float], ramp_ms: float = 0.0) -> None:
         self.wishes.append((dict(strengths), ramp_ms))

@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 
+from dynstream.pipelines.common.outcome import EDITED
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.editor.face_editor import Edited, FaceEditor, SessionState
 from dynstream.pipelines.run.filter import WAITING, FilterReport, Step, filter_pictures, stream_step
@@ -216,7 +217,7 @@ def failing_at(number: int, error: BaseException) -> Step:
     def step(frame: Frame) -> Edited:
         if frame.pts == number:
             raise error
-        return Edited(frame, "edited")
+        return Edited(frame, EDITED)
 
     return step
 
@@ -318,7 +319,7 @@ def test_reading_and_writing_go_on_while_a_frame_is_edited() -> None:
         if frame.pts == 1:  # ends only if the next is read and the last is written meanwhile
             assert read.wait(60)
             assert written.wait(60)
-        return Edited(frame, "edited")
+        return Edited(frame, EDITED)
 
     source = Source(4, lambda number: read.set() if number == 2 else None)
     filter_pictures(source, Sink(lambda number: written.set() if number == 0 else None), step, stages=Stages())

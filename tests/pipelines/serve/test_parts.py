@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dynstream.models.directions.directions import load_directions
+from dynstream.pipelines.common.outcome import Outcome, OutcomeKind
 from dynstream.pipelines.serve.engine_adapter import list_choices, translate
 from dynstream.pipelines.serve.engine_interface import Shown
 from dynstream.pipelines.serve.frame_conversion import fits, to_picture, to_video
@@ -99,12 +100,12 @@ def test_meters_count_time_and_smooth() -> None:
 
 
 def test_the_engines_outcomes_have_a_name_in_the_protocol() -> None:
-    assert translate("edited", "") == "edited"
-    assert translate("passed", "no face") == "no_face"
-    assert translate("passed", "no edit at this time") == "edited"
-    assert translate("moved", "device busy") == "concealed"
-    assert translate("predicted", "late before drawing") == "concealed"
-    assert translate("predicted", "lost") == "predicted"
+    assert translate(Outcome(OutcomeKind.EDITED)) == "edited"
+    assert translate(Outcome(OutcomeKind.PASSED, "no face")) == "no_face"
+    assert translate(Outcome(OutcomeKind.PASSED, "no edit at this time")) == "edited"
+    assert translate(Outcome(OutcomeKind.MOVED, "device busy")) == "concealed"
+    assert translate(Outcome(OutcomeKind.PREDICTED, "late before drawing")) == "concealed"
+    assert translate(Outcome(OutcomeKind.PREDICTED, "lost")) == "predicted"
 
 
 def test_every_direction_is_listed_once_and_named_for_people() -> None:
