@@ -1,11 +1,13 @@
 """Draw a batch so that one stream's trouble is its own: split where memory runs out, retried singly where it fails."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import torch
 
+from ...models.allocator import give_back
 from ..common.errors import DeviceMemoryError
 from ..common.stage_timing import Stages
 from ..editor.renderer import FaceJob, Rendered
@@ -80,3 +82,33 @@ def _told(share: Share) -> DeviceMemoryError:
 def _free_memory() -> None:
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+TIDY_SECONDS: Final = 10.0
+
+
+class MemoryTrim:
+    """Draws as `renderer` does. What is freed is kept, which makes drawing quicker, but it is cut up by what threads
+    ask for meanwhile: five minutes of one stream grew by 200 MiB. Given back every ten seconds, which takes about 50
+    ms, it does not grow.
+    """
+
+    def __init__(
+        self,
+        renderer: Draws,
+        *,
+        tidy: Callable[[], object] = give_back,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._renderer = renderer
+        self._tidy = tidy
+        self._clock = clock
+        self._last = clock()
+
+    def render(self, jobs: Sequence[FaceJob], memories: Sequence[LatentState | None], stages: Stages) -> list[Rendered]:
+        """See `Renderer.render`."""
+        rendered = self._renderer.render(jobs, memories, stages)
+        if self._clock() - self._last >= TIDY_SECONDS:
+            self._tidy()
+            self._last = self._clock()
+        return rendered

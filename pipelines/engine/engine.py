@@ -18,15 +18,16 @@ from ..common.outcome import Outcome, OutcomeKind
 from ..common.stage_timing import Stages
 from ..editor.face_editor import Edited, FrameAnalysis, SessionState
 from . import deadlines
-from .admission import refusal
+from .deadlines import refusal
 from .drawing import Drawn, Draws, Share, draw
-from .frame_concealment import Concealer, make, missing_work, note
-from .outcome import Shown
+from .editors import Editor, Editors
+from .missing_frames import Concealer, make, missing_work, note
+from .result_queue import Shown
 from .schedule import Schedule
 from .scheduled_frame import Action, Analyse, Composite, Conceal, Reproject, ScheduledFrame, Show, Stream
 from .scheduled_frame import Draw as DrawAction
-from .session import Editor, Editors, Session, Work
-from .session_memory import OverlappedState
+from .session import Session, Work
+from .session_state import OverlappedState
 from .settings import EngineSettings, SessionSpec
 from .worker_pool import ThreadWorkerPool, WorkerPool
 

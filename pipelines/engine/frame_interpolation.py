@@ -21,8 +21,7 @@ from ..common.stage_timing import Stages
 from ..inversion.latent_memory import GAP_SECONDS
 from ..motion.motion_blend import Seen, evenly_between
 from ..tracking.scene_cut import is_cut, thumbnail
-from .outcome import Shown
-from .result_queue import Result, ResultQueue, resolve
+from .result_queue import Result, ResultQueue, Shown, resolve
 
 IN_BETWEEN: Final = "in between"
 MOST_SLOTS: Final = 4

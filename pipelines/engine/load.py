@@ -14,11 +14,10 @@ from ..editor.renderer import Renderer
 from ..tracking.backends import load_backend
 from ..tracking.face_selection import parse_policy
 from ..tracking.tracker import Tracker
+from .drawing import MemoryTrim
+from .editors import Editor, Editors
 from .engine import Engine, Predict
-from .late_frames import LateFramePredictor
-from .lost_frames import FrameConcealment
-from .memory_trim import MemoryTrim
-from .session import Editor, Editors
+from .frame_concealment import FrameConcealment, LateFramePredictor
 from .settings import EngineSettings, SessionSpec
 
 if TYPE_CHECKING:

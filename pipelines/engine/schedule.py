@@ -14,10 +14,21 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
 from . import deadlines
-from .batcher import choose, due
-from .costs import Busy, Costs
+from .deadlines import Busy, Costs
 from .degradation import DegradationPolicy
-from .scheduled_frame import Action, Analyse, Composite, Conceal, Draw, Reproject, ScheduledFrame, Show, Stream
+from .scheduled_frame import (
+    Action,
+    Analyse,
+    Composite,
+    Conceal,
+    Draw,
+    Reproject,
+    ScheduledFrame,
+    Show,
+    Stream,
+    choose,
+    due,
+)
 from .settings import EngineSettings
 
 

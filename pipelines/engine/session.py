@@ -12,57 +12,21 @@ from ...stream.frame import Frame
 from ..common.errors import SessionClosedError
 from ..common.stage_timing import Stages
 from ..compositing.composite import Mode, check_mode
-from ..editor.face_editor import AnalysisState, CompositeState, Edited, FrameAnalysis
+from ..editor.face_editor import Edited, FrameAnalysis
 from ..editor.renderer import Rendered
-from ..edits.edit import Edits
 from ..edits.ramps import ramped
 from ..tracking.face_selection import Place
 from .cadence import Cadence
+from .editors import Editor
+from .frame_concealment import ConcealmentState
 from .frame_interpolation import InterpolatingQueue
-from .lost_frames import ConcealmentState
-from .outcome import Shown, Tally
-from .result_queue import ResultQueue
+from .result_queue import ResultQueue, Shown, Tally
 from .scheduled_frame import Stream
-from .session_memory import OverlappedState
+from .session_state import OverlappedState, Snapshot
 from .settings import SessionSpec, check_latency
-from .snapshot import Snapshot
 
 RESTARTED_SECONDS = 10.0
 """After `restore`, times that jump further than this, or back, are those of a source that began anew."""
-
-
-class Editor(Protocol):
-    """What an engine needs of `face_editor.FaceEditor`; see there."""
-
-    edits: Edits
-
-    def analyse(self, state: AnalysisState, frame: Frame, stages: Stages) -> tuple[AnalysisState, FrameAnalysis]:
-        """Find the faces of a frame and cut out those that are to be drawn."""
-        ...
-
-    def composite(
-        self,
-        state: Mapping[int, CompositeState],
-        analysis: FrameAnalysis,
-        rendered: Sequence[Rendered],
-        stages: Stages,
-        *,
-        show: bool = True,
-    ) -> tuple[dict[int, CompositeState], Edited]:
-        """Put the drawn faces into their frame."""
-        ...
-
-    def reproject(self, state: Mapping[int, CompositeState], analysis: FrameAnalysis, stages: Stages) -> Edited | None:
-        """The frame with what was drawn before moved onto it."""
-        ...
-
-
-class Editors(Protocol):
-    """Makes the editor of a session, or a new one where its mode or the choice of its faces changes."""
-
-    def __call__(self, spec: SessionSpec, before: Editor | None) -> Editor:
-        """before: the session's editor so far, whose face backend can be used further."""
-        ...
 
 
 @dataclass(slots=True, eq=False)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
     from ..engine.engine import Engine
     from ..engine.load import Models
-    from ..engine.outcome import Shown as EngineShown
+    from ..engine.result_queue import Shown as EngineShown
     from ..engine.session import Session
 
 REOPEN_SECONDS: Final = 5.0

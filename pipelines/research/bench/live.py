@@ -21,7 +21,7 @@ from ....stream.reader import VideoReader
 from ...common.outcome import Outcome, OutcomeKind
 from ...edits.edit import Edits
 from ...engine.engine import Engine
-from ...engine.outcome import Shown
+from ...engine.result_queue import Shown
 from ...engine.session import Session
 from ...engine.settings import EngineSettings, SessionSpec
 from .stub_editor import NO_EDITS, StubEditor, StubRenderer

@@ -17,7 +17,7 @@ from ...editor.face_editor import CompositeState, FaceEditor
 from ...editor.keyframed_renderer import KeyframedRenderer
 from ...editor.renderer import FaceJob, Rendered, Renderer
 from ...edits.edit import Edits
-from ...engine.lost_frames import ConcealmentState, FrameConcealment
+from ...engine.frame_concealment import ConcealmentState, FrameConcealment
 from ...inversion.latent_memory import LatentState
 from ..evaluation.cached_features import Looked, Picture
 from ..evaluation.recurrent import LookedClip, Row, RowScores, score_row

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dynstream.pipelines.engine.engine import Engine
-from dynstream.pipelines.engine.outcome import Shown
+from dynstream.pipelines.engine.result_queue import Shown
 from dynstream.pipelines.engine.session import Session
 from dynstream.pipelines.engine.settings import EngineSettings, SessionSpec
 from dynstream.pipelines.engine.worker_pool import Lane

@@ -4,8 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from dynstream.pipelines.engine.batcher import choose, due
-from dynstream.pipelines.engine.scheduled_frame import ScheduledFrame, Stream
+from dynstream.pipelines.engine.scheduled_frame import ScheduledFrame, Stream, choose, due
 from dynstream.pipelines.engine.settings import EngineSettings
 from dynstream.pipelines.research.bench.stub_editor import StubEditor
 from dynstream.stream.frame import Frame

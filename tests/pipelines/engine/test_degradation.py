@@ -5,8 +5,7 @@ from itertools import pairwise
 import pytest
 
 from dynstream.pipelines.common.errors import EngineFullError, PipelineError
-from dynstream.pipelines.engine.admission import refusal
-from dynstream.pipelines.engine.costs import Busy, Costs
+from dynstream.pipelines.engine.deadlines import Busy, Costs, refusal
 from dynstream.pipelines.engine.degradation import QUALITY_LEVELS, DegradationPolicy, DegradationSettings
 from dynstream.pipelines.engine.settings import EngineSettings
 from dynstream.pipelines.research.bench.stub_editor import StubRenderer

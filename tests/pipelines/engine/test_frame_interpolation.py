@@ -13,7 +13,7 @@ from dynstream.pipelines.common.outcome import EDITED, NO_FACE, Outcome, Outcome
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.engine import frame_interpolation as in_between
 from dynstream.pipelines.engine.frame_interpolation import InterpolatingQueue, make
-from dynstream.pipelines.engine.outcome import Shown
+from dynstream.pipelines.engine.result_queue import Shown
 from dynstream.pipelines.engine.settings import SessionSpec
 from dynstream.pipelines.inversion.latent_memory import GAP_SECONDS
 from dynstream.stream.frame import Frame, Pixels

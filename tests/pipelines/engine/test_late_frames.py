@@ -9,7 +9,7 @@ from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.editor.face_editor import FaceEditor, SessionState
 from dynstream.pipelines.editor.keyframed_renderer import KeyframedRenderer
 from dynstream.pipelines.editor.renderer import Renderer
-from dynstream.pipelines.engine.late_frames import LateFramePredictor
+from dynstream.pipelines.engine.frame_concealment import LateFramePredictor
 from dynstream.pipelines.tracking.tracker import Tracker
 from dynstream.stream.frame import Frame
 

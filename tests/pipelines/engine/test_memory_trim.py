@@ -4,7 +4,7 @@ from typing import Any
 
 from dynstream.models.allocator import give_back
 from dynstream.pipelines.common.stage_timing import Stages
-from dynstream.pipelines.engine.memory_trim import TIDY_SECONDS, MemoryTrim
+from dynstream.pipelines.engine.drawing import TIDY_SECONDS, MemoryTrim
 
 
 class Echo:

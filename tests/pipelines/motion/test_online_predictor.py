@@ -10,7 +10,6 @@ from torch import Tensor
 
 from dynstream.models.dynamics.motion_model import STATE, MotionModel
 from dynstream.pipelines.common.errors import DynamicsError
-from dynstream.pipelines.motion.adaptation import Adapter, AdaptSettings
 from dynstream.pipelines.motion.code_series import CodeSeries
 from dynstream.pipelines.motion.likelihood import Parts, covariance, negative_log_likelihood
 from dynstream.pipelines.motion.online_predictor import DynamicsState, OnlineDynamics, split, stack
@@ -248,42 +247,3 @@ def test_the_likelihood_prefers_the_truth() -> None:
 
     quick, half_a_second = 0, 2
     assert loss(-2.0, half_a_second) < min(loss(3.0, half_a_second), loss(-2.0, quick))
-
-
-def test_the_adapter_is_used_only_while_it_is_better() -> None:
-    clip = paths.walk(60, seed=2)
-    model = paths.model(clip).requires_grad_(False)
-    model.log_noise.fill_(2.0)  # far too noisy
-    small = {"window": 24, "held_out": 10, "ahead": 3, "columns": 2}
-    adapter = Adapter(model, AdaptSettings(**small, steps=8))
-    assert not adapter.work()
-    for seconds, codes in zip(clip.seconds, clip.codes, strict=True):
-        adapter.feed(float(seconds), codes)
-    adapter.feed(0.0, clip.codes[0])  # late, and so left out
-    adapter.feed(99.0, torch.full((3, 8), torch.nan))
-    assert any(adapter.work() for _ in range(3))
-    better = adapter.current
-    assert better.model is not model
-    state = through(better, clip.select(slice(0, 5)))
-    through_base = OnlineDynamics(model).predict(state, 1.0)[0]  # a state of the one is a state of the other
-    assert through_base.shape == (3, 8)
-    strict = Adapter(model, AdaptSettings(**small, margin=0.99))
-    for row in range(60):
-        strict.feed(row / 25, clip.codes[row])
-    assert not strict.work()
-    assert strict.current.model is model
-    adapter.reset()
-    assert adapter.current.model is model
-
-
-def test_the_adapter_works_in_the_background_until_it_is_stopped() -> None:
-    clip = paths.walk(60)
-    adapter = Adapter(paths.model(clip).requires_grad_(False), AdaptSettings(window=24, held_out=10, steps=1))
-    for seconds, codes in zip(clip.seconds, clip.codes, strict=True):
-        adapter.feed(float(seconds), codes)
-    turns = iter([False, True])
-    adapter.start(wait=lambda _interval: next(turns))
-    adapter.stop()
-    assert next(turns, None) is None
-    with pytest.raises(ValueError, match="held_out"):
-        AdaptSettings(window=10)

@@ -13,7 +13,7 @@ from dynstream.models.zoo.zoo import Zoo
 from dynstream.pipelines.common.errors import DynamicsError
 from dynstream.pipelines.common.flow import DisFlow
 from dynstream.pipelines.editor.renderer import Renderer
-from dynstream.pipelines.engine import lost_frames as lost
+from dynstream.pipelines.engine import frame_concealment as lost
 from dynstream.pipelines.research.bench.peers import PeerAbsentError
 from dynstream.pipelines.research.bench.rife_frames import rife_between
 from dynstream.pipelines.research.common.feature_cache import Store

@@ -1,10 +1,14 @@
-"""One session's memory while its frames are at different stages: each stage has a part of its own."""
+"""One session's state: in parts while its frames are at different stages, and as bytes in a snapshot."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from ..common.errors import StateError
+from ..compositing.composite import MODES, Mode
 from ..editor.face_editor import FrameAnalysis, SessionState
 from ..editor.renderer import Rendered
+from ..editor.serialization import from_bytes, to_bytes
+from ..edits.edit import EditSpec
 from ..inversion.latent_memory import LatentState
 
 
@@ -55,3 +59,27 @@ class OverlappedState:
     def drew(self, analysis: FrameAnalysis, rendered: Sequence[Rendered]) -> None:
         """It was drawn."""
         self.latents = analysis.remember(self.latents, rendered)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """A snapshot. seconds: time of its last frame, None before the first."""
+
+    state: SessionState
+    edits: tuple[EditSpec, ...]
+    mode: Mode
+    seconds: float | None
+
+    def to_bytes(self) -> bytes:
+        """See `state.to_bytes`."""
+        return to_bytes((self.state, self.edits, self.mode, self.seconds))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, device: str = "cpu") -> "Snapshot":
+        """The other way; tensors go to `device`. Raises StateError."""
+        value = from_bytes(data, device)
+        match value:
+            case (SessionState() as state, tuple() as edits, str() as mode, float() | None as seconds):
+                if mode in MODES and all(isinstance(edit, EditSpec) for edit in edits):
+                    return cls(state, edits, mode, seconds)
+        raise StateError("the data holds something else than a session; expected what `Session.snapshot` gave")

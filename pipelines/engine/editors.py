@@ -1,0 +1,45 @@
+"""What an engine needs of an editor, and how it gets one for each session."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from ...stream.frame import Frame
+from ..common.stage_timing import Stages
+from ..editor.face_editor import AnalysisState, CompositeState, Edited, FrameAnalysis
+from ..editor.renderer import Rendered
+from ..edits.edit import Edits
+from .settings import SessionSpec
+
+
+class Editor(Protocol):
+    """What an engine needs of `face_editor.FaceEditor`; see there."""
+
+    edits: Edits
+
+    def analyse(self, state: AnalysisState, frame: Frame, stages: Stages) -> tuple[AnalysisState, FrameAnalysis]:
+        """Find the faces of a frame and cut out those that are to be drawn."""
+        ...
+
+    def composite(
+        self,
+        state: Mapping[int, CompositeState],
+        analysis: FrameAnalysis,
+        rendered: Sequence[Rendered],
+        stages: Stages,
+        *,
+        show: bool = True,
+    ) -> tuple[dict[int, CompositeState], Edited]:
+        """Put the drawn faces into their frame."""
+        ...
+
+    def reproject(self, state: Mapping[int, CompositeState], analysis: FrameAnalysis, stages: Stages) -> Edited | None:
+        """The frame with what was drawn before moved onto it."""
+        ...
+
+
+class Editors(Protocol):
+    """Makes the editor of a session, or a new one where its mode or the choice of its faces changes."""
+
+    def __call__(self, spec: SessionSpec, before: Editor | None) -> Editor:
+        """before: the session's editor so far, whose face backend can be used further."""
+        ...
