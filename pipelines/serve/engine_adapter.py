@@ -11,17 +11,15 @@ from ...models.directions.directions import Direction
 from ...stream.drawn_face import draw_face
 from ...stream.frame import Frame
 from ..common.errors import EngineFullError
-from ..common.outcome import NO_EDIT, NO_FACE, Outcome, OutcomeKind
+from ..compositing.composite import MODES
 from ..edits.edit import Edits
-from ..engine.deadlines import LOST
-from ..engine.frame_interpolation import IN_BETWEEN
-from .engine_interface import CHOSEN, EditChoice, NoRoomError, Shown
+from .engine_interface import CHOSEN, EditChoice, NoRoomError
 
 if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
     from ..engine.engine import Engine
     from ..engine.load import Models
-    from ..engine.result_queue import Shown as EngineShown
+    from ..engine.result_queue import Shown
     from ..engine.session import Session
 
 REOPEN_SECONDS: Final = 5.0
@@ -40,7 +38,7 @@ log = logging.getLogger(__name__)
 class FaceEngine:
     """Faces are edited. load: makes the engine, in the thread of the warm-up. directions: the edits there are."""
 
-    modes: Sequence[str] = ("detail", "replace")
+    modes: Sequence[str] = MODES
     in_flight = 8
     keeps_latency = True
 
@@ -90,7 +88,7 @@ class FaceEngine:
 
     @property
     def level(self) -> int:
-        """Step of the whole device on its degradation of savings."""
+        """Step of the whole device of quality, 0 for the best."""
         return 0 if self._engine is None else int(self._engine.stats()["level"])
 
     def close(self) -> None:
@@ -124,26 +122,12 @@ class FaceSession:
             self._configure()
             if self._place is not None:
                 self._session.choose_face(*self._place)
-        shown: Future[Shown] = Future()
+        return self._session.submit(frame, arrived)
 
-        def pass_on(done: "Future[EngineShown]") -> None:
-            if done.cancelled():
-                shown.cancel()
-                shown.set_running_or_notify_cancel()
-            elif shown.set_running_or_notify_cancel():
-                error = done.exception()
-                if error is not None:
-                    shown.set_exception(error)
-                else:
-                    shown.set_result(_translated(done.result()))
-
-        self._session.submit(frame, arrived).add_done_callback(pass_on)
-        return shown
-
-    def conceal_missing(self, give: Callable[[Shown], object]) -> None:
+    def conceal_missing(self, give: "Callable[[Shown], object]") -> None:
         """See `EditSession`."""
         self._give = give
-        self._session.conceal_missing(lambda made: give(_translated(made)))
+        self._session.conceal_missing(give)
 
     def set(self, edits: Mapping[str, float], ramp_ms: float) -> None:
         """See `EditSession`."""
@@ -180,23 +164,6 @@ class FaceSession:
     def close(self) -> None:
         """End the engine's session."""
         self._session.close()
-
-
-def _translated(shown: "EngineShown") -> Shown:
-    return Shown(shown.frame, translate(shown.outcome), shown.batch)
-
-
-def translate(outcome: Outcome) -> str:
-    """The engine's outcome as docs/protocol.md counts it."""
-    if outcome == Outcome(OutcomeKind.PREDICTED, LOST):
-        return "predicted"
-    if outcome.reason == IN_BETWEEN:
-        return "between"
-    if outcome.kind in (OutcomeKind.EDITED, OutcomeKind.FADED):
-        return str(outcome.kind)
-    if outcome == NO_FACE:
-        return "no_face"
-    return "edited" if outcome == NO_EDIT else "concealed"
 
 
 def list_choices(directions: Mapping[str, Direction]) -> list[EditChoice]:

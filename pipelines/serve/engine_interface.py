@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from ...stream.frame import Frame
 from ..common.errors import PipelineError
+from ..engine.result_queue import Shown
 
 CHOSEN: Final = "chosen"
 """What `faces` is called where a face was chosen by its place."""
@@ -36,19 +37,6 @@ class EditChoice:
     def as_dict(self) -> dict[str, Any]:
         """For msgpack and JSON."""
         return asdict(self)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Shown:
-    """What became of a frame.
-
-    outcome: "edited", "faded", "no_face", "concealed", "predicted" or "between". batch: faces that were drawn
-    together, None where none was.
-    """
-
-    frame: Frame
-    outcome: str
-    batch: float | None = None
 
 
 class EditSession(Protocol):
@@ -92,7 +80,7 @@ class EditEngine(Protocol):
     """One device.
 
     in_flight: frames of one stream that may be worked on at a time. keeps_latency: whether it shows something for every
-    frame before that is too old; else the server does so. level: step on its ladder of savings, 0 for none.
+    frame before that is too old; else the server does so. level: step of quality, 0 for the best.
     """
 
     choices: Sequence[EditChoice]

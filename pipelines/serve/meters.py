@@ -7,6 +7,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from ..common.outcome import NO_EDIT, NO_FACE, Outcome, OutcomeKind
+from ..engine.deadlines import BYPASS, LOST
+from ..engine.frame_interpolation import IN_BETWEEN
+
 OUTCOMES: Final = (
     "edited",
     "faded",
@@ -22,6 +26,21 @@ STAGES: Final = ("wait", "convert", "edit", "finish", "encode")
 MOST_SAMPLES: Final = 2048
 SMOOTH_SECONDS: Final = 1.5
 """Over which the delay of the sound follows the picture's."""
+
+
+def count_name(outcome: Outcome) -> str:
+    """The outcome as docs/protocol.md counts it, one of OUTCOMES."""
+    if outcome == Outcome(OutcomeKind.PREDICTED, LOST):
+        return "predicted"
+    if outcome.reason == IN_BETWEEN:
+        return "between"
+    if outcome.kind in (OutcomeKind.EDITED, OutcomeKind.FADED):
+        return str(outcome.kind)
+    if outcome.kind == OutcomeKind.PASSED and outcome.reason == BYPASS:
+        return "bypassed"
+    if outcome == NO_FACE:
+        return "no_face"
+    return "edited" if outcome == NO_EDIT else "concealed"
 
 
 class Window:

@@ -10,7 +10,9 @@ from typing import Final
 import numpy as np
 
 from ...stream.frame import Frame, Pixels
-from .engine_interface import EditChoice, NoRoomError, NotAvailableError, Shown
+from ..common.outcome import EDITED
+from ..engine.result_queue import Shown
+from .engine_interface import EditChoice, NoRoomError, NotAvailableError
 
 STAND_IN_CHOICES: Final = (
     EditChoice("smile", "Smile", "Stand-in", -3.0, 3.0, "makes the picture brighter or darker"),
@@ -73,7 +75,7 @@ class StandInEngine:
             try:
                 if self._seconds:
                     self._wait(self._seconds)
-                future.set_result(Shown(frame.with_pixels(tint(frame.pixels, edits)), "edited", 1.0))
+                future.set_result(Shown(frame.with_pixels(tint(frame.pixels, edits)), EDITED, 0.0, 1))
             except BaseException as error:
                 future.set_exception(error)
 

@@ -22,9 +22,12 @@ from ...stream.webrtc.decode_queue import Arrivals
 from ...stream.webrtc.encoders import Encoded
 from ...stream.webrtc.timeline import Timeline
 from ...stream.webrtc.tracks import VideoOutlet
-from .engine_interface import EditSession, Shown
+from ..common.outcome import Outcome, OutcomeKind
+from ..engine.deadlines import BYPASS, LATE_SHOW
+from ..engine.result_queue import Shown
+from .engine_interface import EditSession
 from .frame_conversion import fits, retimed, to_picture, to_video
-from .meters import Meters
+from .meters import Meters, count_name
 from .stream_settings import StreamSettings
 from .watermark import Watermark
 
@@ -35,6 +38,8 @@ FOLLOW: Final = 0.05
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+BYPASSED: Final = Outcome(OutcomeKind.PASSED, BYPASS)
+LATE: Final = Outcome(OutcomeKind.PASSED, LATE_SHOW)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,7 +150,7 @@ class VideoPump:
         if self._closed or settings.paused or settings.bypass or (self._given is not None and pts <= self._given):
             return
         self._arrivals.note(pts, self._clock())
-        self._meters.count(made.outcome)
+        self._meters.count(count_name(made.outcome))
         place = next((number for number, job in enumerate(self._line) if job.pts > pts), len(self._line))
         self._begin(self._finish(made.frame, made.frame.pixels, settings), pts, place, made=True)
 
@@ -185,17 +190,18 @@ class VideoPump:
         source = await self._run(to_picture, frame, pts, self._largest)
         converted = self._clock()
         self._meters.stage("convert", converted - started)
-        shown = Shown(source, "bypassed") if settings.bypass else await self._edited(source, arrived, settings)
+        shown = Shown(source, BYPASSED, 0.0) if settings.bypass else await self._edited(source, arrived, settings)
         if shown is None:
             return None
         edited = self._clock()
         self._meters.stage("edit", edited - converted)
-        self._meters.count(shown.outcome)
+        name = count_name(shown.outcome)
+        self._meters.count(name)
         self._meters.batch(shown.batch)
-        late = shown.outcome == "concealed" and shown.frame.pixels is source.pixels
+        late = name == "concealed" and shown.frame.pixels is source.pixels
         self.late_share += FOLLOW * (late - self.late_share)
-        if shown.outcome in ("edited", "no_face"):
-            self.face_seen = shown.outcome == "edited"
+        if name in ("edited", "no_face"):
+            self.face_seen = name == "edited"
         result = await self._finish(source, shown.frame.pixels, settings)
         self._meters.stage("finish", self._clock() - edited)
         return result
@@ -213,7 +219,7 @@ class VideoPump:
             async with asyncio.timeout(left):
                 shown = await asyncio.wrap_future(self._edit.submit(source, arrived))
         except TimeoutError:
-            return Shown(source, "concealed")
+            return Shown(source, LATE, 0.0)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -223,7 +229,7 @@ class VideoPump:
             if not self._failed:  # once, and not thirty times a second
                 log.exception("the engine failed on a frame; the source is shown")
             self._failed = True
-            return Shown(source, "concealed")
+            return Shown(source, LATE, 0.0)
         self._failed = False
         return shown
 

@@ -11,12 +11,14 @@ import pytest
 
 from dynstream.models.directions.directions import load_directions
 from dynstream.pipelines.common.errors import SessionClosedError
+from dynstream.pipelines.common.outcome import EDITED
 from dynstream.pipelines.engine.engine import Engine
+from dynstream.pipelines.engine.result_queue import Shown
 from dynstream.pipelines.engine.settings import EngineSettings
 from dynstream.pipelines.research.bench.stub_editor import StubEditor, StubRenderer
 from dynstream.pipelines.serve import engine_adapter
 from dynstream.pipelines.serve.engine_adapter import FaceEngine, FaceSession
-from dynstream.pipelines.serve.engine_interface import CHOSEN, NoRoomError, Shown
+from dynstream.pipelines.serve.engine_interface import CHOSEN, NoRoomError
 from dynstream.pipelines.tracking.face_selection import Place
 from dynstream.stream.frame import Frame
 
@@ -58,7 +60,7 @@ def test_frames_go_through_the_engine_and_come_back_with_their_own_time() -> Non
         session.configure(mode="replace", faces="all", max_latency_ms=5000.0)
         session.set({"smile": 2.0}, 100)
         result = shown(session, 7)
-        assert result.outcome == "edited"
+        assert result.outcome == EDITED
         assert result.batch == 1
         assert result.frame.pts >= 7 * 3000
         inner = session._session
@@ -108,5 +110,5 @@ def test_a_session_whose_model_failed_is_opened_anew_after_a_while(monkeypatch: 
             session.submit(frame(50), time.monotonic())
         renderer.broken = False
         monkeypatch.setattr(engine_adapter, "REOPEN_SECONDS", -1.0)
-        assert shown(session, 100).outcome == "edited"
+        assert shown(session, 100).outcome == EDITED
         assert session._session.strengths["smile"] == 1.0

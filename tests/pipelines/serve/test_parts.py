@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from dynstream.models.directions.directions import load_directions
-from dynstream.pipelines.common.outcome import Outcome, OutcomeKind
-from dynstream.pipelines.serve.engine_adapter import list_choices, translate
-from dynstream.pipelines.serve.engine_interface import Shown
+from dynstream.pipelines.common.outcome import EDITED, Outcome, OutcomeKind
+from dynstream.pipelines.engine.result_queue import Shown
+from dynstream.pipelines.serve.engine_adapter import list_choices
 from dynstream.pipelines.serve.frame_conversion import fits, to_picture, to_video
-from dynstream.pipelines.serve.meters import Meters, percentile
+from dynstream.pipelines.serve.meters import Meters, count_name, percentile
 from dynstream.pipelines.serve.stream_settings import StreamSettings
 from dynstream.pipelines.serve.video_pump import VideoPump
 from dynstream.pipelines.serve.watermark import Watermark
@@ -23,6 +23,8 @@ from dynstream.stream.webrtc.stamp import read_stamp, write_stamp
 from dynstream.stream.webrtc.tracks import VideoOutlet
 
 from .live import run, until
+
+PREDICTED = Outcome(OutcomeKind.PREDICTED, "lost")
 
 
 def video(width: int, height: int, level: int = 90, pts: int = 0) -> av.VideoFrame:
@@ -100,12 +102,12 @@ def test_meters_count_time_and_smooth() -> None:
 
 
 def test_the_engines_outcomes_have_a_name_in_the_protocol() -> None:
-    assert translate(Outcome(OutcomeKind.EDITED)) == "edited"
-    assert translate(Outcome(OutcomeKind.PASSED, "no face")) == "no_face"
-    assert translate(Outcome(OutcomeKind.PASSED, "no edit at this time")) == "edited"
-    assert translate(Outcome(OutcomeKind.MOVED, "device busy")) == "concealed"
-    assert translate(Outcome(OutcomeKind.PREDICTED, "late before drawing")) == "concealed"
-    assert translate(Outcome(OutcomeKind.PREDICTED, "lost")) == "predicted"
+    assert count_name(Outcome(OutcomeKind.EDITED)) == "edited"
+    assert count_name(Outcome(OutcomeKind.PASSED, "no face")) == "no_face"
+    assert count_name(Outcome(OutcomeKind.PASSED, "no edit at this time")) == "edited"
+    assert count_name(Outcome(OutcomeKind.MOVED, "device busy")) == "concealed"
+    assert count_name(Outcome(OutcomeKind.PREDICTED, "late before drawing")) == "concealed"
+    assert count_name(Outcome(OutcomeKind.PREDICTED, "lost")) == "predicted"
 
 
 def test_every_direction_is_listed_once_and_named_for_people() -> None:
@@ -157,7 +159,7 @@ def test_results_come_out_in_order_though_they_were_not_made_in_order() -> None:
             pump.mailbox.put(video(64, 48, pts=number * 3000))
             await until(lambda: len(engine.waiting) > number)  # noqa: B023
         for frame, future in reversed(engine.waiting):
-            future.set_result(Shown(frame, "edited"))
+            future.set_result(Shown(frame, EDITED, 0.0))
         await until(lambda: outlet.mailbox.counts.put == 3)
         assert (await outlet.recv()).pts == max(frame.pts for frame, _ in engine.waiting)
 
@@ -174,16 +176,16 @@ def test_a_picture_for_a_frame_that_never_came_goes_out_between_its_neighbours()
             await until(lambda: len(engine.waiting) > number)  # noqa: B023
         (first, one), (second, other) = engine.waiting
         made = Frame(first.pixels, (first.pts + second.pts) // 2, first.time_base)
-        engine.give(Shown(made, "predicted"))
-        other.set_result(Shown(second, "edited"))
-        one.set_result(Shown(first, "edited"))
+        engine.give(Shown(made, PREDICTED, 0.0))
+        other.set_result(Shown(second, EDITED, 0.0))
+        one.set_result(Shown(first, EDITED, 0.0))
         await until(lambda: len(given) == 3)
         assert given == [first.pts, made.pts, second.pts]
         assert (meters.counts["predicted"], meters.counts["edited"], meters.counts["received"]) == (1, 2, 2)
-        engine.give(Shown(made, "predicted"))  # its time has gone by
+        engine.give(Shown(made, PREDICTED, 0.0))  # its time has gone by
         pump.mailbox.put(video(64, 48, pts=9000))
         await until(lambda: len(engine.waiting) == 3)  # both slots are free again
-        engine.waiting[2][1].set_result(Shown(engine.waiting[2][0], "edited"))
+        engine.waiting[2][1].set_result(Shown(engine.waiting[2][0], EDITED, 0.0))
         await until(lambda: len(given) == 4)
         assert meters.counts["predicted"] == 1
 
@@ -200,7 +202,7 @@ def test_frames_that_the_engine_gives_up_or_fails_on_leave_the_rest_alone() -> N
             elif number == 1:
                 future.set_exception(RuntimeError("the model failed"))
             else:
-                future.set_result(Shown(frame, "edited"))
+                future.set_result(Shown(frame, EDITED, 0.0))
 
         for number in range(4):
             pump.mailbox.put(video(64, 48, pts=number * 3000))
@@ -219,7 +221,7 @@ def test_one_frame_waits_and_the_others_are_counted() -> None:
         await until(lambda: len(engine.waiting) == 1)
         for number in range(1, 10):
             pump.mailbox.put(video(64, 48, pts=number * 3000))
-        engine.waiting[0][1].set_result(Shown(engine.waiting[0][0], "edited"))
+        engine.waiting[0][1].set_result(Shown(engine.waiting[0][0], EDITED, 0.0))
         await until(lambda: len(engine.waiting) == 2)
         assert meters.counts["dropped"] == 8
         assert meters.counts["received"] == 10
@@ -242,7 +244,7 @@ def test_a_stream_ends_also_in_the_moment_in_which_a_result_comes(moment: int) -
         pump.mailbox.put(video(64, 48))
         await until(lambda: len(engine.waiting) == 1)
         frame, future = engine.waiting[0]
-        future.set_result(Shown(frame, "edited"))
+        future.set_result(Shown(frame, EDITED, 0.0))
         for _ in range(moment):
             await asyncio.sleep(0)
         await pump.close()
