@@ -58,7 +58,6 @@ class Wanted:
     kin: tuple[str, ...] = ()
 
 
-HAIR: Final = ("blond", "black", "grey")
 WANTED: Final[Mapping[str, Wanted]] = {
     wanted.name: wanted
     for wanted in (
