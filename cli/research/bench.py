@@ -17,7 +17,7 @@ from . import bench_compositing, bench_dynamics, bench_live, bench_peers, bench_
 
 if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
-    from ...pipelines.research.bench.quality import Judges
+    from ...pipelines.research.bench.quality import QualityScorers
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed and quality: median, spread, machine and versions.")
 app.command("compositing")(bench_compositing.command)
@@ -63,13 +63,13 @@ def transcode(
     from ...models.directions.directions import load_directions
     from ...pipelines.common.machine import describe_machine
     from ...pipelines.edits.edit import parse_edits
-    from ...pipelines.research.bench.transcode import Settings, bench_clip
+    from ...pipelines.research.bench.transcode import TranscodeBenchSettings, bench_clip
     from ...pipelines.tracking.face_selection import parse_policy
     from ...stream.reader import VideoReader
     from .bench_tables import transcode_table
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    settings = Settings(
+    settings = TranscodeBenchSettings(
         edits=edit or ["smile=2"], faces=faces, repeats=repeats, long=long, cores=cores, show=console.is_terminal
     )
     parse_edits(settings.edits, None, load_directions())  # refuse a wrong one before anything is run
@@ -81,12 +81,12 @@ def transcode(
         for name in NEEDED:
             zoo.path(name)
         clips = clip or [zoo.path("sample-clip")]
-        judges = _judges(zoo, faces, flow, every, console)
+        scorers = _scorers(zoo, faces, flow, every, console)
     results = []
     with ExitStack() as stack:
         folder = _folder(keep, stack)
         for path in clips:
-            results.append(bench_clip(path, folder, settings, judges, watch=_watch(console)))
+            results.append(bench_clip(path, folder, settings, scorers, watch=_watch(console)))
             table_console(PIPE_WIDTH).print(transcode_table(results[-1], settings))
     document = {"command": command_line(context), "machine": machine, "settings": settings, "every": every}
     _write(json_file, document | {"flow": flow, "clips": results})
@@ -120,13 +120,13 @@ def generator(
     """
     from ...models.generator.load import load_generator
     from ...pipelines.common.machine import describe_machine, usable_cores
-    from ...pipelines.research.bench.generator import Settings, bench_generator
+    from ...pipelines.research.bench.generator import GeneratorBenchSettings, bench_generator
     from ...pipelines.research.bench.peers import add_peers
     from ...pipelines.research.common.timing import plain
     from .bench_tables import generator_table
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    settings = Settings(
+    settings = GeneratorBenchSettings(
         warm_up=warm_up,
         repeats=repeats,
         compiled=compiled,
@@ -146,15 +146,15 @@ def generator(
     _write(json_file, document | {"generator": name, "rows": rows})
 
 
-def _judges(zoo: "Zoo", faces: str, flow: str, every: int, console: Console) -> "Judges":
-    """All judges that are at hand; one whose package is not installed is named and left out."""
+def _scorers(zoo: "Zoo", faces: str, flow: str, every: int, console: Console) -> "QualityScorers":
+    """All scorers that are at hand. One whose package is not installed is named and left out."""
     from ...pipelines.common.flow import load_flow
-    from ...pipelines.research.bench.quality import IDENTITY, Judges
+    from ...pipelines.research.bench.quality import IDENTITY, QualityScorers
     from ...pipelines.research.metrics.identity import load_embedders
     from ...pipelines.tracking.backends import load_backend
     from ...pipelines.tracking.face_selection import parse_policy
 
-    return Judges(
+    return QualityScorers(
         backend=load_backend("mesh", zoo),
         policy=parse_policy(faces),
         embedders=load_embedders(IDENTITY, zoo, note_on(console)),

@@ -37,7 +37,7 @@ def command(
     from ...pipelines.common.machine import describe_machine
     from ...pipelines.editor.load import load_editor
     from ...pipelines.edits.edit import parse_edits
-    from ...pipelines.research.bench.compositing import Judges, bench_compositing
+    from ...pipelines.research.bench.compositing import CompositingScorers, bench_compositing
     from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.directions.attributes import load_attribute_scorer
     from ...pipelines.research.metrics.identity import load_embedders
@@ -50,11 +50,11 @@ def command(
     machine = describe_machine()
     with target(json_file, overwrite=True) as place, open_zoo(offline=offline, index_url=index_url) as zoo:
         embedders = load_embedders(("arcface", "dlib"), zoo, note_on(console))
-        judges = Judges(embedders, load_attribute_scorer(zoo), edits.specs[0].name)
+        scorers = CompositingScorers(embedders, load_attribute_scorer(zoo), edits.specs[0].name)
         clips = clip or [zoo.path("sample-clip")]
         editor = load_editor(zoo, edits)
         with count_frames("auto", "frames", _frames(clips), 0.0) as count:
-            found = bench_compositing(clips, editor, judges, every=every, progress=count)
+            found = bench_compositing(clips, editor, scorers, every=every, progress=count)
         found = replace(found, machine=machine, command=command_line(context))
         if place is not None:
             place.write_text(json_text(found), encoding="utf-8")

@@ -32,11 +32,11 @@ def command(
     """
     from ...models.dynamics.motion_model import load_motion
     from ...pipelines.common.machine import describe_machine, usable_cores
-    from ...pipelines.research.bench.dynamics import Settings, bench_dynamics
+    from ...pipelines.research.bench.dynamics import DynamicsBenchSettings, bench_dynamics
     from ...pipelines.research.common.json_files import json_text
 
     notes = Console(stderr=True, highlight=False, soft_wrap=True)
-    settings = Settings(
+    settings = DynamicsBenchSettings(
         frames=frames, batch=batch, repeats=repeats, paper_steps=paper_steps, threads=threads or usable_cores()
     )
     with target(json_file, overwrite) as json_target:

@@ -69,7 +69,7 @@ def command(
     from ...pipelines.compositing.composite import check_mode
     from ...pipelines.edits.edit import parse_edits
     from ...pipelines.engine.load import Models, defaults, hold, load_engine
-    from ...pipelines.research.bench.live import Settings, bench_live, bench_overhead, read_frames
+    from ...pipelines.research.bench.live import LiveBenchSettings, bench_live, bench_overhead, read_frames
     from ...pipelines.tracking.face_selection import parse_policy
     from ...stream.rawvideo import parse_size
 
@@ -97,7 +97,7 @@ def command(
         rate = fps or own_rate
         for count in streams or [1]:
             console.print(f"{count} streams for {warm_up + seconds:.0f} s", style="dim", markup=False)
-            options = Settings(
+            options = LiveBenchSettings(
                 streams=count,
                 rate=rate,
                 seconds=seconds,

@@ -36,12 +36,12 @@ def command(
     Example: `dynstream bench peers --rife-python peers/bin/python --json peers.json`
     """
     from ...pipelines.common.machine import describe_machine, usable_cores
-    from ...pipelines.research.bench.video_peers import Settings, bench_video_peers
+    from ...pipelines.research.bench.video_peers import PeerBenchSettings, bench_video_peers
     from ...pipelines.research.common.json_files import json_text
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     machine = describe_machine()
-    settings = Settings(repeats=repeats, threads=threads or usable_cores(), rife=rife)
+    settings = PeerBenchSettings(repeats=repeats, threads=threads or usable_cores(), rife=rife)
     with target(json_file, overwrite=True) as place:
         if clip is None:
             with open_zoo(offline=offline, index_url=index_url) as zoo:

@@ -14,7 +14,7 @@ from ..printing import table_console
 from ..target import target
 
 if TYPE_CHECKING:
-    from ...pipelines.research.bench.serve import Row
+    from ...pipelines.research.bench.serve import ServeRow
     from ...pipelines.research.bench.serve_process import Resources
     from ...pipelines.research.common.json_files import json_text
 
@@ -61,13 +61,13 @@ def command(
     import asyncio
 
     from ...pipelines.common.machine import PACKAGES, describe_machine
-    from ...pipelines.research.bench.serve import SCENARIOS, Settings, bench_serve
-    from ...pipelines.research.bench.serve_report import Run, make_report, read_report
+    from ...pipelines.research.bench.serve import SCENARIOS, ServeBenchSettings, bench_serve
+    from ...pipelines.research.bench.serve_report import ServeRun, make_report, read_report
     from ...stream.rawvideo import parse_size
 
     if codec not in ("VP8", "H264"):
         raise typer.BadParameter(f"--codec {codec}: expected VP8 or H264")
-    settings = Settings(
+    settings = ServeBenchSettings(
         seconds=seconds,
         warm_up=warm_up,
         size=parse_size(size),
@@ -88,14 +88,14 @@ def command(
             bench_serve(scenario or list(SCENARIOS), settings, lambda what: console.print(what, style="dim"))
         )
         if place is not None:
-            run = Run(command=command_line(context), machine=machine, settings=settings)
+            run = ServeRun(command=command_line(context), machine=machine, settings=settings)
             place.write_text(json_text(make_report(run, rows, kept)), encoding="utf-8")
     _print(rows)
     if json_file is not None:
         print(json_file)
 
 
-def _print(rows: "list[Row]") -> None:
+def _print(rows: "list[ServeRow]") -> None:
     console = table_console(WIDTH)
     table = Table(title="serve", title_justify="left")
     for heading in ("scenario", "sent", "back", "each fps", "age p50, p95, most (ms)", "age over time (ms)"):

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
     from ...pipelines.motion.code_series import CodeSeries
     from ...pipelines.research.common.json_files import json_text
-    from ...pipelines.research.dynamics.evaluate import Ahead, Between
-    from ...pipelines.research.dynamics.evaluate_frames import Dropped
+    from ...pipelines.research.dynamics.evaluate import InterpolationRow, PredictionRow
+    from ...pipelines.research.dynamics.evaluate_frames import DroppedFramesRow
     from ...pipelines.research.dynamics.evaluate_streams import StreamRow
     from ...pipelines.trajectory.fit import FitConfig
     from ...stream.frame import Pixels
@@ -86,34 +86,34 @@ def command(
     from ...models.generator.load import load_generator
     from ...pipelines.common.machine import describe_machine
     from ...pipelines.research.dynamics.evaluate import (
-        Protocol,
-        evaluate_ahead,
-        evaluate_between,
-        mean_between,
-        summarize_ahead,
+        DynamicsProtocol,
+        evaluate_interpolation,
+        evaluate_prediction,
+        mean_interpolation,
+        summarize_prediction,
     )
     from ...pipelines.research.dynamics.evaluate_frames import GAPS, mean_dropped
     from ...pipelines.trajectory.fit import FitConfig, with_recipe
     from ...pipelines.trajectory.load import clip_files, load_codes
 
     machine = describe_machine()
-    protocol = Protocol(frames=frames, gaps=gap or (4, 8, 16), drawn=drawn)
+    protocol = DynamicsProtocol(frames=frames, gaps=gap or (4, 8, 16), drawn=drawn)
     config = with_recipe(FitConfig(steps=steps), recipe)
     files = clip_files(clips, exclude or [])
     prior = load_motion(weights or WEIGHTS)
-    between: list[Between] = []
-    ahead: list[Ahead] = []
+    between: list[InterpolationRow] = []
+    ahead: list[PredictionRow] = []
     limit = max(protocol.frames, protocol.online_frames)
     with target(json_file, overwrite) as json_target, open_zoo(offline=offline, index_url=index_url) as zoo:
         network = load_generator(generator, zoo) if drawn else None
         for path in files:
             with count_frames(progress, path.name, None, 0.0) as count:
                 series = load_codes(path, zoo, limit=limit, progress=count)
-            between += evaluate_between(path.name, series, prior, network, protocol, config=config)
-            ahead += evaluate_ahead(path.name, series, prior, protocol)
-        means, summary = mean_between(between), summarize_ahead(ahead)
+            between += evaluate_interpolation(path.name, series, prior, network, protocol, config=config)
+            ahead += evaluate_prediction(path.name, series, prior, protocol)
+        means, summary = mean_interpolation(between), summarize_prediction(ahead)
         videos = [path for path in files if path.suffix.lower() != ".safetensors"]
-        dropped: list[Dropped] = []
+        dropped: list[DroppedFramesRow] = []
         for kept, path in product(GAPS, videos if dropped_frames else []):
             with count_frames(progress, f"{path.name}, one frame in {kept}", None, 0.0) as count:
                 series = load_codes(path, zoo, every=kept, limit=dropped_frames, progress=count)
@@ -155,7 +155,7 @@ def _dropped(
     gap: int,
     frames: int,
     python: Path | None,
-) -> "list[Dropped]":
+) -> "list[DroppedFramesRow]":
     from ...models.generator.load import load_generator
     from ...models.metrics.lpips import load_lpips
     from ...pipelines.research.bench.rife_frames import rife_between
@@ -203,7 +203,7 @@ def _streams(
         )
 
 
-def _dropped_table(rows: "list[Dropped]") -> Table:
+def _dropped_table(rows: "list[DroppedFramesRow]") -> Table:
     table = Table("kept", "dropped frames", "PSNR", "LPIPS", "face PSNR", "face LPIPS", "ms each", "", box=None)
     for row in rows:
         numbers = (
@@ -230,7 +230,7 @@ def _streams_table(rows: "list[StreamRow]") -> Table:
     return table
 
 
-def _between_table(rows: "list[Between]") -> Table:
+def _between_table(rows: "list[InterpolationRow]") -> Table:
     table = Table(
         "observed", "method", "code error", "MSE", "SSIM", "at observed: code error", "MSE", "SSIM", "fit s", box=None
     )

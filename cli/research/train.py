@@ -84,7 +84,7 @@ def encoder(
     from ...models.metrics.lpips import load_lpips
     from ...pipelines.common.annotate import encode_png
     from ...pipelines.research.training.config import read_config
-    from ...pipelines.research.training.crops import kept_faces
+    from ...pipelines.research.training.crops import cached_faces
     from ...pipelines.research.training.encoder import (
         EncoderConfig,
         Faces,
@@ -110,7 +110,7 @@ def encoder(
         seen: list[Faces] = []
         unseen, known = [], []
         for folder in data:
-            faces = kept_faces(
+            faces = cached_faces(
                 folder, backend, run, exclude=exclude or [], skipped=lambda path, why: print(f"left out: {path} {why}")
             )
             print(f"{len(faces)} faces in {folder}")

@@ -110,11 +110,11 @@ def recurrent(
     from ...pipelines.common.errors import TrainingError
     from ...pipelines.common.flow import load_flow
     from ...pipelines.research.training.config import read_config
-    from ...pipelines.research.training.crops import kept_faces
+    from ...pipelines.research.training.crops import cached_faces
     from ...pipelines.research.training.loop import save_weights
     from ...pipelines.research.training.morph import Morphs, landmarks_of_crops
     from ...pipelines.research.training.recurrent import (
-        Networks,
+        FrozenNetworks,
         RecurrentConfig,
         Sources,
         score_refinement,
@@ -133,7 +133,7 @@ def recurrent(
     place = training_device(device)
     folder = kept or run / "clips"
     with open_zoo(offline=offline, index_url=index_url) as zoo:
-        networks = Networks(
+        networks = FrozenNetworks(
             load_encoder(encoder or WEIGHTS).to(place),
             load_generator(generator, zoo),
             load_lpips(zoo).to(place),
@@ -146,7 +146,7 @@ def recurrent(
         backend, method = load_mesh_backend(zoo), load_flow(flow, zoo)
         drawn = _draw_clips(generated, folder / "generated", zoo, generator)
         clips = _clips([*data, *drawn], exclude or [], zoo, method, folder)
-    faces = np.concatenate([kept_faces(one, backend, run, exclude=exclude or [], every=25) for one in data])
+    faces = np.concatenate([cached_faces(one, backend, run, exclude=exclude or [], every=25) for one in data])
     known = np.delete(faces, np.s_[::25], axis=0)
     people = Morphs(known, landmarks_of_crops(known, backend))
     print(f"{sum(map(len, clips))} frames of {len(clips)} stretches, {len(people)} pictures")

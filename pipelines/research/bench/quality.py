@@ -37,7 +37,7 @@ Box = tuple[slice, slice]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judges:
+class QualityScorers:
     """What looks at the frames. Those that are costly look at every `every`-th frame or pair of frames.
 
     backend, policy: find the faces; the policy is the one of the edit. embedders: a key of IDENTITY -> embedder.
@@ -88,18 +88,18 @@ class Quality:
         return self.smile_after - self.smile_before
 
 
-def judge(
+def measure_quality(
     source: Path,
     results: Mapping[str, Path],
-    judges: Judges,
+    scorers: QualityScorers,
     progress: Callable[[int], None] = lambda _frames: None,
 ) -> dict[str, Quality]:
     """The quality of each result, by its name in `results`; all in one pass over the source.
 
     Raises SourceError where a file cannot be read, PipelineError where a result has another size or length.
     """
-    scores = {name: _Scores(judges) for name in results}
-    tracker, state = Tracker(judges.backend, judges.policy), TrackerState()
+    scores = {name: _Scores(scorers) for name in results}
+    tracker, state = Tracker(scorers.backend, scorers.policy), TrackerState()
     before: _Moment | None = None
     for index, (frame, edited) in enumerate(_in_step(source, results)):
         state, seen = tracker.step(state, frame)
@@ -111,9 +111,9 @@ def judge(
         for name, score in scores.items():
             score.see_surroundings(frame.pixels, edited[name], outside)
         faces = [track for track in seen.faces if track.seen]
-        _score_faces(faces, now, scores, judges, costly=index % judges.every == 0)
-        if judges.flow is not None and before is not None and index % judges.every == 1 % judges.every:
-            _score_motion(before, now, scores, judges.flow)
+        _score_faces(faces, now, scores, scorers, costly=index % scorers.every == 0)
+        if scorers.flow is not None and before is not None and index % scorers.every == 1 % scorers.every:
+            _score_motion(before, now, scores, scorers.flow)
         before = now
         progress(index + 1)
     return {name: score.result() for name, score in scores.items()}
@@ -164,16 +164,16 @@ def _in_step(source: Path, results: Mapping[str, Path]) -> Iterator[tuple[Frame,
 
 
 def _score_faces(
-    tracks: list[FaceTrack], now: _Moment, scores: "Mapping[str, _Scores]", judges: Judges, *, costly: bool
+    tracks: list[FaceTrack], now: _Moment, scores: "Mapping[str, _Scores]", scorers: QualityScorers, *, costly: bool
 ) -> None:
     for track in tracks:
-        region = judges.backend.follow(Face(track.landmarks, track.layout, track.presence, track.blendshapes))
-        before = smile(judges.backend.locate(now.source, region))
+        region = scorers.backend.follow(Face(track.landmarks, track.layout, track.presence, track.blendshapes))
+        before = smile(scorers.backend.locate(now.source, region))
         for name, score in scores.items():
-            score.see_smile(before, smile(judges.backend.locate(now.edited[name], region)))
+            score.see_smile(before, smile(scorers.backend.locate(now.edited[name], region)))
         if not costly:
             continue
-        for family, embedder in judges.embedders.items():
+        for family, embedder in scorers.embedders.items():
             crops = [crop(now.source, track.quad), *(crop(now.edited[name], track.quad) for name in scores)]
             own, *others = embedder.embed(crops)
             for score, other in zip(scores.values(), others, strict=True):
@@ -194,12 +194,12 @@ def _score_motion(before: _Moment, now: _Moment, scores: "Mapping[str, _Scores]"
 class _Scores:
     """Running sums over one result."""
 
-    def __init__(self, judges: Judges) -> None:
-        self._judges = judges
+    def __init__(self, scorers: QualityScorers) -> None:
+        self._scorers = scorers
         self._frames = 0
         self._squares, self._values, self._worst = 0.0, 0, 0.0
         self._smiles = np.zeros(3)
-        self._identity: dict[str, list[float]] = {family: [] for family in judges.embedders}
+        self._identity: dict[str, list[float]] = {family: [] for family in scorers.embedders}
         self.warp_errors: list[WarpError] = []
         self.face_warp_errors: list[WarpError] = []
 
@@ -222,7 +222,7 @@ class _Scores:
 
     def result(self) -> Quality:
         count, before, after = (float(value) for value in self._smiles)
-        has_flow = self._judges.flow is not None
+        has_flow = self._scorers.flow is not None
         return Quality(
             frames=self._frames,
             outside_psnr=_decibel(self._squares / self._values) if self._values else math.nan,

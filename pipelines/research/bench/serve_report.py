@@ -14,19 +14,19 @@ from typing import Any
 from ...common.errors import PipelineError
 from ..common.json_files import read_json
 from ..common.timing import plain
-from .serve import SCENARIOS, Row, Settings
+from .serve import SCENARIOS, ServeBenchSettings, ServeRow
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class ServeRun:
     """One run of the command. machine: see `machine.describe_machine`; its time is that of the run."""
 
     command: str
     machine: Mapping[str, Any]
-    settings: Settings
+    settings: ServeBenchSettings
 
 
-def make_report(run: Run, rows: Sequence[Row], kept: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def make_report(run: ServeRun, rows: Sequence[ServeRow], kept: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The file's content. kept: an earlier one; what this run measured anew is replaced there, runs without rows go."""
     measured = {row.key for row in rows}
     stay = [row for row in kept["rows"] if row["key"] not in measured] if kept else []

