@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from ..command_line import command_line
-from ..options import JsonFile
+from ..options import Faces, JsonFile
 from ..printing import note_on, table_console
 from ..progress import Count, count_frames
 from ..weights import IndexUrl, Offline, open_zoo
 from . import bench_compositing, bench_dynamics, bench_live, bench_peers, bench_serve
+from .shared import Clips, Edits, notes, say
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ...models.zoo.zoo import Zoo
     from ...pipelines.research.bench.quality import QualityScorers
 
@@ -33,13 +35,9 @@ NEEDED = ("mobilestylegan", "face-landmarker")
 @app.command()
 def transcode(
     context: typer.Context,
-    clip: Annotated[
-        list[Path] | None, typer.Option("--clip", metavar="FILE", help="A video; default: the sample clip. Repeatable.")
-    ] = None,
-    edit: Annotated[
-        list[str] | None, typer.Option("--edit", metavar="NAME=STRENGTH", help="Default: smile=2. Repeatable.")
-    ] = None,
-    faces: Annotated[str, typer.Option(metavar="largest|all|N", help="Which faces to edit.")] = "largest",
+    clip: Clips = None,
+    edit: Edits = None,
+    faces: Faces = "largest",
     repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each clip.")] = 3,
     long: Annotated[bool, typer.Option("--long", help="Also each clip ten times in a row.")] = False,
     cores: Annotated[int | None, typer.Option(min=1, help="Cores that the command may use (Linux).")] = None,
@@ -68,7 +66,7 @@ def transcode(
     from ...stream.reader import VideoReader
     from .bench_tables import transcode_table
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = notes()
     settings = TranscodeBenchSettings(
         edits=edit or ["smile=2"], faces=faces, repeats=repeats, long=long, cores=cores, show=console.is_terminal
     )
@@ -125,7 +123,6 @@ def generator(
     from ...pipelines.research.common.timing import plain
     from .bench_tables import generator_table
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
     settings = GeneratorBenchSettings(
         warm_up=warm_up,
         repeats=repeats,
@@ -137,16 +134,14 @@ def generator(
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         add_peers(zoo)
         drawn = load_generator(name, zoo)
-        rows = bench_generator(
-            drawn, name, zoo, settings, progress=lambda what: console.print(what, style="dim", markup=False)
-        )
+        rows = bench_generator(drawn, name, zoo, settings, progress=say)
     table_console(PIPE_WIDTH).print(generator_table(rows, settings))
-    said = plain(settings) | {"stylizer": stylizer is not None}  # the path is nobody's business
+    said = plain(settings) | {"stylizer": stylizer is not None}  # without the path, which is private
     document = {"command": command_line(context), "machine": machine, "settings": said}
     _write(json_file, document | {"generator": name, "rows": rows})
 
 
-def _scorers(zoo: "Zoo", faces: str, flow: str, every: int, console: Console) -> "QualityScorers":
+def _scorers(zoo: "Zoo", faces: str, flow: str, every: int, console: "Console") -> "QualityScorers":
     """All scorers that are at hand. One whose package is not installed is named and left out."""
     from ...pipelines.common.flow import load_flow
     from ...pipelines.research.bench.quality import IDENTITY, QualityScorers
@@ -177,7 +172,7 @@ def _folder(keep: Path | None, stack: ExitStack) -> Path:
     return keep
 
 
-def _watch(console: Console) -> Any:
+def _watch(console: "Console") -> Any:
     @contextmanager
     def watch(label: str, total: int | None) -> Iterator[Count]:
         console.print(label, style="dim", markup=False)

@@ -4,19 +4,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..command_line import command_line
 from ..options import JsonFile
 from ..printing import table_console
-from ..target import target
+from .shared import json_report, say
 
 if TYPE_CHECKING:
     from ...pipelines.research.bench.serve import ServeRow
     from ...pipelines.research.bench.serve_process import Resources
-    from ...pipelines.research.common.json_files import json_text
 
 WIDTH = 180
 MIB = 1 << 20
@@ -60,7 +57,6 @@ def command(
     """
     import asyncio
 
-    from ...pipelines.common.machine import PACKAGES, describe_machine
     from ...pipelines.research.bench.serve import SCENARIOS, ServeBenchSettings, bench_serve
     from ...pipelines.research.bench.serve_report import ServeRun, make_report, read_report
     from ...stream.rawvideo import parse_size
@@ -81,15 +77,9 @@ def command(
     if add and json_file is None:
         raise typer.BadParameter("--add: expected --json FILE, to which rows are added")
     kept = read_report(json_file) if add and json_file is not None and json_file.exists() else None
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    machine = describe_machine((*PACKAGES, "aiortc", "aioice", "aiohttp"))
-    with target(json_file, overwrite=True) as place:
-        rows = asyncio.run(
-            bench_serve(scenario or list(SCENARIOS), settings, lambda what: console.print(what, style="dim"))
-        )
-        if place is not None:
-            run = ServeRun(command=command_line(context), machine=machine, settings=settings)
-            place.write_text(json_text(make_report(run, rows, kept)), encoding="utf-8")
+    with json_report(context, json_file, more_packages=("aiortc", "aioice", "aiohttp")) as (header, write):
+        rows = asyncio.run(bench_serve(scenario or list(SCENARIOS), settings, say))
+        write(make_report(ServeRun(**header, settings=settings), rows, kept))
     _print(rows)
     if json_file is not None:
         print(json_file)

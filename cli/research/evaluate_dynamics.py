@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from ..command_line import command_line
-from ..options import Exclude, JsonFile, OverwriteJson, ProgressStyle
+from ..options import Exclude, Generator, JsonFile, OverwriteJson, ProgressStyle
 from ..printing import table_console
 from ..progress import count_frames
-from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
+from .shared import json_report, notes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     from ...models.dynamics.motion_model import MotionModel
     from ...models.zoo.zoo import Zoo
     from ...pipelines.motion.code_series import CodeSeries
-    from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.dynamics.evaluate import InterpolationRow, PredictionRow
     from ...pipelines.research.dynamics.evaluate_frames import DroppedFramesRow
     from ...pipelines.research.dynamics.evaluate_streams import StreamRow
@@ -48,7 +45,7 @@ def command(
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Another model of motion than the shipped.")
     ] = None,
-    generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")] = "mobilestylegan",
+    generator: Generator = "mobilestylegan",
     stream_frames: Annotated[
         int,
         typer.Option(
@@ -84,7 +81,6 @@ def command(
     """
     from ...models.dynamics.motion_model import WEIGHTS, load_motion
     from ...models.generator.load import load_generator
-    from ...pipelines.common.machine import describe_machine
     from ...pipelines.research.dynamics.evaluate import (
         DynamicsProtocol,
         evaluate_interpolation,
@@ -96,7 +92,6 @@ def command(
     from ...pipelines.trajectory.fit import FitConfig, with_recipe
     from ...pipelines.trajectory.load import clip_files, load_codes
 
-    machine = describe_machine()
     protocol = DynamicsProtocol(frames=frames, gaps=gap or (4, 8, 16), drawn=drawn)
     config = with_recipe(FitConfig(steps=steps), recipe)
     files = clip_files(clips, exclude or [])
@@ -104,7 +99,10 @@ def command(
     between: list[InterpolationRow] = []
     ahead: list[PredictionRow] = []
     limit = max(protocol.frames, protocol.online_frames)
-    with target(json_file, overwrite) as json_target, open_zoo(offline=offline, index_url=index_url) as zoo:
+    with (
+        json_report(context, json_file, overwrite=overwrite) as (header, write),
+        open_zoo(offline=offline, index_url=index_url) as zoo,
+    ):
         network = load_generator(generator, zoo) if drawn else None
         for path in files:
             with count_frames(progress, path.name, None, 0.0) as count:
@@ -119,20 +117,12 @@ def command(
                 series = load_codes(path, zoo, every=kept, limit=dropped_frames, progress=count)
             dropped += _dropped(path, series, prior, zoo, generator, config, kept, dropped_frames, rife_python)
         streams = _streams(videos, prior, zoo, generator, edit, flow, stream_frames) if stream_frames else []
-        document = {
-            "command": command_line(context),
-            "machine": machine,
-            "between": between,
-            "between_mean": means,
-            "ahead": ahead,
-            "ahead_mean": summary,
-        }
+        document = header | {"between": between, "between_mean": means, "ahead": ahead, "ahead_mean": summary}
         if dropped:
             document |= {"dropped": dropped, "dropped_mean": mean_dropped(dropped)}
         if streams:
             document |= {"streams": streams}
-        if json_target is not None:
-            json_target.write_text(json_text(document), encoding="utf-8")
+        write(document)
     console = table_console(WIDTH)
     console.print(_between_table(means))
     table = Table("frames ahead", "dynstream", "best baseline", "its error", "ours below it by", box=None)
@@ -189,7 +179,7 @@ def _streams(
     known = Renderer(KnownCodes(renderer.encoder), renderer.generator, recurrent=renderer.recurrent)  # type: ignore[arg-type]
     assert networks.tracker is not None
     clips = [look_at(path, networks.tracker, known, frames) for path in videos]
-    console = Console(stderr=True, highlight=False)
+    console = notes()
     with Store(zoo.cache / STORE_FILE) as store:
         return evaluate_streams(
             renderer,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..weights import IndexUrl, Offline, open_zoo
+from .shared import Out, TrainingDevice
 
 Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Optimizer steps for each.")]
 
@@ -18,13 +19,11 @@ def latent_transformer(
         Path, typer.Option(metavar="FOLDER", help="Labelled faces, from `dynstream directions find --run`.")
     ] = Path("runs/directions/labels"),
     run: Annotated[Path, typer.Option("--run", metavar="FOLDER", help="Checkpoints and logs.")] = Path("runs/latent"),
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="The weights; by default in the run folder.")
-    ] = None,
+    out: Out = None,
     faces: Annotated[int, typer.Option(metavar="N", min=50, help="Labelled faces to read scores from.")] = 1500,
     steps: Steps = None,
     generator: Annotated[str, typer.Option(metavar="NAME", help="Generator whose codes to move.")] = "mobilestylegan",
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to train.")] = "auto",
+    device: TrainingDevice = "auto",
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:
@@ -66,7 +65,7 @@ def latent_transformer(
     with count_frames("auto", "faces", count, 0.0) as progress:
         scorer = fit_scorer(labelled, network, *nets, faces=count, cache=run / "reader.npz", progress=progress)
     config = NonlinearDirectionConfig()
-    config = replace(config, loop=replace(config.loop, steps=steps or config.loop.steps))
+    config = replace(config, loop=config.loop.changed(steps, None))
     known, nonlinear = load_directions(WEIGHTS), {}
     for name in chosen:
         direction = known[name]

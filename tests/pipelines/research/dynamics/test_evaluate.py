@@ -13,7 +13,7 @@ from dynstream.models.dynamics import motion_model as motion
 from dynstream.models.generator import generator as generator_module
 from dynstream.pipelines.common.errors import DynamicsError
 from dynstream.pipelines.motion.code_series import CodeSeries, save_series
-from dynstream.pipelines.research.bench.dynamics import Settings, bench_dynamics, moving_codes
+from dynstream.pipelines.research.bench.dynamics import DynamicsBenchSettings, bench_dynamics, moving_codes
 from dynstream.pipelines.research.dynamics.evaluate import (
     DynamicsProtocol,
     PredictionRow,
@@ -86,7 +86,7 @@ def test_too_few_frames() -> None:
 def test_bench_rows() -> None:
     clip = moving_codes(20, 3, 8)
     assert clip.shape == (3, 8)
-    settings = Settings(frames=20, repeats=1, warm_up=0, paper_steps=1, batch=2, threads=1)
+    settings = DynamicsBenchSettings(frames=20, repeats=1, warm_up=0, paper_steps=1, batch=2, threads=1)
     rows = bench_dynamics(paths.model(clip).requires_grad_(False), settings)
     assert [row.name for row in rows[:4]] == [
         f"{what}, {n}" for n in ("1 stream", "2 streams") for what in ("observe", "predict")
