@@ -14,8 +14,7 @@ from dynstream.models.directions import latent_transformer as nonlinear_module
 from dynstream.models.directions.directions import Direction, load_directions, save_directions
 from dynstream.models.directions.latent_transformer import LatentTransformer, NonlinearDirection
 from dynstream.models.encoders import encoder as encoder_module
-from dynstream.models.generator import generator as generator_module
-from dynstream.pipelines.editor import load as load_module
+from dynstream.models.generator import load as generator_module
 from dynstream.pipelines.research.directions import effects as effects_module
 from dynstream.pipelines.research.directions import face_scores as scores_module
 from dynstream.pipelines.research.directions import find as find_module
@@ -25,6 +24,7 @@ from dynstream.pipelines.research.directions.find import RECIPES, Blocks, Direct
 from dynstream.pipelines.research.directions.labels import Labelled
 from dynstream.pipelines.research.evaluation import face_sets as faces_module
 from dynstream.pipelines.research.evaluation.face_sets import FaceSet
+from dynstream.pipelines.tracking import backends as backends_module
 
 from ...pipelines.linear_world import LIVE, LinearGenerator, read_stripes
 
@@ -180,7 +180,7 @@ def test_measuring_on_inverted_faces_of_files(
 
     asked: list[object] = []
     monkeypatch.setattr(faces_module, "cut_faces", lambda _name, files, _backend, every: asked.append(every) or cut)
-    monkeypatch.setattr(load_module, "load_backend", lambda _name, _zoo: None)
+    monkeypatch.setattr(backends_module, "load_backend", lambda _name, _zoo: None)
     monkeypatch.setattr(encoder_module, "load_encoder", lambda: encoder)
     save_directions(tmp_path / "d.safetensors", {"smile": direction("smile")})
     clip = tmp_path / "a.mp4"

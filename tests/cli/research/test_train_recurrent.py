@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dynstream.cli.main import main
 from dynstream.models.encoders import encoder, visibility
 from dynstream.models.faces import mesh
-from dynstream.models.generator import generator
+from dynstream.models.generator import load as generator
 from dynstream.models.metrics import lpips
 from dynstream.pipelines.common import flow
 from dynstream.pipelines.common.errors import TrainingError

@@ -1,4 +1,4 @@
-"""Work that is kept: computed once, whole or not there, and refused where it is something else."""
+"""Cached work: computed once, whole or not there, and refused where it is something else."""
 
 import resource
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        with pytest.raises(TrainingError, match=r"cannot keep .*a\.npz"):
+        with pytest.raises(TrainingError, match=r"cannot write .*a\.npz"):
             cached(tmp_path / "a.npz", lambda: {"a": random})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

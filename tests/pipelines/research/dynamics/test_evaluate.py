@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 
 from dynstream.cli.main import main
 from dynstream.models.dynamics import motion_model as motion
-from dynstream.models.generator import generator as generator_module
+from dynstream.models.dynamics import motion_model as motion_module
+from dynstream.models.generator import load as generator_module
 from dynstream.pipelines.common.errors import DynamicsError
 from dynstream.pipelines.motion.code_series import CodeSeries, save_series
 from dynstream.pipelines.research.bench.dynamics import DynamicsBenchSettings, bench_dynamics, moving_codes
@@ -22,7 +23,6 @@ from dynstream.pipelines.research.dynamics.evaluate import (
     mean_interpolation,
     summarize_prediction,
 )
-from dynstream.pipelines.trajectory import load as load_module
 from dynstream.pipelines.trajectory.trajectory import load_trajectory
 
 from ...trajectory import paths
@@ -109,7 +109,7 @@ def codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     clip = paths.series(60)
     save_series(clip, tmp_path / "walk.safetensors")
     model = paths.model(clip).requires_grad_(False)
-    monkeypatch.setattr(load_module, "load_motion", lambda _path=None: model)
+    monkeypatch.setattr(motion_module, "load_motion", lambda _path=None: model)
     monkeypatch.setattr(generator_module, "load_generator", lambda _name, _zoo: Sketch())
     monkeypatch.setenv("DYNSTREAM_CACHE", str(tmp_path / "cache"))
     return tmp_path / "walk.safetensors"
