@@ -13,7 +13,7 @@ from .shared import json_report, say
 
 if TYPE_CHECKING:
     from ...pipelines.research.bench.serve import ServeRow
-    from ...pipelines.research.bench.serve_process import Resources
+    from ...pipelines.research.bench.servers import Resources
 
 WIDTH = 180
 MIB = 1 << 20
@@ -57,8 +57,14 @@ def command(
     """
     import asyncio
 
-    from ...pipelines.research.bench.serve import SCENARIOS, ServeBenchSettings, bench_serve
-    from ...pipelines.research.bench.serve_report import ServeRun, make_report, read_report
+    from ...pipelines.research.bench.serve import (
+        SCENARIOS,
+        ServeBenchSettings,
+        ServeRun,
+        bench_serve,
+        make_report,
+        read_report,
+    )
     from ...stream.rawvideo import parse_size
 
     if codec not in ("VP8", "H264"):

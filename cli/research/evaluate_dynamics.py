@@ -148,7 +148,7 @@ def _dropped(
 ) -> "list[DroppedFramesRow]":
     from ...models.generator.load import load_generator
     from ...models.metrics.lpips import load_lpips
-    from ...pipelines.research.bench.rife_frames import rife_between
+    from ...pipelines.research.bench.video_peers import rife_between
     from ...pipelines.research.dynamics.evaluate_frames import evaluate_dropped
 
     def rife(ends: "Sequence[Pixels]") -> "tuple[npt.NDArray[np.uint8], float]":

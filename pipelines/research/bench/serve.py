@@ -2,6 +2,13 @@
 
 Server and clients are processes of their own and share the machine's cores. Each scenario starts a server anew.
 Steady streams are told twice: after a warm-up that is named, and with everything from the first connection on.
+
+`--json` writes the runs of the command, and the rows that each of them measured:
+
+    {"runs": [{"command": "dynstream bench serve ...", "machine": {...}, "settings": {...}}],
+     "rows": [{"run": 0, "key": "several", "scenario": "pass-through, 4 streams, ...", "numbers": {...}, ...}]}
+
+Scenarios want different lengths, so a file may be put together from several runs; each row says which one it is of.
 """
 
 import asyncio
@@ -10,6 +17,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -20,15 +28,17 @@ from ....stream.frame import Pixels
 from ....stream.webrtc.client import LiveClient
 from ....stream.webrtc.lossy import LossyLine
 from ...common.errors import PipelineError
-from .serve_clients import StreamNumbers, summarize
-from .serve_process import Resources, ServerProcess, server_process
+from ..common.json_files import read_json
+from ..common.timing import plain
+from .serve_numbers import StreamNumbers, summarize
+from .servers import Resources, ServerProcess, server_process
 
 FIRST_FRAME_SECONDS: Final = 60.0
 GONE_SECONDS: Final = 60.0
 WARM_UP_CONNECTS: Final = 250
 """Before memory is counted: the heaps grow to the most that connections under way at once need, which takes about so
 many; from there to 1,000 they stay as they are. A run of fewer connects warms up by as many."""
-PLAIN: Final = "dynstream.pipelines.research.bench.plain_server"
+PLAIN: Final = "dynstream.pipelines.research.bench.servers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,15 @@ class StreamMeasurement:
 
     settled: StreamNumbers
     whole: StreamNumbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeRun:
+    """One run of the command. machine: see `machine.describe_machine`; its time is that of the run."""
+
+    command: str
+    machine: Mapping[str, Any]
+    settings: ServeBenchSettings
 
 
 Notify = Callable[[str], object]
@@ -197,6 +216,36 @@ async def bench_serve(
         watch(f"{name} ...")
         rows += [replace(row, key=name) for row in await SCENARIOS[name](settings)]
     return rows
+
+
+def make_report(run: ServeRun, rows: Sequence[ServeRow], kept: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The file's content. kept: an earlier one; what this run measured anew is replaced there, runs without rows go."""
+    measured = {row.key for row in rows}
+    stay = [row for row in kept["rows"] if row["key"] not in measured] if kept else []
+    used = sorted({row["run"] for row in stay})
+    found = [row | {"run": used.index(row["run"])} for row in stay]
+    found += [{"run": len(used)} | plain(row) for row in rows]
+    order = list(SCENARIOS)
+    found.sort(key=lambda row: order.index(row["key"]))
+    runs = [kept["runs"][number] for number in used] if kept else []
+    return {"runs": [*runs, plain(run)], "rows": found}
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """A file that `make_report` made. PipelineError for anything else, such as one of before rows named their run."""
+    data = read_json(path)
+    try:
+        runs = len(data["runs"])
+        whole = all(row["key"] in SCENARIOS and 0 <= row["run"] < runs for row in data["rows"])
+    except (KeyError, TypeError) as error:
+        raise PipelineError(_not_ours(path)) from error
+    if not whole:
+        raise PipelineError(_not_ours(path))
+    return data
+
+
+def _not_ours(path: Path) -> str:
+    return f"cannot add to {path}: its rows do not say what run they are of; leave out --add to measure all anew"
 
 
 def _server(model_ms: float, *more: str) -> contextlib.AbstractAsyncContextManager[ServerProcess]:

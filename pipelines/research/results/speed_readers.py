@@ -152,7 +152,7 @@ def read_live(data: Data) -> Document:
 
 
 def read_serve(data: Data) -> Document:
-    """Of `bench serve --json`: see `bench.serve_report`, or one run without its name."""
+    """Of `bench serve --json`: see `bench.serve`, or one run without its name."""
     runs = data.get("runs") or [data]
     keys = {
         "sent": Column(name="sent", digits=0),

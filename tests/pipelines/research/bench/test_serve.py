@@ -4,10 +4,9 @@ import random
 import pytest
 
 from dynstream.pipelines.common.errors import PipelineError
-from dynstream.pipelines.research.bench.plain_server import make_app
 from dynstream.pipelines.research.bench.serve import SCENARIOS, ServeBenchSettings, bench_serve, make_picture
-from dynstream.pipelines.research.bench.serve_clients import freeze, sound_offsets, summarize
-from dynstream.pipelines.research.bench.serve_process import server_process
+from dynstream.pipelines.research.bench.serve_numbers import freeze, sound_offsets, summarize
+from dynstream.pipelines.research.bench.servers import make_app, server_process
 from dynstream.stream.webrtc.client import LiveClient, Received, Seen
 from dynstream.stream.webrtc.lossy import LossyLine
 from dynstream.stream.webrtc.stamp import read_stamp, write_stamp

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from dynstream.pipelines.common.errors import PipelineError
-from dynstream.pipelines.research.bench.serve import ServeBenchSettings, ServeRow
-from dynstream.pipelines.research.bench.serve_report import ServeRun, make_report, read_report
+from dynstream.pipelines.research.bench.serve import ServeBenchSettings, ServeRow, ServeRun, make_report, read_report
 
 
 def run(command: str, **settings: float) -> ServeRun:

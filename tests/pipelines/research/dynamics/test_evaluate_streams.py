@@ -15,7 +15,7 @@ from dynstream.pipelines.common.flow import DisFlow
 from dynstream.pipelines.editor.renderer import Renderer
 from dynstream.pipelines.engine import lost_frames as lost
 from dynstream.pipelines.research.bench.peers import PeerAbsentError
-from dynstream.pipelines.research.bench.rife_frames import rife_between
+from dynstream.pipelines.research.bench.video_peers import rife_between
 from dynstream.pipelines.research.common.feature_cache import Store
 from dynstream.pipelines.research.common.timing import plain
 from dynstream.pipelines.research.dynamics import evaluate_streams as module

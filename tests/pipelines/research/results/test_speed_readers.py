@@ -2,9 +2,9 @@
 
 from dynstream.pipelines.research.bench import dynamics, serve
 from dynstream.pipelines.research.bench.live import LiveResult, Overhead
-from dynstream.pipelines.research.bench.serve_clients import StreamNumbers
-from dynstream.pipelines.research.bench.serve_process import Resources
-from dynstream.pipelines.research.bench.serve_report import ServeRun, make_report
+from dynstream.pipelines.research.bench.serve import ServeRun, make_report
+from dynstream.pipelines.research.bench.serve_numbers import StreamNumbers
+from dynstream.pipelines.research.bench.servers import Resources
 from dynstream.pipelines.research.common.timing import Spread, plain
 from dynstream.pipelines.research.report.markdown import section
 from dynstream.pipelines.research.results.speed_readers import (
