@@ -42,7 +42,7 @@ LEAST_OWN: Final = 0.6
 """Of the strongest combination's effect per length: a weaker one takes moves so long that they leave the faces."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class DirectionRecipe:
     """One direction to find.
 
@@ -59,43 +59,29 @@ class DirectionRecipe:
 
 
 RECIPES: Final[Mapping[str, DirectionRecipe]] = {
-    wanted.name: wanted
-    for wanted in (
-        DirectionRecipe(name="smile", score="smile", step=0.28, about="smile more, or less below zero"),
+    recipe.name: recipe
+    for recipe in (
+        DirectionRecipe("smile", "smile", 0.28, "smile more, or less below zero"),
+        DirectionRecipe("age", "age", 7.0, "look older, or younger below zero, by about four years"),
+        DirectionRecipe("gender", "gender", 0.25, "look more like the faces labelled male, or female below zero"),
         DirectionRecipe(
-            name="age", score="age", step=7.0, about="look older, or younger below zero, by about four years"
+            "yaw",
+            "yaw",
+            8.0,
+            "turn the head towards the right of the picture, or the left below zero, by about 8 degrees",
         ),
-        DirectionRecipe(
-            name="gender",
-            score="gender",
-            step=0.25,
-            about="look more like the faces labelled male, or female below zero",
-        ),
-        DirectionRecipe(
-            name="yaw",
-            score="yaw",
-            step=8.0,
-            about="turn the head towards the right of the picture, or the left below zero, by about 8 degrees",
-        ),
-        DirectionRecipe(name="pitch", score="pitch", step=5.0, about="look up, or down below zero, by about 5 degrees"),
-        DirectionRecipe(name="mouth-open", score="mouth-open", step=0.05, about="open the mouth"),
-        DirectionRecipe(
-            name="eyes-closed", score="eyes-closed", step=0.1, about="close the eyes, or widen them below zero"
-        ),
-        DirectionRecipe(
-            name="gaze",
-            score="gaze",
-            step=0.15,
-            about="turn the eyes towards the right of the picture, or the left below zero",
-        ),
-        DirectionRecipe(name="brow", score="brow", step=0.15, about="raise the brows, or lower them below zero"),
-        DirectionRecipe(name="blond", score="blond", step=0.15, about="blonder hair", kin=("black", "grey")),
-        DirectionRecipe(name="black", score="black", step=0.2, about="blacker hair", kin=("blond", "grey")),
-        DirectionRecipe(name="grey", score="grey", step=0.08, about="greyer hair", kin=("blond", "black")),
-        DirectionRecipe(name="beard", score="beard", step=0.15, about="more beard, or less below zero"),
-        DirectionRecipe(name="glasses", score="glasses", step=0.15, about="glasses, or none below zero"),
-        DirectionRecipe(name="skin", score="skin", step=7.0, about="lighter skin, or darker below zero"),
-        DirectionRecipe(name="chubby", score="width", step=0.04, about="a wider face, or a narrower one below zero"),
+        DirectionRecipe("pitch", "pitch", 5.0, "look up, or down below zero, by about 5 degrees"),
+        DirectionRecipe("mouth-open", "mouth-open", 0.05, "open the mouth"),
+        DirectionRecipe("eyes-closed", "eyes-closed", 0.1, "close the eyes, or widen them below zero"),
+        DirectionRecipe("gaze", "gaze", 0.15, "turn the eyes towards the right of the picture, or the left below zero"),
+        DirectionRecipe("brow", "brow", 0.15, "raise the brows, or lower them below zero"),
+        DirectionRecipe("blond", "blond", 0.15, "blonder hair", kin=("black", "grey")),
+        DirectionRecipe("black", "black", 0.2, "blacker hair", kin=("blond", "grey")),
+        DirectionRecipe("grey", "grey", 0.08, "greyer hair", kin=("blond", "black")),
+        DirectionRecipe("beard", "beard", 0.15, "more beard, or less below zero"),
+        DirectionRecipe("glasses", "glasses", 0.15, "glasses, or none below zero"),
+        DirectionRecipe("skin", "skin", 7.0, "lighter skin, or darker below zero"),
+        DirectionRecipe("chubby", "width", 0.04, "a wider face, or a narrower one below zero"),
     )
 }
 

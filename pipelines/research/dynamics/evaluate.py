@@ -7,7 +7,7 @@ frame a code some frames ahead is foretold, beside what needs no learning.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -231,25 +231,11 @@ def summarize_prediction(rows: Sequence[PredictionRow]) -> list[PredictionSummar
 
 
 def mean_interpolation(rows: Sequence[InterpolationRow]) -> list[InterpolationRow]:
-    """The same rows, meaned over clips."""
+    """The same rows, meaned over clips. None where any of them has none."""
     out = []
     for gap, method in dict.fromkeys((row.gap, row.method) for row in rows):
         same = [row for row in rows if (row.gap, row.method) == (gap, method)]
-
-        def mean(name: str, same: list[InterpolationRow] = same) -> float | None:
-            values = [getattr(row, name) for row in same]
-            return None if None in values else float(np.mean(values))
-
-        numbers = ("mse", "ssim", "mse_observed", "ssim_observed")
-        out.append(
-            InterpolationRow(
-                clip=f"mean of {len(same)}",
-                gap=gap,
-                method=method,
-                observed=float(np.mean([row.observed for row in same])),
-                unobserved=float(np.mean([row.unobserved for row in same])),
-                fit_seconds=float(np.mean([row.fit_seconds for row in same])),
-                **{name: mean(name) for name in numbers},
-            )
-        )
+        values = {item.name: [getattr(row, item.name) for row in same] for item in fields(InterpolationRow)[3:]}
+        means = {name: None if None in found else float(np.mean(found)) for name, found in values.items()}
+        out.append(InterpolationRow(clip=f"mean of {len(same)}", gap=gap, method=method, **means))  # type: ignore[arg-type]
     return out

@@ -190,23 +190,10 @@ def mean_dropped(rows: Sequence[DroppedFramesRow]) -> list[DroppedFramesRow]:
             out.append(same[0])
             continue
 
-        def mean(name: str, ran: list[DroppedFramesRow] = ran) -> float | None:
-            values = [getattr(row, name) for row in ran if getattr(row, name) is not None]
-            return float(np.mean(values)) if values else None
-
-        mse, face_mse = mean("mse"), mean("face_mse")
-        out.append(
-            DroppedFramesRow(
-                clip=f"mean of {len(ran)}",
-                method=method,
-                gap=gap,
-                mse=mse,
-                psnr=_psnr(mse),
-                lpips=mean("lpips"),
-                face_mse=face_mse,
-                face_psnr=_psnr(face_mse),
-                face_lpips=mean("face_lpips"),
-                milliseconds=mean("milliseconds"),
-            )
-        )
+        means: dict[str, float | None] = {}
+        for name in ("mse", "lpips", "face_mse", "face_lpips", "milliseconds"):
+            values = [value for row in ran if (value := getattr(row, name)) is not None]
+            means[name] = float(np.mean(values)) if values else None
+        means |= {"psnr": _psnr(means["mse"]), "face_psnr": _psnr(means["face_mse"])}
+        out.append(DroppedFramesRow(clip=f"mean of {len(ran)}", method=method, gap=gap, **means))  # type: ignore[arg-type]
     return out

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ....models.faces.faces import BLENDSHAPE_COUNT, POINTS, FaceBackend, Layout
+from ....models.faces.faces import BLENDSHAPE_COUNT, POINTS, FaceBackend, Layout, locate_face
 from ....stream.frame import Pixels
 from ...tracking.align import Quad, side, to_frame
 
@@ -23,12 +23,9 @@ class DrawnLandmarks:
 
 def measure_landmarks(backend: FaceBackend, drawing: Pixels, quad: Quad) -> DrawnLandmarks:
     """The largest face of a drawing (S, S, 3), carried to where `quad` puts the drawing in the frame."""
-    regions = backend.detect(drawing)
-    if not regions:
+    face = locate_face(backend, drawing)
+    if face is None:
         return nothing(backend.layout)
-    # Placed twice: the detector's box is coarse, the landmarks' own is not.
-    face = backend.locate(drawing, regions[0])
-    face = backend.locate(drawing, backend.follow(face))
     size = drawing.shape[0]
     plane = to_frame(face.landmarks[:, :2].astype(np.float64), quad, size)
     depth = face.landmarks[:, 2:].astype(np.float64) * (side(quad) / size)

@@ -1,7 +1,7 @@
 """What a clip is to be like, checked before anything is drawn, and when its frames are shown."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import Any, Final, Literal, get_args
@@ -146,6 +146,26 @@ class ClipSettings:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {**asdict(self), "rate": str(self.rate), "size": list(self.size), "moves": dict(self.moves)}
+
+
+def parse_rate(text: str) -> Fraction:
+    """`25`, `23.976` or `30000/1001`. Raises PipelineError."""
+    try:
+        return Fraction(text.strip())
+    except (ValueError, ZeroDivisionError):
+        raise PipelineError(f"--fps {text}: expected a number such as 25, 29.97 or 30000/1001") from None
+
+
+def parse_moves(texts: Sequence[str]) -> dict[str, float]:
+    """`yaw=2` each -> direction -> peak strength; the last of a name counts. Raises PipelineError."""
+    moves = {}
+    for text in texts:
+        name, _, peak = text.partition("=")
+        try:
+            moves[name.strip()] = float(peak)
+        except ValueError:
+            raise PipelineError(f"--move {text}: expected NAME=PEAK, such as yaw=2") from None
+    return moves
 
 
 def _one_of(option: str, got: str, allowed: tuple[str, ...]) -> None:

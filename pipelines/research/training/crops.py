@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ....models.faces.faces import FaceBackend
+from ....models.faces.faces import FaceBackend, locate_face
 from ....stream.errors import SourceError
 from ....stream.frame import Pixels
 from ....stream.reader import VideoReader
@@ -63,12 +63,8 @@ def aligned_faces(
 
 def crop_largest(pixels: Pixels, backend: FaceBackend) -> Pixels | None:
     """The aligned crop of the largest face of a picture, None where there is none."""
-    regions = backend.detect(pixels)
-    if not regions:
-        return None
-    face = backend.locate(pixels, regions[0])
-    face = backend.locate(pixels, backend.follow(face))
-    if face.presence < PRESENCE:
+    face = locate_face(backend, pixels)
+    if face is None or face.presence < PRESENCE:
         return None
     return crop(pixels, ffhq_quad(alignment_points(face)))
 

@@ -24,7 +24,7 @@ from ..common.flow_cache import enlarge
 from ..synth.paths import Drift, drift
 from .augment import compress
 from .clips import FaceClip
-from .morph import FURTHEST, TRIES, Morphs
+from .morph import Morphs
 
 RATE: Final = 25.0  # frames a second of a picture that is set in motion
 SHIFT, ZOOM, TURN, LIGHT = 4.0, 0.03, 0.04, 0.06  # crop pixels, e-folds, radians, share: the most that it drifts
@@ -115,7 +115,7 @@ class MovingPicture:
     """A person out of two pictures, whose features follow a clip's landmarks; nobody's, and never at rest."""
 
     def __init__(self, people: Morphs, drive: FaceClip, random: np.random.Generator) -> None:
-        first, second = _pair(people, random)
+        first, second = people.pair(random)
         self._faces = [people.faces[first], people.faces[second]]
         self._points = [people.points[first], people.points[second]]
         self._skin = float(random.uniform(0.3, 0.7)) if random.random() < 1 / 3 else 0.0
@@ -180,15 +180,6 @@ class MovingPicture:
                 )
         gain = 1 + LIGHT * float(self._drifts[4](row / RATE))
         return np.asarray(np.clip(np.rint(sum(parts) * gain), 0, 255), dtype=np.uint8)
-
-
-def _pair(people: Morphs, random: np.random.Generator) -> tuple[int, int]:
-    first = second = 0
-    for _ in range(TRIES):
-        first, second = (int(index) for index in random.choice(len(people), 2, replace=False))
-        if np.abs(people.points[first] - people.points[second]).mean() < FURTHEST:
-            break
-    return first, second
 
 
 def _inverse(matrix: Matrix) -> Matrix:
