@@ -1,4 +1,4 @@
-"""`dynstream synth`: a clip of a talking head that nobody is, with the truth about every frame."""
+"""`dynstream synth`: a clip of a talking head that does not exist, with the truth about every frame."""
 
 from fractions import Fraction
 from pathlib import Path

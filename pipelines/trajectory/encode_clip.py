@@ -89,7 +89,7 @@ def cached_codes(
 ) -> CodeSeries:
     """`make()`, or what it gave before for the same clip, encoder and settings.
 
-    cache: folder of the user's cache. A file in it that cannot be read is made anew.
+    cache: folder of the user's cache. A file in it that cannot be read is made again.
     """
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")

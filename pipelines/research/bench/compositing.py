@@ -76,8 +76,13 @@ WAYS: Final[Mapping[str, Callable[[Drawings], Layers]]] = {
 
 @dataclass(slots=True, eq=False)
 class CompositingScorers:
-    """What scores the result. embedders: "arcface", "dlib", or those of them that are installed. own: the attribute
-    that the edit is meant to move."""
+    """What scores the result.
+
+    Attributes:
+        embedders: "arcface", "dlib", or those of them that are installed.
+        scorer: of the attributes.
+        own: the attribute that the edit is meant to move.
+    """
 
     embedders: Mapping[str, Embedder]
     scorer: "AttributeScorer"

@@ -16,8 +16,14 @@ from ..common.timing import Spread, timed
 
 @dataclass(frozen=True, kw_only=True)
 class DynamicsRow:
-    """name: what ran. unit: ms, or s for fits. apart: root mean square distance of a fit's codes from the observed
-    ones, as a share of their motion; None where nothing is compared."""
+    """What one prediction, observation or fit took.
+
+    Attributes:
+        name: what ran.
+        unit: ms, or s for fits.
+        apart: root mean square distance of a fit's codes from the observed ones, as a share of their motion; None where
+            nothing is compared.
+    """
 
     name: str
     value: Spread
@@ -27,8 +33,13 @@ class DynamicsRow:
 
 @dataclass(frozen=True, kw_only=True)
 class DynamicsBenchSettings:
-    """frames: of the clip that is fitted. batch: streams at once. paper_steps: of the paper's recipe that are timed and
-    scaled to 5000; plain torchdiffeq runs as many."""
+    """What is timed, and how often.
+
+    Attributes:
+        frames: of the clip that is fitted.
+        batch: streams at once.
+        paper_steps: of the paper's recipe that are timed and scaled to 5000; plain torchdiffeq runs as many.
+    """
 
     frames: int = 100
     batch: int = 8

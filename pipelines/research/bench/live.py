@@ -37,9 +37,15 @@ OVERHEAD_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class LiveBenchSettings:
-    """What is run. streams: how many at once. rate: frames a second of each; None takes the clip's. seconds: that
-    count, after `warm_up` seconds that do not. size: (width, height) that the clip is scaled to. output_rate: see
-    `SessionSpec`."""
+    """What is run.
+
+    Attributes:
+        streams: how many at once.
+        rate: frames a second of each; None takes the clip's.
+        seconds: that count, after `warm_up` seconds that do not.
+        size: (width, height) that the clip is scaled to.
+        output_rate: see `SessionSpec`.
+    """
 
     streams: int = 1
     rate: float | None = None
@@ -60,12 +66,18 @@ class LiveBenchSettings:
 class LiveResult:
     """What came out, over all streams, after the warm-up.
 
-    fps_in, fps_out: frames a second and stream that were submitted, and shown. fps_edited: shown with an edit, drawn
-    for that frame or moved onto it. fps_drawn: those drawn for it. drawings: batches' frames that the device drew, a
-    second and stream. age_ms: p50, p95 and most, from submission. outcomes: frames by outcome. cores_busy: processor
-    seconds a second. memory_mb: resident at the end of the warm-up, every MEMORY_SECONDS and at the end; None where the
-    system does not say.
-    stages: see `Stages.summary`, of all frames. engine: `Engine.stats`.
+    Attributes:
+        fps_in, fps_out: frames a second and stream that were submitted, and shown.
+        fps_edited: shown with an edit, drawn for that frame or moved onto it.
+        fps_drawn: those drawn for it.
+        drawings: batches' frames that the device drew, a second and stream.
+        age_ms: p50, p95 and most, from submission.
+        outcomes: frames by outcome.
+        cores_busy: processor seconds a second.
+        memory_mb: resident at the end of the warm-up, every MEMORY_SECONDS and at the end; None where the system does
+            not say.
+        stages: see `Stages.summary`, of all frames.
+        engine: `Engine.stats`.
     """
 
     streams: int
@@ -97,7 +109,9 @@ class LiveResult:
 class Overhead:
     """What an engine costs with models that cost nothing.
 
-    processor_ms: processor time of a frame, the feeding included. age_ms: of frames that are not held up by anything.
+    Attributes:
+        processor_ms: processor time of a frame, the feeding included.
+        age_ms: of frames that are not held up by anything.
     """
 
     streams: int
@@ -227,7 +241,11 @@ def bench_overhead(
 
 @dataclass(slots=True)
 class OutcomeCounts:
-    """What came of the frames that count; filled by the engine's threads, one frame at a time. counts: see `made`."""
+    """What came of the frames that count; filled by the engine's threads, one frame at a time.
+
+    Attributes:
+        counts: see `made`.
+    """
 
     submitted: int = 0
     counts: bool = False

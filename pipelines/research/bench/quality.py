@@ -44,8 +44,10 @@ Box = tuple[slice, slice]
 class QualityScorers:
     """What looks at the frames. Those that are costly look at every `every`-th frame or pair of frames.
 
-    backend, policy: find the faces; the policy is the one of the edit. embedders: a key of IDENTITY -> embedder.
-    flow: None leaves the steadiness out.
+    Attributes:
+        backend, policy: find the faces; the policy is the one of the edit.
+        embedders: a key of IDENTITY -> embedder.
+        flow: None leaves the steadiness out.
     """
 
     backend: FaceBackend
@@ -65,14 +67,17 @@ class QualityScorers:
 class Quality:
     """One result against its source; NaN where no frame could be scored.
 
-    frames: compared. outside_psnr: dB of 8-bit RGB over all pixels of all frames outside the face region, "inf" where
-    they are equal. outside_psnr_worst: of the worst frame.
-    smile_frames: faces in frames that smile under SMILING in the source; smile_before, smile_after: their mean
-    mouthSmile blendshape, left and right, 0..1.
-    identity: "dlib" -> mean Euclidean distance to the source's face (below 0.6 for one person), "arcface" -> mean
-    cosine. identity_frames: faces that this is the mean of.
-    warp_error: flow-warped error of result and source, over the whole frame; face_warp_error: inside the face region.
-    None where no flow was at hand.
+    Attributes:
+        frames: compared.
+        outside_psnr: dB of 8-bit RGB over all pixels of all frames outside the face region, "inf" where they are equal.
+        outside_psnr_worst: of the worst frame.
+        smile_frames: faces in frames that smile under SMILING in the source.
+        smile_before, smile_after: their mean mouthSmile blendshape, left and right, 0..1.
+        identity: "dlib" -> mean Euclidean distance to the source's face (below 0.6 for one person), "arcface" -> mean
+            cosine.
+        identity_frames: faces that this is the mean of.
+        warp_error: flow-warped error of result and source, over the whole frame; None without a flow.
+        face_warp_error: the same inside the face region.
     """
 
     frames: int

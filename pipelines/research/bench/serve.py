@@ -1,14 +1,14 @@
 """What the live server holds, measured by real aiortc clients on loopback that stamp each frame.
 
-Server and clients are processes of their own and share the machine's cores. Each scenario starts a server anew.
-Steady streams are told twice: after a warm-up that is named, and with everything from the first connection on.
+Server and clients are processes of their own and share the machine's cores. Each scenario starts a new server.
+Steady streams have two rows: after the warm-up, and with everything from the first connection on.
 
 `--json` writes the runs of the command, and the rows that each of them measured:
 
     {"runs": [{"command": "dynstream bench serve ...", "machine": {...}, "settings": {...}}],
      "rows": [{"run": 0, "key": "several", "scenario": "pass-through, 4 streams, ...", "numbers": {...}, ...}]}
 
-Scenarios want different lengths, so a file may be put together from several runs; each row says which one it is of.
+Scenarios want different lengths, so a file may be put together from several runs; each row names its run.
 """
 
 import asyncio
@@ -43,12 +43,17 @@ PLAIN: Final = "dynstream.pipelines.research.bench.servers"
 
 @dataclass(frozen=True, slots=True)
 class ServeBenchSettings:
-    """seconds: of each measurement. warm_up: seconds before it, from when every client has had a picture.
+    """How long and with what each scenario runs. Raises PipelineError for values that cannot be.
 
-    size: (width, height). rate: frames a second that each client sends.
-
-    streams: of the scenario with several. connects: of the one that comes and goes. loss, jitter: of the poor line;
-    a share of 1, and seconds. codec: "VP8" or "H264".
+    Attributes:
+        seconds: of each measurement.
+        warm_up: seconds before it, from when every client has had a picture.
+        size: (width, height).
+        rate: frames a second that each client sends.
+        streams: of the scenario with several.
+        connects: of the one that comes and goes.
+        loss, jitter: of the poor line; a share of 1, and seconds.
+        codec: "VP8" or "H264".
     """
 
     seconds: float = 10.0
@@ -72,8 +77,13 @@ class ServeBenchSettings:
 
 @dataclass(frozen=True, slots=True)
 class ServeRow:
-    """One measurement. before, after: what the server's process held, where it says so. notes: what else there is.
-    key: of the scenario in SCENARIOS."""
+    """One measurement.
+
+    Attributes:
+        before, after: what the server's process held, where it says so.
+        notes: what else there is.
+        key: of the scenario in SCENARIOS.
+    """
 
     scenario: str
     numbers: StreamNumbers | None
@@ -85,7 +95,12 @@ class ServeRow:
 
 @dataclass(frozen=True, slots=True)
 class StreamMeasurement:
-    """settled: after the warm-up. whole: from the first connection on; it has the settled part in it."""
+    """The same streams over two times.
+
+    Attributes:
+        settled: after the warm-up.
+        whole: from the first connection on; it has the settled part in it.
+    """
 
     settled: StreamNumbers
     whole: StreamNumbers
@@ -93,7 +108,11 @@ class StreamMeasurement:
 
 @dataclass(frozen=True, kw_only=True)
 class ServeRun:
-    """One run of the command. machine: see `machine.describe_machine`; its time is that of the run."""
+    """One run of the command.
+
+    Attributes:
+        machine: see `machine.describe_machine`; its time is that of the run.
+    """
 
     command: str
     machine: Mapping[str, Any]
@@ -218,16 +237,19 @@ async def bench_serve(
     return rows
 
 
-def make_report(run: ServeRun, rows: Sequence[ServeRow], kept: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The file's content. kept: an earlier one; what this run measured anew is replaced there, runs without rows go."""
+def make_report(run: ServeRun, rows: Sequence[ServeRow], earlier: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The file's content.
+
+    earlier: another one. Rows that this run measured replace those there, and runs without rows are left out.
+    """
     measured = {row.key for row in rows}
-    stay = [row for row in kept["rows"] if row["key"] not in measured] if kept else []
+    stay = [row for row in earlier["rows"] if row["key"] not in measured] if earlier else []
     used = sorted({row["run"] for row in stay})
     found = [row | {"run": used.index(row["run"])} for row in stay]
     found += [{"run": len(used)} | plain(row) for row in rows]
     order = list(SCENARIOS)
     found.sort(key=lambda row: order.index(row["key"]))
-    runs = [kept["runs"][number] for number in used] if kept else []
+    runs = [earlier["runs"][number] for number in used] if earlier else []
     return {"runs": [*runs, plain(run)], "rows": found}
 
 
@@ -245,7 +267,7 @@ def read_report(path: Path) -> dict[str, Any]:
 
 
 def _not_ours(path: Path) -> str:
-    return f"cannot add to {path}: its rows do not say what run they are of; leave out --add to measure all anew"
+    return f"cannot add to {path}: its rows do not name their run; leave out --add to measure everything again"
 
 
 def _server(model_ms: float, *more: str) -> contextlib.AbstractAsyncContextManager[ServerProcess]:

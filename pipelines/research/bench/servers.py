@@ -1,4 +1,4 @@
-"""Servers to be measured, each in a process of its own: any that says where it is, and the obvious one to compare with.
+"""Servers to be measured, each in a process of its own: any that prints its address, and the obvious one for comparison.
 
 The obvious server is what tutorials show: aiortc alone, a track whose `recv` edits each frame as it comes. It is run as
 `python -m dynstream.pipelines.research.bench.servers MS`: it prints its address, answers `POST /offer`, and takes MS
@@ -27,7 +27,11 @@ READY: Final = re.compile(r"Ready: (https?://[^/\s]+)")
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a process holds. memory: resident bytes."""
+    """What a process holds.
+
+    Attributes:
+        memory: resident bytes.
+    """
 
     memory: int
     files: int

@@ -27,9 +27,13 @@ Command = Callable[[Path, Path, str, Path], Sequence[str]]
 class TranscodeBenchSettings:
     """What is run, and how often.
 
-    edits: as after --edit. faces: as after --faces. repeats: timed runs in the mode `detail`; the run in `replace`
-    goes first and is their warm-up. long: one more run over the clip LONG times in a row. cores: how many cores the
-    command may use, None for all. show: let the command's own progress through.
+    Attributes:
+        edits: as after --edit.
+        faces: as after --faces.
+        repeats: timed runs in the mode `detail`; the run in `replace` goes first and is their warm-up.
+        long: one more run over the clip LONG times in a row.
+        cores: how many cores the command may use, None for all.
+        show: let the command's own progress through.
     """
 
     edits: Sequence[str] = ("smile=2",)
@@ -48,8 +52,11 @@ class TranscodeBenchSettings:
 class Speed:
     """Of the whole command, its start included.
 
-    seconds: wall time of each run. frames_per_second: the same as a rate. processor_seconds: time on all cores
-    together, and peak_bytes: the most resident memory of any run; None where the system does not count them.
+    Attributes:
+        seconds: wall time of each run.
+        frames_per_second: the same as a rate.
+        processor_seconds: time on all cores together; None where the system does not count it.
+        peak_bytes: the most resident memory of any run; None where the system does not count it.
     """
 
     frames: int
@@ -63,9 +70,12 @@ class Speed:
 class ClipResult:
     """All about one clip.
 
-    speed: in the mode `detail`. stages, outcomes: of its last run, as `transcode --stats` gives them.
-    long: the clip LONG times in a row, None where that was not asked for; long_frames_lost of its frames are missing.
-    streams, quality: by mode.
+    Attributes:
+        speed: in the mode `detail`.
+        stages, outcomes: of its last run, as `transcode --stats` gives them.
+        long: the clip LONG times in a row; None where that was not asked for.
+        long_frames_lost: frames that are missing there.
+        streams, quality: by mode.
     """
 
     clip: str

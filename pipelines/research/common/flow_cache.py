@@ -27,8 +27,10 @@ Halves = npt.NDArray[np.float16]
 class ClipFlows:
     """Motion of a clip of N pictures, between each and the next: N - 1 fields each.
 
-    ahead: where the pixels of picture i are found in i + 1. back: where those of i + 1 are found in i. Both
-    (N - 1, H / 2, W / 2, 2) float16, in pixels of the whole pictures.
+    Attributes:
+        ahead: where the pixels of picture i are found in i + 1.
+        back: where those of i + 1 are found in i. Both (N - 1, H / 2, W / 2, 2) float16, in pixels of the whole
+            pictures.
     """
 
     ahead: Halves

@@ -37,7 +37,14 @@ NAMES = tuple(UNITS)
 
 @dataclass(frozen=True, eq=False)
 class SeenFace:
-    """face: with blendshapes. picture: (1, 3, 256, 256) in [-1, 1]. age: years. gender: probability of male."""
+    """A face of an aligned picture, with what the networks estimate.
+
+    Attributes:
+        face: with blendshapes.
+        picture: (1, 3, 256, 256) in [-1, 1].
+        age: years.
+        gender: probability of male.
+    """
 
     face: Face
     picture: Tensor

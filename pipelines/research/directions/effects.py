@@ -75,8 +75,13 @@ def _width(ends: Sequence[Floats | None]) -> int:
 
 @dataclass(frozen=True, eq=False)
 class EditEffects:
-    """strengths: (S,). scores: (faces, S, scores) of faces that were found at every strength. same: (faces, S) cosine
-    of the ArcFace embedding with that of strength 0; NaN where it was not asked for."""
+    """What an edit did to faces at several strengths.
+
+    Attributes:
+        strengths: (S,).
+        scores: (faces, S, scores) of faces that were found at every strength.
+        same: (faces, S) cosine of the ArcFace embedding with that of strength 0; NaN where it was not asked for.
+    """
 
     strengths: Floats
     scores: Floats

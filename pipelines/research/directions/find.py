@@ -46,8 +46,13 @@ LEAST_OWN: Final = 0.6
 class DirectionRecipe:
     """One direction to find.
 
-    name: of the edit. score: of `face_scores.NAMES`. sign: -1 where the edit lowers it. step: change of the score that
-    a strength of 1 should make. about: one line for people. kin: scores that are free to move along.
+    Attributes:
+        name: of the edit.
+        score: of `face_scores.NAMES`.
+        sign: -1 where the edit lowers it.
+        step: change of the score that a strength of 1 should make.
+        about: one line for people.
+        kin: scores that are free to move along.
     """
 
     name: str
@@ -114,8 +119,10 @@ def in_layers(direction: Floats, first: int, end: int, codes: int) -> Tensor:
 class Blocks:
     """What blocks of layers do. Block `len(BLOCKS) * score + layers` is of that score's direction in those layers.
 
-    vectors: (blocks, codes, 512) of length 1. effects: (faces, blocks, scores) per unit length, in standard deviations
-    of the scores; NaN where a face was lost.
+    Attributes:
+        vectors: (blocks, codes, 512) of length 1.
+        effects: (faces, blocks, scores) per unit length, in standard deviations of the scores; NaN where a face was
+            lost.
     """
 
     vectors: Tensor
@@ -157,7 +164,9 @@ def combine(effects: Floats, own: int, penalty: float, *, layers: tuple[int, int
 class Tried:
     """A kind of combination and what it does to faces that it was not fitted to.
 
-    own: rise of its own score per unit length, in standard deviations. leak: summed movement of the others over it.
+    Attributes:
+        own: rise of its own score per unit length, in standard deviations.
+        leak: summed movement of the others over it.
     """
 
     penalty: float
@@ -192,7 +201,7 @@ def find(
 ) -> Direction:
     """The combination that moves the other scores least, scaled so that a strength of 1 moves its own by `step`.
 
-    Its effects are foretold from the blocks; `measure_directions` measures them. Raises TrainingError where nothing
+    Its effects are predicted from the blocks; `measure` measures them. Raises TrainingError where nothing
     moves the score on faces that it was not fitted to.
     """
     own, kin = NAMES.index(wanted.score), [NAMES.index(name) for name in wanted.kin]

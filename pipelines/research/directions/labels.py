@@ -33,7 +33,12 @@ FEWEST: Final = 100
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """codes: (N, 512) of W. scores: (N, scores) in the order of `face_scores.NAMES`."""
+    """Drawn faces with their scores.
+
+    Attributes:
+        codes: (N, 512) of W.
+        scores: (N, scores) in the order of `face_scores.NAMES`.
+    """
 
     codes: Floats
     scores: Floats

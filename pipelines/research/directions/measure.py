@@ -111,11 +111,15 @@ def _look(generator: Generator, scorer: Scorer, identity: Identity | None, w_plu
 class Verdict:
     """What was measured about one edit.
 
-    slope: change of its own score per unit. range: strengths between which the score rises for 95 % of the faces, None
-    where there is no such range. monotone: share of faces whose score rises over that range, or from -1 to 1 where
-    there is none. leak: summed movement of the other scores over its own at the useful strength, each in its own
-    standard deviations. same: mean ArcFace cosine there. moved: change of each score there, in standard deviations.
-    faces: how many.
+    Attributes:
+        slope: change of its own score per unit.
+        range: strengths between which the score rises for 95 % of the faces, None where there is no such range.
+        monotone: share of faces whose score rises over that range, or from -1 to 1 where there is none.
+        leak: summed movement of the other scores over its own at the useful strength, each in its own standard
+            deviations.
+        same: mean ArcFace cosine there.
+        moved: change of each score there, in standard deviations.
+        faces: how many.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 Two protocols. Offline, DynODE's: of a clip's codes every K-th is observed (or some at irregular times), the others are
 asked for; code error, and MSE and SSIM of the drawings against those of the encoder's own codes. Online: after each
-frame a code some frames ahead is foretold, beside what needs no learning.
+frame a code some frames ahead is predicted, beside baselines that need no learning.
 """
 
 import time
@@ -37,8 +37,14 @@ SETTLE: Final = 12
 
 @dataclass(frozen=True, kw_only=True)
 class DynamicsProtocol:
-    """frames: of each clip, from its first on. gaps: observe every K-th. drawn: pictures judged in each setting, spread
-    over the clip; 0 draws none. horizons: frames ahead."""
+    """Which frames are observed and which are asked for. Raises DynamicsError.
+
+    Attributes:
+        frames: of each clip, from its first on.
+        gaps: observe every K-th.
+        drawn: pictures judged in each setting, spread over the clip; 0 draws none.
+        horizons: frames ahead.
+    """
 
     frames: int = 101
     gaps: Sequence[int] = (4, 8, 16)
@@ -59,9 +65,12 @@ class DynamicsProtocol:
 class InterpolationRow:
     """One method on one clip at one gap.
 
-    gap: "every 8", or "irregular, a quarter". observed, unobserved: mean square error of codes over the clip's variance
-    of codes. mse, ssim: of drawings, in [-1, 1] and 0..1, over the unobserved frames; mse_observed, ssim_observed over
-    the observed. None where nothing was drawn. fit_seconds: of the fit.
+    Attributes:
+        gap: "every 8", or "irregular, a quarter".
+        observed, unobserved: mean square error of codes over the clip's variance of codes.
+        mse, ssim: of drawings, in [-1, 1] and 0..1, over the unobserved frames; None where nothing was drawn.
+        mse_observed, ssim_observed: the same over the observed frames.
+        fit_seconds: of the fit.
     """
 
     clip: str
@@ -78,7 +87,11 @@ class InterpolationRow:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionRow:
-    """One predictor on one clip. errors: horizon in frames -> mean square error over the clip's variance of codes."""
+    """One predictor on one clip.
+
+    Attributes:
+        errors: horizon in frames -> mean square error over the clip's variance of codes.
+    """
 
     clip: str
     method: str
@@ -203,7 +216,13 @@ def evaluate_prediction(
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionSummary:
-    """Means over clips at one horizon. best: name and error of the best baseline; under: by how much ours is below."""
+    """Means over clips at one horizon.
+
+    Attributes:
+        ahead: frames.
+        ours: error of the learned updater.
+        best, best_error: name and error of the best baseline.
+    """
 
     ahead: int
     ours: float

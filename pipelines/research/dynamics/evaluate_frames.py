@@ -48,9 +48,14 @@ Rife = Callable[[Sequence[Pixels]], "tuple[npt.NDArray[np.uint8], float]"]
 class DroppedFramesRow:
     """One method on one clip, of which one frame in `gap` was kept.
 
-    mse: in [-1, 1]; psnr: of it, in dB. lpips: AlexNet's; means over dropped frames. face_mse, face_psnr: within the
-    face's outline; face_lpips: of the aligned crops; over dropped frames between two with a face, None without any.
-    milliseconds: for one of them; ours with reading and writing, the fit apart. note: why there is nothing.
+    Attributes:
+        mse: in [-1, 1].
+        psnr: of it, in dB.
+        lpips: AlexNet's; means over dropped frames.
+        face_mse, face_psnr: within the face's outline.
+        face_lpips: of the aligned crops; over dropped frames between two with a face, None without any.
+        milliseconds: for one of them; ours with reading and writing, the fit apart.
+        note: why there is nothing.
     """
 
     clip: str

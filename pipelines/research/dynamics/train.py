@@ -35,9 +35,12 @@ PULL = 0.1
 class DynamicsConfig:
     """Settings of the training.
 
-    leading: directions with constants of their own. columns: numbers of each code of whose rest is learned.
-    observations: of a clip in a step; the cost grows with their cube. gaps: seconds between two, least and most.
-    generated: share of the steps that see a generated clip: its movements are known, but smoother than real ones.
+    Attributes:
+        leading: directions with constants of their own.
+        columns: numbers of each code of whose rest is learned.
+        observations: of a clip in a step; the cost grows with their cube.
+        gaps: seconds between two, least and most.
+        generated: share of the steps that see a generated clip: its movements are known, but smoother than real ones.
     """
 
     loop: LoopConfig = CONFIG

@@ -14,7 +14,13 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class DrawnLandmarks:
-    """landmarks: (N, 3) in frame pixels. blendshapes: (52,). presence: 0..1. Not-a-number where no face is found."""
+    """What the face networks found on a drawing; not-a-number where no face is found.
+
+    Attributes:
+        landmarks: (N, 3) in frame pixels.
+        blendshapes: (52,).
+        presence: 0..1.
+    """
 
     landmarks: Floats
     blendshapes: Floats

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class SynthNetworks:
-    """What draws and measures. backend: None leaves the measured landmarks out."""
+    """What draws and measures.
+
+    Attributes:
+        backend: None leaves the measured landmarks out.
+    """
 
     generator: Generator
     cutter: Cutter

@@ -23,7 +23,11 @@ TICKS: Final = 90_000
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """How the face moves along a direction. peak: the strength that the path reaches at most; its sign may be less."""
+    """How the face moves along a direction.
+
+    Attributes:
+        peak: the strength that the path reaches at most; its sign may be less.
+    """
 
     kind: Kind
     peak: float
@@ -45,13 +49,20 @@ MOVES: Final[Mapping[str, Move]] = {
 class ClipSettings:
     """Everything that decides what a clip looks like; the same settings give the same clip.
 
-    seed: of the person and of all movement. truncation: 0 is the mean face, 1 a face as odd as they come.
-    size: (width, height). seconds: length. rate: frames a second. jitter: by how much of a frame's time each is
-    shown early or late, 0 to 0.45. drop: share of frames that are missing, 0 to 0.9.
-    moves: direction -> peak strength, over the defaults; 0 keeps it still. motion: of the head in the frame and of
-    the background, 0 to 3. light: swing of exposure and white balance, 0 to 3.
-    head: side of the drawing as a share of the frame's shorter side. drawn: pixels that the generator draws, None for
-    the smallest that the head needs. background, mask, sound: how each is made.
+    Attributes:
+        seed: of the person and of all movement.
+        truncation: 0 is the mean face, 1 a face as odd as they come.
+        size: (width, height).
+        seconds: length.
+        rate: frames a second.
+        jitter: by how much of a frame's time each is shown early or late, 0 to 0.45.
+        drop: share of frames that are missing, 0 to 0.9.
+        moves: direction -> peak strength, over the defaults; 0 keeps it still.
+        motion: of the head in the frame and of the background, 0 to 3.
+        light: swing of exposure and white balance, 0 to 3.
+        head: side of the drawing as a share of the frame's shorter side.
+        drawn: pixels that the generator draws, None for the smallest that the head needs.
+        background, mask, sound: how each is made.
 
     Raises PipelineError.
     """

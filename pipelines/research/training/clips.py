@@ -30,9 +30,12 @@ VERSION: Final = 1  # of what is kept; a new one where alignment changes
 class FaceClip:
     """N frames of one face that is in sight all the time, aligned.
 
-    faces: (N, 256, 256, 3) uint8. points: (N, P, 2) float32 landmarks in crop pixels. seconds: (N,) float64, rising.
-    codes: (N, codes, 512) float32 that drew the face, where the project drew it; None for a real one.
-    flows: between consecutive faces.
+    Attributes:
+        faces: (N, 256, 256, 3) uint8.
+        points: (N, P, 2) float32 landmarks in crop pixels.
+        seconds: (N,) float64, rising.
+        codes: (N, codes, 512) float32 that drew the face, where the project drew it; None for a real one.
+        flows: between consecutive faces.
     """
 
     name: str

@@ -53,9 +53,13 @@ class EncoderLossWeights:
 class EncoderConfig:
     """Settings of the encoder's training.
 
-    regression_steps: steps of codes alone, before the pictures. synthetic, real: faces a step of each kind; in the
-    first part `synthetic_first` drawn ones. drawn: how many of the drawn ones are judged as pictures, too.
-    replay: drawn faces kept. fresh: new ones a step. bfloat16: mixed precision.
+    Attributes:
+        regression_steps: steps of codes alone, before the pictures.
+        synthetic, real: faces a step of each kind; in the first part `synthetic_first` drawn ones.
+        drawn: how many of the drawn ones are judged as pictures, too.
+        replay: drawn faces kept.
+        fresh: new ones a step.
+        bfloat16: mixed precision.
     """
 
     loop: LoopConfig = CONFIG

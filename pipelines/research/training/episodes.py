@@ -37,10 +37,15 @@ Matrix = npt.NDArray[np.float64]
 class Episode:
     """T consecutive frames of a stream.
 
-    faces: (T, 3, 256, 256) in [-1, 1], what is to be drawn. inputs: the same as a codec leaves them. back: (T, 2, 256,
-    256) crop pixels, where each pixel of a frame is found in the one before, zero for the first of a stream. ahead:
-    in the next one, zero for the last of an episode. masks: (T, 1, 256, 256) in 0..1, the face. seconds: (T,).
-    codes: (T, codes, 512) that drew it, None where they are not known.
+    Attributes:
+        faces: (T, 3, 256, 256) in [-1, 1], what is to be drawn.
+        inputs: the same as a codec leaves them.
+        back: (T, 2, 256, 256) crop pixels, where each pixel of a frame is found in the one before, zero for the first
+            of a stream.
+        ahead: in the next one, zero for the last of an episode.
+        masks: (T, 1, 256, 256) in 0..1, the face.
+        seconds: (T,).
+        codes: (T, codes, 512) that drew it, None where they are not known.
     """
 
     faces: Tensor
@@ -66,7 +71,13 @@ class Moving(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CaptureStyle:
-    """How a stream is seen. flip: mirrored. gains: of red, green and blue. quality: of H.264, 0..1, None for none."""
+    """How a stream is seen.
+
+    Attributes:
+        flip: mirrored.
+        gains: of red, green and blue.
+        quality: of H.264, 0..1, None for none.
+    """
 
     flip: bool
     gains: tuple[float, float, float]
@@ -112,7 +123,7 @@ class MovingClip:
 
 
 class MovingPicture:
-    """A person out of two pictures, whose features follow a clip's landmarks; nobody's, and never at rest."""
+    """A new person made of two pictures, whose features follow a clip's landmarks and never rest."""
 
     def __init__(self, people: Morphs, drive: FaceClip, random: np.random.Generator) -> None:
         first, second = people.pair(random)

@@ -2,8 +2,8 @@
 
 After Yao et al. (ICCV 2021), with scores of pictures in the place of a classifier of codes: a code is moved by a random
 strength, both faces are drawn, and the loss is how far the attribute is from where the strength should have taken it,
-how far the other scores and the identity have moved, and how long the step is. A score has an end (nobody smiles more
-than fully), and the target stops there: the network may move faces less that have little way to go.
+how far the other scores and the identity have moved, and how long the step is. A score has an end (a full smile cannot
+grow), and the target stops there: the network may move faces less that have little way to go.
 """
 
 from collections.abc import Callable
@@ -44,7 +44,12 @@ class Identity(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class NonlinearDirectionConfig:
-    """own, others, identity, length: weights of the losses. batch: faces a step."""
+    """Settings of the training of a nonlinear direction.
+
+    Attributes:
+        own, others, identity, length: weights of the losses.
+        batch: faces a step.
+    """
 
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(steps=400, lr=1e-3, warmup=20, ema=0.99, log_steps=20, save_seconds=60)
@@ -60,8 +65,9 @@ class NonlinearDirectionConfig:
 class DifferentiableScorer:
     """What scores a drawn face with a gradient.
 
-    mean, spread: (scores,) over labelled faces. low, high: (scores,) quantiles beyond which a score hardly goes, in
-    standard deviations from the mean.
+    Attributes:
+        mean, spread: (scores,) over labelled faces.
+        low, high: (scores,) quantiles beyond which a score hardly goes, in standard deviations from the mean.
     """
 
     reader: ScoreReader

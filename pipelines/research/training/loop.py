@@ -35,9 +35,14 @@ Step = Callable[[int, torch.Generator], Loss]
 class LoopConfig:
     """Settings of a training.
 
-    steps: optimizer steps in all. lr: peak learning rate of Adam, reached after `warmup` steps, then a cosine to zero.
-    ema: decay per step of the averaged weights, which are the result. clip: largest gradient norm.
-    save_seconds: seconds between checkpoints. log_steps: steps between log lines. seed: of every random choice.
+    Attributes:
+        steps: optimizer steps in all.
+        lr: peak learning rate of Adam, reached after `warmup` steps, then a cosine to zero.
+        ema: decay per step of the averaged weights, which are the result.
+        clip: largest gradient norm.
+        save_seconds: seconds between checkpoints.
+        log_steps: steps between log lines.
+        seed: of every random choice.
     """
 
     steps: int

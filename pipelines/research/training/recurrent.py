@@ -51,9 +51,13 @@ LEAST_MOVED: Final = 5.0
 class RecurrentLossWeights:
     """Weight of each loss term; at zero a term is not computed.
 
-    codes: of generated clips, whose codes are known. features: LPIPS over eyes, nose and mouth. identity: 1 - cosine of
-    ArcFace, on one frame. compensation, noise: mean squares of w'_t and n_t, which keep a face one that can be edited.
-    edit: see `edit_loss`, on one frame. steadiness: see `steadiness_loss`, on one frame.
+    Attributes:
+        codes: of generated clips, whose codes are known.
+        features: LPIPS over eyes, nose and mouth.
+        identity: 1 - cosine of ArcFace, on one frame.
+        compensation, noise: mean squares of w'_t and n_t, which keep a face one that can be edited.
+        edit: see `edit_loss`, on one frame.
+        steadiness: see `steadiness_loss`, on one frame.
     """
 
     l2: float = 1.0
@@ -73,11 +77,16 @@ class RecurrentLossWeights:
 class RecurrentConfig:
     """Settings of the recurrent encoder's training.
 
-    frames: T, of an episode. streams: faces a step, that begin and end together. groups: of such streams, taken in
-    turn. renew: probability that a group makes way for a new one after an episode. pictures: share of streams that are
-    pictures set in motion, the others are clips. unedited: share of streams without an edit. noise_from: the step from
-    which the noise map is drawn; it learns fastest, and what it explains the codes no longer learn. bfloat16: mixed
-    precision.
+    Attributes:
+        frames: T, of an episode.
+        streams: faces a step, that begin and end together.
+        groups: of such streams, taken in turn.
+        renew: probability that a group makes way for a new one after an episode.
+        pictures: share of streams that are pictures set in motion, the others are clips.
+        unedited: share of streams without an edit.
+        noise_from: the step from which the noise map is drawn; it learns fastest, and what it explains the codes no
+            longer learn.
+        bfloat16: mixed precision.
     """
 
     loop: LoopConfig = CONFIG
@@ -123,7 +132,11 @@ class EpisodeMemory:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Persons:
-    """Who B streams have shown so far, averages of ArcFace's embeddings. source, edited: (B, 512)."""
+    """Who B streams have shown so far, averages of ArcFace's embeddings.
+
+    Attributes:
+        source, edited: (B, 512).
+    """
 
     source: Tensor
     edited: Tensor
@@ -131,9 +144,13 @@ class Persons:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """B streams. place: the next frame. offset: (B, codes, 512) of the edits. memory: None before the first frame.
+    """B streams.
 
-    persons: None before the first episode.
+    Attributes:
+        place: the next frame.
+        offset: (B, codes, 512) of the edits.
+        memory: None before the first frame.
+        persons: None before the first episode.
     """
 
     sources: tuple[Moving, ...]
@@ -147,8 +164,10 @@ class Group:
 class Rolled:
     """An episode drawn.
 
-    inverted, edited: (B, T, 3, 256, 256). codes, plain: (B, T, codes, 512) without the edit, and without w'_t.
-    compensation, noise: mean squares of what was added.
+    Attributes:
+        inverted, edited: (B, T, 3, 256, 256).
+        codes, plain: (B, T, codes, 512) without the edit, and without w'_t.
+        compensation, noise: mean squares of what was added.
     """
 
     inverted: Tensor

@@ -63,6 +63,6 @@ def test_what_cannot_be_added_to_is_said_before_the_measurement(
     assert run("--json", str(old), "--add") == 2
     assert run("--add") == 2
     said = capsys.readouterr().err
-    assert "leave out --add to measure all anew" in said
+    assert "leave out --add to measure everything again" in said
     assert "expected --json FILE" in said
     assert measured == []

@@ -116,7 +116,7 @@ def test_a_combination_may_leave_scores_free(world: LinearGenerator, blocks: Blo
 
 
 def test_kinds_are_judged_by_faces_that_they_were_not_fitted_to(blocks: Blocks) -> None:
-    """Effects that differ wildly from face to face foretell nothing, however well they can be fitted."""
+    """Effects that differ wildly from face to face predict nothing, however well they can be fitted."""
     kinds = try_kinds(blocks, 0)
     assert kinds[0].leak < 0.4
     assert [kind.leak for kind in kinds] == sorted(kind.leak for kind in kinds)
