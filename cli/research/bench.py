@@ -187,8 +187,7 @@ def _watch(console: "Console") -> Any:
 
 def _write(path: Path | None, document: Mapping[str, object]) -> None:
     from ...pipelines.common.errors import PipelineError
-    from ...pipelines.research.common.json_files import json_text
-    from ...stream.atomic import write_whole
+    from ...pipelines.research.common.json_files import write_json
 
     if path is None:
         return
@@ -196,5 +195,5 @@ def _write(path: Path | None, document: Mapping[str, object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PipelineError(f"cannot write {path}: {error.strerror}; name another file with --json") from error
-    write_whole(path, json_text(document).encode())
+    write_json(path, document)
     print(path)

@@ -119,11 +119,11 @@ def command(
 
 def _print(results: "list[LiveResult]", cost: "Overhead | None", rate: float) -> None:
     console = table_console(WIDTH)
-    table = Table(title=f"live, {rate:g} frames/s in, for each stream", title_justify="left")
-    for heading in ("streams", "shown/s", "edited/s", "drawn/s", "drawings/s", "age p50, p95, most (ms)", "cores"):
-        table.add_column(heading)
-    for heading in ("memory growth, second half (MiB)", "mean batch", "rung", "outcomes"):
-        table.add_column(heading)
+    table = Table(
+        "streams", "shown/s", "edited/s", "drawn/s", "drawings/s", "age p50, p95, most (ms)", "cores",
+        "memory growth, second half (MiB)", "mean batch", "rung", "outcomes",
+        title=f"live, {rate:g} frames/s in, for each stream", title_justify="left",
+    )  # fmt: skip
     for result in results:
         ages = ", ".join("-" if age is None else f"{age:.0f}" for age in result.age_ms.values())
         growths = (result.memory_growth_mb, result.late_memory_growth_mb)
@@ -138,9 +138,8 @@ def _print(results: "list[LiveResult]", cost: "Overhead | None", rate: float) ->
             escape("\n".join(f"{count} {outcome}" for outcome, count in result.outcomes.items())),
         )
     console.print(table)
-    stages = Table(title="stages (ms): mean, p50, p95", title_justify="left")
-    for heading in ("streams", *(results[-1].stages if results else ())):
-        stages.add_column(heading)
+    names = results[-1].stages if results else ()
+    stages = Table("streams", *names, title="stages (ms): mean, p50, p95", title_justify="left")
     for result in results:
         cells = (f"{s['mean_ms']:.1f}, {s['p50_ms']:.1f}, {s['p95_ms']:.1f}" for s in result.stages.values())
         stages.add_row(str(result.streams), *cells)

@@ -93,11 +93,11 @@ def command(
 
 def _print(rows: "list[ServeRow]") -> None:
     console = table_console(WIDTH)
-    table = Table(title="serve", title_justify="left")
-    for heading in ("scenario", "sent", "back", "each fps", "age p50, p95, most (ms)", "age over time (ms)"):
-        table.add_column(heading)
-    for heading in ("growth (ms/min)", "longest freeze (ms)", "sound offset, p95 (ms)", "held by the server", "notes"):
-        table.add_column(heading)
+    table = Table(
+        "scenario", "sent", "back", "each fps", "age p50, p95, most (ms)", "age over time (ms)", "growth (ms/min)",
+        "longest freeze (ms)", "sound offset, p95 (ms)", "held by the server", "notes",
+        title="serve", title_justify="left",
+    )  # fmt: skip
     for row in rows:
         numbers = row.numbers
         cells = ["-"] * 8
@@ -123,12 +123,8 @@ def _join(*values: float | None) -> str:
 def _held(before: "Resources | None", after: "Resources | None") -> str:
     if before is None or after is None:
         return "-"
-    return (
-        f"{before.memory / MIB:.0f} to {after.memory / MIB:.0f} MiB\n"
-        f"files {before.files} to {after.files}\n"
-        f"threads {before.threads} to {after.threads}\n"
-        f"tasks {before.tasks} to {after.tasks}"
-    )
+    counts = [f"{name} {getattr(before, name)} to {getattr(after, name)}" for name in ("files", "threads", "tasks")]
+    return "\n".join([f"{before.memory / MIB:.0f} to {after.memory / MIB:.0f} MiB", *counts])
 
 
 def _notes(notes: Mapping[str, Any]) -> str:

@@ -193,19 +193,16 @@ def _streams(
         )
 
 
+def _text(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
 def _dropped_table(rows: "list[DroppedFramesRow]") -> Table:
     table = Table("kept", "dropped frames", "PSNR", "LPIPS", "face PSNR", "face LPIPS", "ms each", "", box=None)
+    forms = {"psnr": ".2f", "lpips": ".4f", "face_psnr": ".2f", "face_lpips": ".4f", "milliseconds": ".1f"}
     for row in rows:
-        numbers = (
-            (row.psnr, ".2f"), (row.lpips, ".4f"), (row.face_psnr, ".2f"), (row.face_lpips, ".4f"),
-            (row.milliseconds, ".1f"),
-        )  # fmt: skip
-        table.add_row(
-            f"one in {row.gap}",
-            row.method,
-            *("" if value is None else format(value, form) for value, form in numbers),
-            row.note,
-        )
+        numbers = (_text(getattr(row, name), form) for name, form in forms.items())
+        table.add_row(f"one in {row.gap}", row.method, *numbers, row.note)
     return table
 
 
@@ -216,7 +213,7 @@ def _streams_table(rows: "list[StreamRow]") -> Table:
     for row in rows:
         steady = [(scores or {}).get(edit) for edit in edits for scores in (row.tl_id, row.tg_id)]
         numbers = [row.warp, row.frame_warp, row.mse, row.lpips, *steady, row.encoded, row.invert_ms]
-        table.add_row(row.name, *("" if value is None else f"{value:.4f}" for value in numbers))
+        table.add_row(row.name, *(_text(value, ".4f") for value in numbers))
     return table
 
 
@@ -224,20 +221,9 @@ def _between_table(rows: "list[InterpolationRow]") -> Table:
     table = Table(
         "observed", "method", "code error", "MSE", "SSIM", "at observed: code error", "MSE", "SSIM", "fit s", box=None
     )
-
-    def text(value: float | None, form: str) -> str:
-        return "" if value is None else format(value, form)
-
+    forms = {"unobserved": ".3f", "mse": ".5f", "ssim": ".4f", "observed": ".3f", "mse_observed": ".5f"}
+    forms |= {"ssim_observed": ".4f"}
     for row in rows:
-        table.add_row(
-            row.gap,
-            row.method,
-            f"{row.unobserved:.3f}",
-            text(row.mse, ".5f"),
-            text(row.ssim, ".4f"),
-            f"{row.observed:.3f}",
-            text(row.mse_observed, ".5f"),
-            text(row.ssim_observed, ".4f"),
-            f"{row.fit_seconds:.2f}" if row.fit_seconds else "",
-        )
+        numbers = (_text(getattr(row, name), form) for name, form in forms.items())
+        table.add_row(row.gap, row.method, *numbers, _text(row.fit_seconds or None, ".2f"))
     return table

@@ -1,4 +1,4 @@
-"""Servers to be measured, each in a process of its own: any that prints its address, and the obvious one for comparison.
+"""Servers to be measured, each in a process of its own: any that prints its address, and the obvious one.
 
 The obvious server is what tutorials show: aiortc alone, a track whose `recv` edits each frame as it comes. It is run as
 `python -m dynstream.pipelines.research.bench.servers MS`: it prints its address, answers `POST /offer`, and takes MS
