@@ -176,10 +176,9 @@ def _streams(
     from ...pipelines.editor.load import load_renderer
     from ...pipelines.editor.renderer import Renderer
     from ...pipelines.edits.edit import parse_edits
-    from ...pipelines.research.common.feature_cache import Store
+    from ...pipelines.research.common.cache import open_cache
     from ...pipelines.research.dynamics.evaluate_streams import evaluate_streams
     from ...pipelines.research.evaluation.cached_features import Looked
-    from ...pipelines.research.evaluation.evaluate import STORE_FILE
     from ...pipelines.research.evaluation.networks import load_networks
     from ...pipelines.research.evaluation.recurrent import KnownCodes, look_at
 
@@ -190,7 +189,7 @@ def _streams(
     assert networks.tracker is not None
     clips = [look_at(path, networks.tracker, known, frames) for path in videos]
     console = Console(stderr=True, highlight=False)
-    with Store(zoo.cache / STORE_FILE) as store:
+    with open_cache(zoo.cache) as cache:
         return evaluate_streams(
             renderer,
             known,
@@ -198,7 +197,7 @@ def _streams(
             clips,
             {} if offset is None else {edit: offset},
             networks,
-            Looked(networks, store),
+            Looked(networks, cache),
             progress=lambda name: console.print(f"streams: {name}"),
         )
 

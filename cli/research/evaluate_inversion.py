@@ -62,8 +62,7 @@ def command(
     """
     from ...pipelines.common.annotate import encode_png
     from ...pipelines.common.machine import describe_machine
-    from ...pipelines.research.common.feature_cache import Store
-    from ...pipelines.research.evaluation.evaluate import STORE_FILE
+    from ...pipelines.research.common.cache import open_cache
     from ...pipelines.research.evaluation.face_sets import FaceSet, cut_faces, files_of
     from ...pipelines.research.evaluation.face_sheet import sheet
     from ...pipelines.research.evaluation.inversion import Settings
@@ -92,14 +91,14 @@ def command(
             name = _unique(path.resolve().stem, [one.name for one in sets])
             with watch(f"{name}: faces", len(chosen)) as count:
                 sets.append(cut_faces(name, chosen, backend, every=every, skipped=note, progress=count))
-        with Store(zoo.cache / STORE_FILE) as store:
+        with open_cache(zoo.cache) as cache:
             inversions = load_inversions(
                 zoo,
                 settings,
                 encoder=encoder,
                 generator=generator,
                 refine=refine,
-                store=store,
+                cache=cache,
                 report=note_on(console),
             )
             seconds = inversions.encoder_time(sets[0].faces[0])

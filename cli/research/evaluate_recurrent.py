@@ -101,9 +101,8 @@ def command(
     from ...pipelines.edits.edit import Edits, parse_edits
     from ...pipelines.fitting.pivotal_tuning import UNHURRIED, FitSettings
     from ...pipelines.fitting.refinement import refine_clip
-    from ...pipelines.research.common.feature_cache import Store
+    from ...pipelines.research.common.cache import open_cache
     from ...pipelines.research.evaluation.cached_features import Looked
-    from ...pipelines.research.evaluation.evaluate import STORE_FILE
     from ...pipelines.research.evaluation.face_sets import files_of
     from ...pipelines.research.evaluation.networks import load_networks
     from ...pipelines.research.evaluation.recurrent import (
@@ -160,12 +159,12 @@ def command(
             if json_target is not None:
                 json_target.write_text(json_text(result), encoding="utf-8")
             return
-        with Store(zoo.cache / STORE_FILE) as store:
+        with open_cache(zoo.cache) as cache:
             found: dict[str, RowScores] = {}
             for row in rows:
                 with count_frames(progress, row.name, total, 0.0) as count:
                     found[row.name] = score_row(
-                        row, clips, moves, networks, Looked(networks, store), modes=modes, progress=count
+                        row, clips, moves, networks, Looked(networks, cache), modes=modes, progress=count
                     )
         if json_target is not None:
             document = {

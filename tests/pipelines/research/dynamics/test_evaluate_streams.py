@@ -10,13 +10,13 @@ from torch import Tensor
 
 from dynstream.models.dynamics.motion_model import MotionModel
 from dynstream.models.zoo.zoo import Zoo
+from dynstream.pipelines.common.cache import Cache
 from dynstream.pipelines.common.errors import DynamicsError
 from dynstream.pipelines.common.flow import DisFlow
 from dynstream.pipelines.editor.renderer import Renderer
 from dynstream.pipelines.engine import lost_frames as lost
 from dynstream.pipelines.research.bench.peers import PeerAbsentError
 from dynstream.pipelines.research.bench.rife_frames import rife_between
-from dynstream.pipelines.research.common.feature_cache import Store
 from dynstream.pipelines.research.common.timing import plain
 from dynstream.pipelines.research.dynamics import evaluate_streams as module
 from dynstream.pipelines.research.dynamics.evaluate_frames import Dropped, evaluate_dropped, mean_dropped
@@ -89,8 +89,8 @@ def test_streams(clip: Path, prior: MotionModel, tmp_path: Path, monkeypatch: py
     assert networks.tracker is not None
     renderer = Renderer(LevelEncoder(), LevelGenerator())  # type: ignore[arg-type]
     looked_clip = look_at(clip, networks.tracker, renderer, 5)
-    with Store(tmp_path / "store") as store:
-        rows = evaluate_streams(renderer, renderer, prior, [looked_clip], {}, networks, Looked(networks, store))
+    with Cache(tmp_path / "cache") as cache:
+        rows = evaluate_streams(renderer, renderer, prior, [looked_clip], {}, networks, Looked(networks, cache))
     plainly, again, moved = rows
     assert plainly.frame_warp < moved.frame_warp < again.frame_warp
     assert (plainly.encoded, again.encoded) == (1.0, None)
@@ -111,8 +111,8 @@ def test_a_lost_frame_is_held_where_holding_was_nearer(
     assert networks.tracker is not None
     renderer = Renderer(LevelEncoder(), LevelGenerator())  # type: ignore[arg-type]
     looked_clip = look_at(clip, networks.tracker, renderer, 5)
-    with Store(tmp_path / "store") as store:
-        again, moved = evaluate_streams(renderer, renderer, prior, [looked_clip], {}, networks, Looked(networks, store))
+    with Cache(tmp_path / "cache") as cache:
+        again, moved = evaluate_streams(renderer, renderer, prior, [looked_clip], {}, networks, Looked(networks, cache))
     assert (moved.warp, moved.frame_warp) == (again.warp, again.frame_warp)
 
 
