@@ -1,6 +1,6 @@
 """`dynstream bench`: measurements that anybody can print again, with what they were made on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +18,7 @@ from . import bench_compositing, bench_dynamics, bench_live, bench_peers, bench_
 if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
     from ...pipelines.research.bench.quality import Judges
+    from ...pipelines.research.report.document import Data, Document
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed and quality: median, spread, machine and versions.")
 app.command("compositing")(bench_compositing.command)
@@ -89,7 +90,9 @@ def transcode(
             results.append(bench_clip(path, folder, settings, judges, watch=_watch(console)))
             table_console(PIPE_WIDTH).print(transcode_table(results[-1], settings))
     document = {"command": command_line(context), "machine": machine, "settings": settings, "every": every}
-    _write(json_file, document | {"flow": flow, "clips": results})
+    from ...pipelines.research.bench.documents import transcode_document
+
+    _write(json_file, document | {"flow": flow, "clips": results}, transcode_document)
 
 
 @app.command()
@@ -143,7 +146,9 @@ def generator(
     table_console(PIPE_WIDTH).print(generator_table(rows, settings))
     said = plain(settings) | {"stylizer": stylizer is not None}  # the path is nobody's business
     document = {"command": command_line(context), "machine": machine, "settings": said}
-    _write(json_file, document | {"generator": name, "rows": rows})
+    from ...pipelines.research.bench.documents import generator_document
+
+    _write(json_file, document | {"generator": name, "rows": rows}, generator_document)
 
 
 def _judges(zoo: "Zoo", faces: str, flow: str, every: int, console: Console) -> "Judges":
@@ -190,9 +195,10 @@ def _watch(console: Console) -> Any:
     return watch
 
 
-def _write(path: Path | None, document: Mapping[str, object]) -> None:
+def _write(path: Path | None, result: Mapping[str, object], make: "Callable[[Data], Document]") -> None:
     from ...pipelines.common.errors import PipelineError
     from ...pipelines.research.common.json_files import json_text
+    from ...pipelines.research.report.document import with_document
     from ...stream.atomic import write_whole
 
     if path is None:
@@ -201,5 +207,5 @@ def _write(path: Path | None, document: Mapping[str, object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PipelineError(f"cannot write {path}: {error.strerror}; name another file with --json") from error
-    write_whole(path, json_text(document).encode())
+    write_whole(path, json_text(with_document(result, make)).encode())
     print(path)

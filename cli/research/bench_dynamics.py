@@ -44,9 +44,12 @@ def command(
             load_motion(), settings, progress=lambda what: notes.print(what, style="dim", markup=False)
         )
         if json_target is not None:
+            from ...pipelines.research.bench.documents import dynamics_document
+            from ...pipelines.research.report.document import with_document
+
             machine = describe_machine()
-            document = {"command": command_line(context), "machine": machine, "settings": settings, "rows": rows}
-            json_target.write_text(json_text(document), encoding="utf-8")
+            result = {"command": command_line(context), "machine": machine, "settings": settings, "rows": rows}
+            json_target.write_text(json_text(with_document(result, dynamics_document)), encoding="utf-8")
     console = table_console(WIDTH)
     table = Table("", "median", "quartiles", "unit", "apart from the codes", box=None)
     for row in rows:

@@ -120,14 +120,17 @@ def command(
             "threads": torch.get_num_threads(),
         }
         if place is not None:
-            document = {
+            from ...pipelines.research.bench.documents import live_document
+            from ...pipelines.research.report.document import with_document
+
+            result = {
                 "command": command_line(context),
                 "machine": machine,
                 "settings": said,
                 "live": results,
                 "overhead": cost,
             }
-            place.write_text(json_text(document), encoding="utf-8")
+            place.write_text(json_text(with_document(result, live_document)), encoding="utf-8")
     _print(results, cost, rate)
     if json_file is not None:
         print(json_file)

@@ -89,7 +89,11 @@ def command(
         )
         if place is not None:
             run = Run(command=command_line(context), machine=machine, settings=settings)
-            place.write_text(json_text(make_report(run, rows, kept)), encoding="utf-8")
+            from ...pipelines.research.bench.documents import serve_document
+            from ...pipelines.research.report.document import with_document
+
+            found = with_document(make_report(run, rows, kept), serve_document)
+            place.write_text(json_text(found), encoding="utf-8")
     _print(rows)
     if json_file is not None:
         print(json_file)

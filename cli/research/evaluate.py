@@ -16,7 +16,6 @@ from ..weights import IndexUrl, Offline, open_zoo
 from . import evaluate_dynamics, evaluate_inversion, evaluate_recurrent
 
 if TYPE_CHECKING:
-    from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.evaluation.evaluate import Evaluation
 
 DEFAULT = "videos"
@@ -95,6 +94,7 @@ def videos(
     - `dynstream evaluate in.mp4 other-tool.mp4 --align`
     """
     from ...pipelines.edits.edit import parse_edit
+    from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.evaluation.evaluate import INVERTED, RESULT, SOURCE, Options, evaluate
     from ...pipelines.research.evaluation.html_report import Keepsakes, render
     from ...pipelines.research.evaluation.networks import parse_groups

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ...models.dynamics.motion_model import MotionModel
     from ...models.zoo.zoo import Zoo
     from ...pipelines.motion.code_series import CodeSeries
-    from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.dynamics.evaluate import Ahead, Between
     from ...pipelines.research.dynamics.evaluate_frames import Dropped
     from ...pipelines.research.dynamics.evaluate_streams import StreamRow
@@ -85,6 +84,7 @@ def command(
     from ...models.dynamics.motion_model import WEIGHTS, load_motion
     from ...models.generator.load import load_generator
     from ...pipelines.common.machine import describe_machine
+    from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.dynamics.evaluate import (
         Protocol,
         evaluate_ahead,
@@ -132,7 +132,10 @@ def command(
         if streams:
             document |= {"streams": streams}
         if json_target is not None:
-            json_target.write_text(json_text(document), encoding="utf-8")
+            from ...pipelines.research.dynamics.documents import dynamics_document
+            from ...pipelines.research.report.document import with_document
+
+            json_target.write_text(json_text(with_document(document, dynamics_document)), encoding="utf-8")
     console = table_console(WIDTH)
     console.print(_between_table(means))
     table = Table("frames ahead", "dynstream", "best baseline", "its error", "ours below it by", box=None)

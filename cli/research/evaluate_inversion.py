@@ -19,7 +19,6 @@ from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
-    from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.evaluation.inversion import SetResult
 
 WIDTH = 150
@@ -63,10 +62,13 @@ def command(
     from ...pipelines.common.annotate import encode_png
     from ...pipelines.common.machine import describe_machine
     from ...pipelines.research.common.cache import open_cache
+    from ...pipelines.research.common.json_files import json_text
+    from ...pipelines.research.evaluation.documents import inversion_document
     from ...pipelines.research.evaluation.face_sets import FaceSet, cut_faces, files_of
     from ...pipelines.research.evaluation.face_sheet import sheet
     from ...pipelines.research.evaluation.inversion import Settings
     from ...pipelines.research.evaluation.load_inversion import load_inversions
+    from ...pipelines.research.report.document import with_document
     from ...pipelines.tracking.backends import load_backend
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -109,7 +111,7 @@ def command(
         milliseconds = seconds.scaled(1e3)
         print(f"E0, one face at a time: {milliseconds.median:.1f} ms ({machine['threads']['torch']} threads)")
         if json_target is not None:
-            document = {
+            result = {
                 "command": command_line(context),
                 "machine": machine,
                 "settings": {
@@ -126,7 +128,7 @@ def command(
                 "sets": [result.as_dict() for result in results],
                 "skipped": skipped,
             }
-            json_target.write_text(json_text(document), encoding="utf-8")
+            json_target.write_text(json_text(with_document(result, inversion_document)), encoding="utf-8")
         if sheet_target is not None:
             sheet_target.write_bytes(encode_png(sheet(results)))
     for written in (json_file, sheet_file):
