@@ -10,17 +10,16 @@ from rich.table import Table
 from ..printing import table_console
 
 if TYPE_CHECKING:
-    from ...pipelines.research.bench.generator import Row
-    from ...pipelines.research.bench.generator import Settings as GeneratorSettings
+    from ...pipelines.research.bench.generator import GeneratorBenchSettings, GeneratorRow
     from ...pipelines.research.bench.quality import Quality
-    from ...pipelines.research.bench.transcode import ClipResult, Settings, Speed
+    from ...pipelines.research.bench.transcode import ClipResult, Speed, TranscodeBenchSettings
     from ...pipelines.research.common.timing import Spread
     from ...pipelines.research.metrics.warp_error import VideoWarpError
     from ...pipelines.research.report.document import Document
     from ...pipelines.research.report.document import Table as DocumentTable
 
 
-def transcode_table(result: "ClipResult", settings: "Settings") -> Table:
+def transcode_table(result: "ClipResult", settings: "TranscodeBenchSettings") -> Table:
     """Both modes beside each other, and what is wanted of the default mode."""
     width, height = result.size
     title = f"{result.clip}, {width}x{height}, {result.speed.frames} frames, {' '.join(settings.edits)}"
@@ -81,7 +80,7 @@ def _add_quality(table: Table, qualities: "Sequence[Quality]") -> None:
     table.add_row("  in the face region alone", *(_ratio(q.face_warp_error) for q in qualities), "")
 
 
-def generator_table(rows: "Sequence[Row]", settings: "GeneratorSettings") -> Table:
+def generator_table(rows: "Sequence[GeneratorRow]", settings: "GeneratorBenchSettings") -> Table:
     """One row for each contestant and size."""
     table = Table(
         "what", "size",

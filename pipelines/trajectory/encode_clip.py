@@ -78,7 +78,7 @@ def encode_clip(
     return CodeSeries(np.array(seconds), torch.stack(codes), extras, about)
 
 
-def kept_codes(
+def cached_codes(
     path: Path,
     cache: Path,
     encoder_digest: str,

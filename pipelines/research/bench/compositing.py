@@ -75,7 +75,7 @@ WAYS: Final[Mapping[str, Callable[[Drawings], Layers]]] = {
 
 
 @dataclass(slots=True, eq=False)
-class Judges:
+class CompositingScorers:
     """What scores the result. embedders: "arcface", "dlib", or those of them that are installed. own: the attribute
     that the edit is meant to move."""
 
@@ -102,7 +102,7 @@ class _Sums:
 def bench_compositing(
     clips: Sequence[Path],
     editor: FaceEditor,
-    judges: Judges,
+    scorers: CompositingScorers,
     *,
     every: int,
     progress: Callable[[int], None] = lambda _frames: None,
@@ -115,27 +115,27 @@ def bench_compositing(
     sums: dict[str, _Sums] = {}
     frames = 0
     for face, results in _results(clips, editor, every, progress):
-        before = judges.scorer(face)
-        after = {name: judges.scorer(picture) for name, picture in results.items()}
+        before = scorers.scorer(face)
+        after = {name: scorers.scorer(picture) for name, picture in results.items()}
         if before is None or any(scores is None for scores in after.values()):
             continue
         frames += 1
-        own = _embed(judges, face)
+        own = _embed(scorers, face)
         for name, picture in results.items():
             scores = after[name]
             assert scores is not None
             found = sums.setdefault(name, _Sums())
-            for family, embedding in _embed(judges, picture).items():
+            for family, embedding in _embed(scorers, picture).items():
                 measure = cosine if family == "arcface" else distance
                 found.add(family, float(measure(own[family], embedding)))
             moved = (scores - before) / np.array([SPREADS[attribute] for attribute in NAMES])
-            place = NAMES.index(judges.own)
+            place = NAMES.index(scorers.own)
             found.add("own", float(scores[place] - before[place]))
             found.add("others", float(np.abs(np.delete(moved, place)).mean()))
     if not frames:
         names = ", ".join(clip.name for clip in clips)
         raise PipelineError(f"no frame of {names} has a face in sight that could be scored; name another with --clip")
-    return _document(clips, judges.own, frames, every, sums)
+    return _document(clips, scorers.own, frames, every, sums)
 
 
 def _results(
@@ -171,8 +171,8 @@ def _drawings(sight: Sight, rendered: "Rendered", flow: FaceFlow) -> Drawings:
     return Drawings(drawn, edited, mask, measure_motion(drawn, edited, flow))
 
 
-def _embed(judges: Judges, face: Pixels) -> dict[str, Floats]:
-    return {family: embedder.embed([face])[0] for family, embedder in judges.embedders.items()}
+def _embed(scorers: CompositingScorers, face: Pixels) -> dict[str, Floats]:
+    return {family: embedder.embed([face])[0] for family, embedder in scorers.embedders.items()}
 
 
 def _document(clips: Sequence[Path], own: str, frames: int, every: int, sums: Mapping[str, _Sums]) -> Document:

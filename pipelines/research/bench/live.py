@@ -36,7 +36,7 @@ OVERHEAD_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class LiveBenchSettings:
     """What is run. streams: how many at once. rate: frames a second of each; None takes the clip's. seconds: that
     count, after `warm_up` seconds that do not. size: (width, height) that the clip is scaled to. output_rate: see
     `SessionSpec`."""
@@ -126,7 +126,7 @@ def bench_live(
     pictures: Sequence[Pixels],
     rate: float,
     edits: Edits,
-    settings: Settings,
+    settings: LiveBenchSettings,
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
@@ -146,7 +146,7 @@ def bench_live(
         output_rate=settings.output_rate,
     )
     sessions = [engine.open(spec) for _ in range(settings.streams)]
-    kept = Kept()
+    kept = OutcomeCounts()
     if settings.output_rate is not None:
         for session in sessions:
             session.fill_holes(kept.made)
@@ -212,7 +212,7 @@ def bench_overhead(
     """An engine of stubs with its real threads, fed as live streams are."""
     settings = EngineSettings(look_workers=2, finish_workers=2)
     with Engine(StubRenderer(), lambda spec, _before: StubEditor(spec.edits), settings, clock=clock) as engine:
-        options = Settings(streams=streams, seconds=seconds, warm_up=1.0)
+        options = LiveBenchSettings(streams=streams, seconds=seconds, warm_up=1.0)
         pictures = [np.zeros((2, 2, 3), np.uint8)]
         result = bench_live(engine, pictures, rate, NO_EDITS, options, clock=clock, sleep=sleep, processor=processor)
     frames = max(1, sum(result.outcomes.values()))
@@ -226,7 +226,7 @@ def bench_overhead(
 
 
 @dataclass(slots=True)
-class Kept:
+class OutcomeCounts:
     """What came of the frames that count; filled by the engine's threads, one frame at a time. counts: see `made`."""
 
     submitted: int = 0
@@ -275,7 +275,7 @@ def resident_mb() -> float | None:
     return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
-def _submit(session: Session, pictures: Sequence[Pixels], number: int, rate: float, kept: Kept | None) -> None:
+def _submit(session: Session, pictures: Sequence[Pixels], number: int, rate: float, kept: OutcomeCounts | None) -> None:
     there_and_back = max(1, 2 * len(pictures) - 2)
     place = number % there_and_back
     pixels = pictures[place if place < len(pictures) else there_and_back - place]

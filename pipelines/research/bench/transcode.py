@@ -13,7 +13,7 @@ from ...compositing.composite import MODES, Mode
 from ..common.progress import Watch, unwatched
 from ..common.timing import Spread
 from .process import ProcessRun, run_measured
-from .quality import Judges, Quality, judge
+from .quality import Quality, QualityScorers, measure_quality
 from .untouched_streams import StreamsKept, compare_streams
 
 LONG = 10
@@ -24,7 +24,7 @@ Command = Callable[[Path, Path, str, Path], Sequence[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class TranscodeBenchSettings:
     """What is run, and how often.
 
     edits: as after --edit. faces: as after --faces. repeats: timed runs in the mode `detail`; the run in `replace`
@@ -79,7 +79,7 @@ class ClipResult:
     long_frames_lost: int | None = None
 
 
-def transcode_command(settings: Settings) -> Command:
+def transcode_command(settings: TranscodeBenchSettings) -> Command:
     """How `dynstream transcode` is called: as a module of this Python, with weights from the cache only."""
 
     def command(source: Path, target: Path, mode: str, stats: Path) -> list[str]:
@@ -93,8 +93,8 @@ def transcode_command(settings: Settings) -> Command:
 def bench_clip(
     clip: Path,
     folder: Path,
-    settings: Settings,
-    judges: Judges,
+    settings: TranscodeBenchSettings,
+    scorers: QualityScorers,
     *,
     command: Command | None = None,
     watch: Watch = unwatched,
@@ -120,7 +120,7 @@ def bench_clip(
         streams = {mode: compare_streams(clip, result) for mode, result in results.items()}
     frames = streams[MEASURED].source_frames
     with watch(f"{clip.name}: quality", estimate) as count:
-        quality = judge(clip, results, judges, count)
+        quality = measure_quality(clip, results, scorers, count)
     long, lost = _long(clip, folder, frames, settings, command, watch) if settings.long else (None, None)
     return ClipResult(
         clip=clip.name,
@@ -136,7 +136,7 @@ def bench_clip(
 
 
 def _long(
-    clip: Path, folder: Path, frames: int, settings: Settings, command: Command, watch: Watch
+    clip: Path, folder: Path, frames: int, settings: TranscodeBenchSettings, command: Command, watch: Watch
 ) -> tuple[Speed, int]:
     """Speed on the clip LONG times in a row, and how many frames the result has too few."""
     source, target = folder / f"{clip.stem}-long{clip.suffix}", folder / f"{clip.stem}-long-{MEASURED}{clip.suffix}"

@@ -43,7 +43,7 @@ LEAST_OWN: Final = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class DirectionRecipe:
     """One direction to find.
 
     name: of the edit. score: of `face_scores.NAMES`. sign: -1 where the edit lowers it. step: change of the score that
@@ -58,41 +58,44 @@ class Wanted:
     kin: tuple[str, ...] = ()
 
 
-HAIR: Final = ("blond", "black", "grey")
-WANTED: Final[Mapping[str, Wanted]] = {
+RECIPES: Final[Mapping[str, DirectionRecipe]] = {
     wanted.name: wanted
     for wanted in (
-        Wanted(name="smile", score="smile", step=0.28, about="smile more, or less below zero"),
-        Wanted(name="age", score="age", step=7.0, about="look older, or younger below zero, by about four years"),
-        Wanted(
+        DirectionRecipe(name="smile", score="smile", step=0.28, about="smile more, or less below zero"),
+        DirectionRecipe(
+            name="age", score="age", step=7.0, about="look older, or younger below zero, by about four years"
+        ),
+        DirectionRecipe(
             name="gender",
             score="gender",
             step=0.25,
             about="look more like the faces labelled male, or female below zero",
         ),
-        Wanted(
+        DirectionRecipe(
             name="yaw",
             score="yaw",
             step=8.0,
             about="turn the head towards the right of the picture, or the left below zero, by about 8 degrees",
         ),
-        Wanted(name="pitch", score="pitch", step=5.0, about="look up, or down below zero, by about 5 degrees"),
-        Wanted(name="mouth-open", score="mouth-open", step=0.05, about="open the mouth"),
-        Wanted(name="eyes-closed", score="eyes-closed", step=0.1, about="close the eyes, or widen them below zero"),
-        Wanted(
+        DirectionRecipe(name="pitch", score="pitch", step=5.0, about="look up, or down below zero, by about 5 degrees"),
+        DirectionRecipe(name="mouth-open", score="mouth-open", step=0.05, about="open the mouth"),
+        DirectionRecipe(
+            name="eyes-closed", score="eyes-closed", step=0.1, about="close the eyes, or widen them below zero"
+        ),
+        DirectionRecipe(
             name="gaze",
             score="gaze",
             step=0.15,
             about="turn the eyes towards the right of the picture, or the left below zero",
         ),
-        Wanted(name="brow", score="brow", step=0.15, about="raise the brows, or lower them below zero"),
-        Wanted(name="blond", score="blond", step=0.15, about="blonder hair", kin=("black", "grey")),
-        Wanted(name="black", score="black", step=0.2, about="blacker hair", kin=("blond", "grey")),
-        Wanted(name="grey", score="grey", step=0.08, about="greyer hair", kin=("blond", "black")),
-        Wanted(name="beard", score="beard", step=0.15, about="more beard, or less below zero"),
-        Wanted(name="glasses", score="glasses", step=0.15, about="glasses, or none below zero"),
-        Wanted(name="skin", score="skin", step=7.0, about="lighter skin, or darker below zero"),
-        Wanted(name="chubby", score="width", step=0.04, about="a wider face, or a narrower one below zero"),
+        DirectionRecipe(name="brow", score="brow", step=0.15, about="raise the brows, or lower them below zero"),
+        DirectionRecipe(name="blond", score="blond", step=0.15, about="blonder hair", kin=("black", "grey")),
+        DirectionRecipe(name="black", score="black", step=0.2, about="blacker hair", kin=("blond", "grey")),
+        DirectionRecipe(name="grey", score="grey", step=0.08, about="greyer hair", kin=("blond", "black")),
+        DirectionRecipe(name="beard", score="beard", step=0.15, about="more beard, or less below zero"),
+        DirectionRecipe(name="glasses", score="glasses", step=0.15, about="glasses, or none below zero"),
+        DirectionRecipe(name="skin", score="skin", step=7.0, about="lighter skin, or darker below zero"),
+        DirectionRecipe(name="chubby", score="width", step=0.04, about="a wider face, or a narrower one below zero"),
     )
 }
 
@@ -199,7 +202,7 @@ def try_kinds(blocks: Blocks, own: int, kin: Sequence[int] = (), sign: int = 1) 
 
 
 def find(
-    wanted: Wanted, labelled: Labelled, blocks: Blocks, *, echo: Callable[[str], None] = lambda _text: None
+    wanted: DirectionRecipe, labelled: Labelled, blocks: Blocks, *, echo: Callable[[str], None] = lambda _text: None
 ) -> Direction:
     """The combination that moves the other scores least, scaled so that a strength of 1 moves its own by `step`.
 

@@ -36,7 +36,7 @@ SETTLE: Final = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocol:
+class DynamicsProtocol:
     """frames: of each clip, from its first on. gaps: observe every K-th. drawn: pictures judged in each setting, spread
     over the clip; 0 draws none. horizons: frames ahead."""
 
@@ -56,7 +56,7 @@ class Protocol:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Between:
+class InterpolationRow:
     """One method on one clip at one gap.
 
     gap: "every 8", or "irregular, a quarter". observed, unobserved: mean square error of codes over the clip's variance
@@ -77,7 +77,7 @@ class Between:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ahead:
+class PredictionRow:
     """One predictor on one clip. errors: horizon in frames -> mean square error over the clip's variance of codes."""
 
     clip: str
@@ -85,16 +85,16 @@ class Ahead:
     errors: dict[int, float]
 
 
-def evaluate_between(
+def evaluate_interpolation(
     name: str,
     series: CodeSeries,
     prior: MotionModel,
     generator: Generator | None,
-    protocol: Protocol,
+    protocol: DynamicsProtocol,
     *,
     config: FitConfig = DEFAULT,
     clock: Callable[[], float] = time.perf_counter,
-) -> list[Between]:
+) -> list[InterpolationRow]:
     """Rows of one clip. Raises DynamicsError where it has too few frames for the largest gap."""
     series = series.select(slice(0, protocol.frames))
     if len(series) < 2 * max(protocol.gaps) + 1:
@@ -125,7 +125,7 @@ def evaluate_between(
             if generator is not None and protocol.drawn:
                 pictures = _draw(generator, codes, series, mask, missing, protocol.drawn)
             rows.append(
-                Between(
+                InterpolationRow(
                     clip=name,
                     gap=gap,
                     method=method,
@@ -162,7 +162,9 @@ def _draw(
     return found
 
 
-def evaluate_ahead(name: str, series: CodeSeries, prior: MotionModel, protocol: Protocol) -> list[Ahead]:
+def evaluate_prediction(
+    name: str, series: CodeSeries, prior: MotionModel, protocol: DynamicsProtocol
+) -> list[PredictionRow]:
     """Rows of one clip: the learned updater and the baselines, each frame observed."""
     series = series.select(slice(0, protocol.online_frames))
     spread = max(1e-12, float((series.codes - series.codes.mean(0)).square().mean()))
@@ -192,13 +194,15 @@ def evaluate_ahead(name: str, series: CodeSeries, prior: MotionModel, protocol: 
             f"{name} has {len(series)} frames with a face: too few to look {max(protocol.horizons)} ahead"
         )
     return [
-        Ahead(clip=name, method=method, errors={ahead: float(np.mean(values)) for ahead, values in found.items()})
+        PredictionRow(
+            clip=name, method=method, errors={ahead: float(np.mean(values)) for ahead, values in found.items()}
+        )
         for method, found in errors.items()
     ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
+class PredictionSummary:
     """Means over clips at one horizon. best: name and error of the best baseline; under: by how much ours is below."""
 
     ahead: int
@@ -212,7 +216,7 @@ class Summary:
         return 1 - self.ours / self.best_error
 
 
-def summarize_ahead(rows: Sequence[Ahead]) -> list[Summary]:
+def summarize_prediction(rows: Sequence[PredictionRow]) -> list[PredictionSummary]:
     """One line for each horizon, from rows of any number of clips."""
     out = []
     for ahead in rows[0].errors:
@@ -222,23 +226,23 @@ def summarize_ahead(rows: Sequence[Ahead]) -> list[Summary]:
         }
         ours = means.pop("dynstream")
         best = min(means, key=lambda method: means[method])
-        out.append(Summary(ahead=ahead, ours=ours, best=best, best_error=means[best]))
+        out.append(PredictionSummary(ahead=ahead, ours=ours, best=best, best_error=means[best]))
     return out
 
 
-def mean_between(rows: Sequence[Between]) -> list[Between]:
+def mean_interpolation(rows: Sequence[InterpolationRow]) -> list[InterpolationRow]:
     """The same rows, meaned over clips."""
     out = []
     for gap, method in dict.fromkeys((row.gap, row.method) for row in rows):
         same = [row for row in rows if (row.gap, row.method) == (gap, method)]
 
-        def mean(name: str, same: list[Between] = same) -> float | None:
+        def mean(name: str, same: list[InterpolationRow] = same) -> float | None:
             values = [getattr(row, name) for row in same]
             return None if None in values else float(np.mean(values))
 
         numbers = ("mse", "ssim", "mse_observed", "ssim_observed")
         out.append(
-            Between(
+            InterpolationRow(
                 clip=f"mean of {len(same)}",
                 gap=gap,
                 method=method,

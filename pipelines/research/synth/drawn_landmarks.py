@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class DrawnLandmarks:
     """landmarks: (N, 3) in frame pixels. blendshapes: (52,). presence: 0..1. Not-a-number where no face is found."""
 
     landmarks: Floats
@@ -21,7 +21,7 @@ class Measured:
     presence: float
 
 
-def measure(backend: FaceBackend, drawing: Pixels, quad: Quad) -> Measured:
+def measure_landmarks(backend: FaceBackend, drawing: Pixels, quad: Quad) -> DrawnLandmarks:
     """The largest face of a drawing (S, S, 3), carried to where `quad` puts the drawing in the frame."""
     regions = backend.detect(drawing)
     if not regions:
@@ -33,11 +33,11 @@ def measure(backend: FaceBackend, drawing: Pixels, quad: Quad) -> Measured:
     plane = to_frame(face.landmarks[:, :2].astype(np.float64), quad, size)
     depth = face.landmarks[:, 2:].astype(np.float64) * (side(quad) / size)
     blendshapes = nothing(backend.layout).blendshapes if face.blendshapes is None else face.blendshapes
-    return Measured(np.concatenate([plane, depth], axis=1).astype(np.float32), blendshapes, face.presence)
+    return DrawnLandmarks(np.concatenate([plane, depth], axis=1).astype(np.float32), blendshapes, face.presence)
 
 
-def nothing(layout: Layout) -> Measured:
+def nothing(layout: Layout) -> DrawnLandmarks:
     """What stands where no face is found."""
-    return Measured(
+    return DrawnLandmarks(
         np.full((POINTS[layout], 3), np.nan, np.float32), np.full(BLENDSHAPE_COUNT, np.nan, np.float32), 0.0
     )

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import TypeVar
 
 from ...common.errors import PipelineError
-from .background import LOOKS, Look
+from .background import BACKGROUND_STYLES, BackgroundStyle
 from .settings import CUTS, Cut
 from .sound import VOICES, Voice
 
@@ -32,9 +32,9 @@ def parse_moves(texts: Sequence[str]) -> dict[str, float]:
     return moves
 
 
-def check_background(text: str) -> Look:
+def check_background(text: str) -> BackgroundStyle:
     """A look of the background."""
-    return _one_of("background", text, LOOKS)
+    return _one_of("background", text, BACKGROUND_STYLES)
 
 
 def check_mask(text: str) -> Cut:

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, get_args
 
 from ....models.directions.directions import Direction
 from ...common.errors import PipelineError
-from .background import LOOKS, Look
+from .background import BACKGROUND_STYLES, BackgroundStyle
 from .paths import Kind, random_of
 from .sound import VOICES, Voice
 
@@ -68,7 +68,7 @@ class ClipSettings:
     light: float = 1.0
     head: float = 0.9
     drawn: int | None = None
-    background: Look = "room"
+    background: BackgroundStyle = "room"
     mask: Cut = "parser"
     sound: Voice = "none"
 
@@ -91,7 +91,7 @@ class ClipSettings:
             raise PipelineError(f"--seconds {self.seconds}: expected a time above zero")
         if self.seed < 0:
             raise PipelineError(f"--seed {self.seed}: expected zero or more")
-        _one_of("background", self.background, LOOKS)
+        _one_of("background", self.background, BACKGROUND_STYLES)
         _one_of("mask", self.mask, CUTS)
         _one_of("sound", self.sound, VOICES)
         if self.drawn is not None and self.drawn not in DRAWN:

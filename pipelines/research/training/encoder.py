@@ -37,7 +37,7 @@ FEATURES = (slice(88, 216), slice(64, 192))  # rows and columns of eyes, nose an
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weights:
+class EncoderLossWeights:
     """Weight of each loss term."""
 
     l2: float = 1.0
@@ -59,7 +59,7 @@ class EncoderConfig:
     """
 
     loop: LoopConfig = CONFIG
-    weights: Weights = Weights()
+    weights: EncoderLossWeights = EncoderLossWeights()
     regression_steps: int = 500
     synthetic_first: int = 24
     synthetic: int = 6

@@ -9,9 +9,9 @@ from dynstream.pipelines.research.bench.documents import (
     transcode_document,
 )
 from dynstream.pipelines.research.bench.live import LiveResult, Overhead
-from dynstream.pipelines.research.bench.serve_clients import StreamNumbers
-from dynstream.pipelines.research.bench.serve_process import Resources
-from dynstream.pipelines.research.bench.serve_report import Run, make_report
+from dynstream.pipelines.research.bench.serve import ServeRun, make_report
+from dynstream.pipelines.research.bench.serve_numbers import StreamNumbers
+from dynstream.pipelines.research.bench.servers import Resources
 from dynstream.pipelines.research.common.timing import Spread, plain
 from dynstream.pipelines.research.report.markdown import section
 
@@ -60,10 +60,10 @@ def test_generator() -> None:
 
 def test_dynamics_speed() -> None:
     rows = [
-        dynamics.Row(name="predict", value=Spread((1.0, 2.0, 3.0)), unit="ms"),
-        dynamics.Row(name="fit", value=Spread((30.0,)), unit="s", apart=0.05),
+        dynamics.DynamicsRow(name="predict", value=Spread((1.0, 2.0, 3.0)), unit="ms"),
+        dynamics.DynamicsRow(name="fit", value=Spread((30.0,)), unit="s", apart=0.05),
     ]
-    document = dynamics_document(plain({"machine": {}, "settings": dynamics.Settings(), "rows": rows}))
+    document = dynamics_document(plain({"machine": {}, "settings": dynamics.DynamicsBenchSettings(), "rows": rows}))
     one, other = document.tables[0].rows
     assert one.values["quartiles"] == "1 to 3"
     assert other.values["apart from the codes, %"] == 5.0
@@ -116,10 +116,11 @@ def test_serve() -> None:
     )
     held = [Resources(memory=count * 2**20, files=9, threads=8, tasks=7, sessions=0) for count in (500, 501)]
     rows = [
-        serve.Row("one stream", numbers, *held, {"codec": "VP8", "lost": 2}, "one"),
-        serve.Row("one too many", None, None, None, {"status": 503}, "admission"),
+        serve.ServeRow("one stream", numbers, *held, {"codec": "VP8", "lost": 2}, "one"),
+        serve.ServeRow("one too many", None, None, None, {"status": 503}, "admission"),
     ]
-    document = serve_document(make_report(Run(command="", machine={}, settings=serve.Settings()), rows))
+    run = ServeRun(command="", machine={}, settings=serve.ServeBenchSettings())
+    document = serve_document(make_report(run, rows))
     one, other = document.tables[0].rows
     assert one.values["age p95"] == 95.0
     assert one.values["server's memory"] == "500 to 501"
@@ -130,8 +131,10 @@ def test_serve() -> None:
 
 
 def test_serve_from_several_runs() -> None:
-    def run(seconds: float, command: str) -> Run:
-        return Run(command=command, machine={"utc": "2026-11-20"}, settings=serve.Settings(seconds=seconds))
+    def run(seconds: float, command: str) -> ServeRun:
+        return ServeRun(
+            command=command, machine={"utc": "2026-11-20"}, settings=serve.ServeBenchSettings(seconds=seconds)
+        )
 
     short = make_report(run(30, "dynstream bench serve"), [one_row("one"), one_row("several")])
     document = serve_document(short)
@@ -146,6 +149,6 @@ def test_serve_from_several_runs() -> None:
     ]
 
 
-def one_row(key: str) -> serve.Row:
+def one_row(key: str) -> serve.ServeRow:
     numbers = StreamNumbers(9, 9, 9, 30.0, 60.0, 95.0, 130.0, (60.0,), None, 120.0, None, None)
-    return serve.Row(f"the scenario {key}", numbers, None, None, {}, key)
+    return serve.ServeRow(f"the scenario {key}", numbers, None, None, {}, key)

@@ -16,11 +16,11 @@ from dynstream.pipelines.common.flow import DisFlow
 from dynstream.pipelines.editor.renderer import Renderer
 from dynstream.pipelines.engine import lost_frames as lost
 from dynstream.pipelines.research.bench.peers import PeerAbsentError
-from dynstream.pipelines.research.bench.rife_frames import rife_between
+from dynstream.pipelines.research.bench.video_peers import rife_between
 from dynstream.pipelines.research.common.timing import plain
 from dynstream.pipelines.research.dynamics import evaluate_streams as module
 from dynstream.pipelines.research.dynamics.documents import dynamics_document
-from dynstream.pipelines.research.dynamics.evaluate_frames import Dropped, evaluate_dropped, mean_dropped
+from dynstream.pipelines.research.dynamics.evaluate_frames import DroppedFramesRow, evaluate_dropped, mean_dropped
 from dynstream.pipelines.research.dynamics.evaluate_streams import evaluate_streams, is_lost, make_rows, time_inversion
 from dynstream.pipelines.research.evaluation.cached_features import Looked
 from dynstream.pipelines.research.evaluation.networks import Networks
@@ -127,7 +127,7 @@ def test_dropped_frames(clip: Path, prior: MotionModel) -> None:
     def absent(frames: list[Pixels]) -> tuple[np.ndarray, float]:
         raise PeerAbsentError("not here")
 
-    def score(rife: object) -> list[Dropped]:
+    def score(rife: object) -> list[DroppedFramesRow]:
         return evaluate_dropped(
             clip, series, prior, LevelGenerator(), MeanDistance(), rife, config=FitConfig(steps=0)  # type: ignore[arg-type]
         )  # fmt: skip
@@ -174,7 +174,7 @@ def test_every_second_frame_dropped(clip: Path, prior: MotionModel) -> None:
     assert rife is not None  # the middle of the three, which is nearly the truth
     assert rife > 30
     assert all(row.gap == 2 and (row.psnr or 0) > (found["the last frame again"].psnr or 0) for row in rows[1:])
-    means = [*mean_dropped(rows), *mean_dropped([Dropped(clip="a", method="ode", psnr=30.0, mse=0.01)])]
+    means = [*mean_dropped(rows), *mean_dropped([DroppedFramesRow(clip="a", method="ode", psnr=30.0, mse=0.01)])]
     empty: dict[str, object] = {"between": [], "between_mean": [], "ahead": [], "ahead_mean": []}
     tables = dynamics_document(plain({**empty, "dropped_mean": means})).tables[-2:]
     assert [table.heading.split()[0] for table in tables] == ["Every", "Three"]
