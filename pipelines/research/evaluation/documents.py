@@ -1,10 +1,70 @@
-"""Inversions as sections of the page of results, each from a command's result as its JSON has it."""
+"""Evaluations as tables and plots: of a video in a report, and of inversions on the page of results."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
 
-from ..report.document import Column, Columns, Data, Document, Find, Table, named, table
-from ..report.format import nth
+from ..report.document import Column, Columns, Data, Document, Find, Row, Table, Value, named, table
+from ..report.format import ARROWS, nth
+from .curve_plots import curve_plots
 from .inversion import MEASURES
+
+if TYPE_CHECKING:
+    from .evaluate import Evaluation
+    from .metric_rows import Row as MetricRow
+
+
+def video_document(evaluation: "Evaluation", source: str) -> Document:
+    """Of `evaluate SOURCE RESULT`: a table for each group of metrics, and the curves over time.
+
+    source: name of the video that the others are compared with.
+    """
+    candidates = [name for name in evaluation.videos if name != source]
+    names = [evaluation.videos[name].replace("\\", "/").rsplit("/", 1)[-1] for name in (candidates[0], source)]
+    width, height = evaluation.size
+    span = float(evaluation.seconds[-1]) if evaluation.frames else 0.0
+    lines = [f"{name}: {path}" for name, path in evaluation.videos.items()]
+    lines.append(f"{evaluation.frames} frames of {width}x{height} over {span:.2f} s")
+    lines += [f"{key}: {_words(value)}" for key, value in evaluation.settings.items() if value not in (None, {}, False)]
+    lines += [f"no face in these frames of the {name}: {which}" for name, which in evaluation.faceless.items()]
+    lines += [f"note: {note}" for note in evaluation.notes]
+    return Document(
+        title=" against ".join(names),
+        note="\n".join(lines),
+        tables=[
+            _group(group, list(rows), candidates) for group, rows in groupby(evaluation.rows, lambda row: row.group)
+        ],
+        plots=curve_plots(evaluation, source),
+    )
+
+
+def _group(group: str, metrics: Sequence["MetricRow"], candidates: Sequence[str]) -> Table:
+    """A group of metrics; below it why values are missing."""
+    rows, missing = [], dict[str, list[str]]()
+    for metric in metrics:
+        cells = {name: metric.cells[name] for name in candidates}
+        values: dict[str, Value] = {name: cell.value for name, cell in cells.items()}
+        values |= {"source itself": metric.floor, "unit": metric.unit, "frames": cells[candidates[0]].count or None}
+        rows.append(Row(name=metric.name + ARROWS[metric.better], values=values))
+        for note in dict.fromkeys(cell.note for cell in cells.values() if cell.note):
+            missing.setdefault(note, []).append(metric.name)
+    columns = [*(Column(name=name) for name in (*candidates, "source itself", "unit")), Column(name="frames", digits=0)]
+    note = "\n".join(f"{', '.join(names)}: {why}" for why, names in missing.items())
+    return Table(heading=group, columns=columns, rows=rows, note=note, rivals=False)
+
+
+def _words(value: object) -> str:
+    """A setting as people write it: lists with commas, edits as after --edit."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={_strength(ramp)}" for name, ramp in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _strength(ramp: Sequence[float]) -> str:
+    start, end, begin, until = ramp
+    return f"{end:g}" if start == end else f"{start:g}:{end:g}@{begin:g}s-{until:g}s"
 
 
 def inversion_document(data: Data) -> Document:

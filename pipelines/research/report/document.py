@@ -94,11 +94,19 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """x: numbers, or names of places. y: as many numbers, null where there is none."""
+    """A line, or bars of one colour.
+
+    Attributes:
+        name: in the legend.
+        x: numbers, or names of places.
+        y: as many numbers, null where there is none.
+        reference: whether the others are seen beside it; it is drawn grey.
+    """
 
     name: str
     x: Sequence[Value]
     y: Sequence[float | None]
+    reference: bool = False
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y) or not self.x:
