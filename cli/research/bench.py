@@ -1,6 +1,6 @@
 """`dynstream bench`: measurements that anybody can print again, with what they were made on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ...models.zoo.zoo import Zoo
     from ...pipelines.research.bench.quality import QualityScorers
+    from ...pipelines.research.report.document import Data, Document
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed and quality: median, spread, machine and versions.")
 app.command("compositing")(bench_compositing.command)
@@ -87,7 +88,9 @@ def transcode(
             results.append(bench_clip(path, folder, settings, scorers, watch=_watch(console)))
             table_console(PIPE_WIDTH).print(transcode_table(results[-1], settings))
     document = {"command": command_line(context), "machine": machine, "settings": settings, "every": every}
-    _write(json_file, document | {"flow": flow, "clips": results})
+    from ...pipelines.research.bench.documents import transcode_document
+
+    _write(json_file, document | {"flow": flow, "clips": results}, transcode_document)
 
 
 @app.command()
@@ -138,7 +141,9 @@ def generator(
     table_console(PIPE_WIDTH).print(generator_table(rows, settings))
     said = plain(settings) | {"stylizer": stylizer is not None}  # without the path, which is private
     document = {"command": command_line(context), "machine": machine, "settings": said}
-    _write(json_file, document | {"generator": name, "rows": rows})
+    from ...pipelines.research.bench.documents import generator_document
+
+    _write(json_file, document | {"generator": name, "rows": rows}, generator_document)
 
 
 def _scorers(zoo: "Zoo", faces: str, flow: str, every: int, console: "Console") -> "QualityScorers":
@@ -185,9 +190,10 @@ def _watch(console: "Console") -> Any:
     return watch
 
 
-def _write(path: Path | None, document: Mapping[str, object]) -> None:
+def _write(path: Path | None, result: Mapping[str, object], make: "Callable[[Data], Document]") -> None:
     from ...pipelines.common.errors import PipelineError
     from ...pipelines.research.common.json_files import write_json
+    from ...pipelines.research.report.document import with_document
 
     if path is None:
         return
@@ -195,5 +201,5 @@ def _write(path: Path | None, document: Mapping[str, object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PipelineError(f"cannot write {path}: {error.strerror}; name another file with --json") from error
-    write_json(path, document)
+    write_json(path, with_document(result, make))
     print(path)

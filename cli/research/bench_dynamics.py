@@ -30,6 +30,7 @@ def command(
     """
     from ...models.dynamics.motion_model import load_motion
     from ...pipelines.common.machine import usable_cores
+    from ...pipelines.research.bench.documents import dynamics_document
     from ...pipelines.research.bench.dynamics import DynamicsBenchSettings, bench_dynamics
 
     settings = DynamicsBenchSettings(
@@ -37,7 +38,7 @@ def command(
     )
     with json_report(context, json_file, overwrite=overwrite) as (header, write):
         rows = bench_dynamics(load_motion(), settings, progress=say)
-        write(header | {"settings": settings, "rows": rows})
+        write(header | {"settings": settings, "rows": rows}, dynamics_document)
     console = table_console(WIDTH)
     table = Table("", "median", "quartiles", "unit", "apart from the codes", box=None)
     for row in rows:

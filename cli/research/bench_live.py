@@ -64,6 +64,7 @@ def command(
     from ...pipelines.compositing.composite import check_mode
     from ...pipelines.edits.edit import parse_edits
     from ...pipelines.engine.load import Models, defaults, hold, load_engine
+    from ...pipelines.research.bench.documents import live_document
     from ...pipelines.research.bench.live import LiveBenchSettings, bench_live, bench_overhead, read_frames
     from ...pipelines.tracking.face_selection import parse_policy
     from ...stream.rawvideo import parse_size
@@ -111,7 +112,7 @@ def command(
             "models": models, "edits": edit or ["smile=2"], "rate": rate, "max_latency_ms": max_latency, "size": scaled,
             "rung": rung, "output_rate": output_fps, "engine": settings, "threads": torch.get_num_threads(),
         }  # fmt: skip
-        write(header | {"settings": said, "live": results, "overhead": cost})
+        write(header | {"settings": said, "live": results, "overhead": cost}, live_document)
     _print(results, cost, rate)
     if json_file is not None:
         print(json_file)

@@ -57,6 +57,7 @@ def command(
     """
     import asyncio
 
+    from ...pipelines.research.bench.documents import serve_document
     from ...pipelines.research.bench.serve import (
         SCENARIOS,
         ServeBenchSettings,
@@ -85,7 +86,7 @@ def command(
     kept = read_report(json_file) if add and json_file is not None and json_file.exists() else None
     with json_report(context, json_file, more_packages=("aiortc", "aioice", "aiohttp")) as (header, write):
         rows = asyncio.run(bench_serve(scenario or list(SCENARIOS), settings, say))
-        write(make_report(ServeRun(**header, settings=settings), rows, kept))
+        write(make_report(ServeRun(**header, settings=settings), rows, kept), serve_document)
     _print(rows)
     if json_file is not None:
         print(json_file)

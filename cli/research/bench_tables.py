@@ -101,12 +101,11 @@ def generator_table(rows: "Sequence[GeneratorRow]", settings: "GeneratorBenchSet
 
 def document_table(table: "DocumentTable", title: str) -> Table:
     """A table in the form of the page of results."""
-    from ...pipelines.research.report.markdown import ARROWS, number
+    from ...pipelines.research.report.format import head, number
 
     shown = Table("", title=escape(title), title_justify="left")
     for column in table.columns:
-        unit = f", {column.unit}" if column.unit else ""
-        shown.add_column(escape(f"{column.name}{unit}{ARROWS[column.better]}"), justify="right")
+        shown.add_column(escape(head(column)), justify="right")
     for row in table.rows:
         cells = [number(row.values.get(column.name), column.digits) for column in table.columns]
         shown.add_row(escape(row.name), *(escape(cell) for cell in cells))
@@ -114,10 +113,12 @@ def document_table(table: "DocumentTable", title: str) -> Table:
 
 
 def print_document(document: "Document", title: str, width: int) -> None:
-    """Its tables on standard output, each under the title. width: where there is no terminal."""
+    """Its tables on standard output, each under its heading, or else the title. width: where there is no terminal."""
     console = table_console(width)
     for table in document.tables:
-        console.print(document_table(table, title))
+        console.print(document_table(table, table.heading or title))
+        if table.note:
+            console.print(table.note, markup=False, soft_wrap=True)
 
 
 def _range(spread: "Spread", digits: int) -> str:

@@ -81,6 +81,7 @@ def command(
     """
     from ...models.dynamics.motion_model import WEIGHTS, load_motion
     from ...models.generator.load import load_generator
+    from ...pipelines.research.dynamics.documents import dynamics_document
     from ...pipelines.research.dynamics.evaluate import (
         DynamicsProtocol,
         evaluate_interpolation,
@@ -122,7 +123,7 @@ def command(
             document |= {"dropped": dropped, "dropped_mean": mean_dropped(dropped)}
         if streams:
             document |= {"streams": streams}
-        write(document)
+        write(document, dynamics_document)
     console = table_console(WIDTH)
     console.print(_between_table(means))
     table = Table("frames ahead", "dynstream", "best baseline", "its error", "ours below it by", box=None)
@@ -166,10 +167,9 @@ def _streams(
     from ...pipelines.editor.load import load_renderer
     from ...pipelines.editor.renderer import Renderer
     from ...pipelines.edits.edit import parse_edits
-    from ...pipelines.research.common.feature_cache import Store
+    from ...pipelines.research.common.cache import open_cache
     from ...pipelines.research.dynamics.evaluate_streams import evaluate_streams
     from ...pipelines.research.evaluation.cached_features import Looked
-    from ...pipelines.research.evaluation.evaluate import STORE_FILE
     from ...pipelines.research.evaluation.networks import load_networks
     from ...pipelines.research.evaluation.recurrent import KnownCodes, look_at
 
@@ -180,7 +180,7 @@ def _streams(
     assert networks.tracker is not None
     clips = [look_at(path, networks.tracker, known, frames) for path in videos]
     console = notes()
-    with Store(zoo.cache / STORE_FILE) as store:
+    with open_cache(zoo.cache) as cache:
         return evaluate_streams(
             renderer,
             known,
@@ -188,7 +188,7 @@ def _streams(
             clips,
             {} if offset is None else {edit: offset},
             networks,
-            Looked(networks, store),
+            Looked(networks, cache),
             progress=lambda name: console.print(f"streams: {name}"),
         )
 

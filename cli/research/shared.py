@@ -14,6 +14,8 @@ from ..target import target
 if TYPE_CHECKING:
     import torch
 
+    from ...pipelines.research.report.document import Data, Document
+
 Clips = Annotated[
     list[Path] | None, typer.Option("--clip", metavar="FILE", help="A video; default: the sample clip. Repeatable.")
 ]
@@ -29,7 +31,7 @@ Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="The wei
 Rate = Annotated[float | None, typer.Option("--lr", min=1e-8, help="Peak learning rate.")]
 Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Optimizer steps in all.")]
 
-Write = Callable[[object], None]
+Write = Callable[..., None]
 
 
 def notes() -> Console:
@@ -46,20 +48,24 @@ def say(text: str) -> None:
 def json_report(
     context: typer.Context, path: Path | None, *, overwrite: bool = True, more_packages: Sequence[str] = ()
 ) -> Iterator[tuple[dict[str, Any], Write]]:
-    """(`command` and `machine` of this run, a function that writes a document into the file), for one block.
+    """(`command` and `machine` of this run, a function that writes a result into the file), for one block.
+
+    The function takes the result and, where that is no document itself, what makes one of it: see `with_document`.
 
     The file is checked before the block runs, and appears under its name when the block ends well. Where no path is
     given, writing does nothing. more_packages: further packages whose versions the machine's description names.
     """
     from ...pipelines.common.machine import PACKAGES, describe_machine
     from ...pipelines.research.common.json_files import json_text
+    from ...pipelines.research.report.document import with_document
 
     header = {"command": command_line(context), "machine": describe_machine((*PACKAGES, *more_packages))}
     with target(path, overwrite) as place:
 
-        def write(document: object) -> None:
+        def write(result: Any, make: "Callable[[Data], Document] | None" = None) -> None:
             if place is not None:
-                place.write_text(json_text(document), encoding="utf-8")
+                found = result if make is None else with_document(result, make)
+                place.write_text(json_text(found), encoding="utf-8")
 
         yield header, write
 

@@ -34,7 +34,7 @@ from ..directions.attributes import NAMES
 from ..metrics.editing import shifts
 from ..metrics.identity import Embedder, cosine, distance
 from ..report.document import Column, Document, Row, Table
-from ..report.markdown import nth
+from ..report.format import nth
 
 if TYPE_CHECKING:
     from ...editor.renderer import Rendered
