@@ -33,13 +33,10 @@ def list_command(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A file of directions.")] = None,
 ) -> None:
     """Show the edits of a file of directions, by default the shipped and your own, and what was measured about them."""
-    from ...models.directions.directions import load_directions, user_folder
-    from ...models.directions.latent_transformer import load_nonlinear_directions
+    from ...models.directions.directions import user_folder
 
     table = Table("edit", "range", "about", "a strength of 1 moves", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    nonlinear = {} if file else load_nonlinear_directions()
-    known: dict[str, Direction | NonlinearDirection] = {**load_directions(file), **nonlinear}
-    for name, edit in known.items():
+    for name, edit in _known(file).items():
         table.add_row(name, f"{edit.low:g}..{edit.high:g}", edit.about, _effect(edit.effect))
     console = table_console(200)
     console.print(table)
@@ -47,6 +44,14 @@ def list_command(
         Console(stderr=True, highlight=False).print(
             f"Your own: {user_folder()} (DYNSTREAM_DIRECTIONS chooses another)", soft_wrap=True, markup=False
         )
+
+
+def _known(file: Path | None) -> "dict[str, Direction | NonlinearDirection]":
+    """The edits of a file, or the shipped ones and the user's own, nonlinear ones too."""
+    from ...models.directions.directions import load_directions
+    from ...models.directions.latent_transformer import load_nonlinear_directions
+
+    return {**load_directions(file), **({} if file else load_nonlinear_directions())}
 
 
 def _effect(effect: "Mapping[str, float]") -> str:
@@ -146,7 +151,6 @@ def measure(
     - `dynstream directions measure --data clips --include "lp_d1[08]*" --faces 24`
     """
     from ...models.directions.directions import load_directions, save_directions
-    from ...models.directions.latent_transformer import load_nonlinear_directions
     from ...models.encoders.encoder import load_encoder
     from ...models.generator.load import load_generator
     from ...pipelines.common.annotate import encode_png
@@ -171,8 +175,7 @@ def measure(
     if write is not None:
         check_target(write, overwrite=True)
     written = load_directions(file) if write is not None else {}
-    nonlinear = {} if file else load_nonlinear_directions()
-    known: dict[str, Direction | NonlinearDirection] = {**load_directions(file), **nonlinear}
+    known = _known(file)
     for name in names or ():
         if name not in known:
             raise EditError(f"no edit {name!r} to measure; there are: {', '.join(known)}")
