@@ -15,7 +15,7 @@ from dynstream.models.generator.generator import check_codes
 from dynstream.pipelines.edits.edit import parse_edits
 from dynstream.pipelines.research.synth.clip import DEFAULT_OPTIONS, make_clip
 from dynstream.pipelines.research.synth.mask import OvalCutter
-from dynstream.pipelines.research.synth.networks import Networks
+from dynstream.pipelines.research.synth.networks import SynthNetworks
 from dynstream.pipelines.research.synth.settings import ClipSettings
 from dynstream.pipelines.research.synth.truth import Truth
 from dynstream.stream.encoding import EncoderOptions
@@ -72,9 +72,9 @@ def tiny_directions() -> dict[str, Direction]:
     return found
 
 
-def tiny_networks(backend: FaceBackend | None = None) -> Networks:
+def tiny_networks(backend: FaceBackend | None = None) -> SynthNetworks:
     """What draws a tiny clip; a backend measures landmarks."""
-    return Networks(TinyGenerator(), OvalCutter(), backend, "tiny")
+    return SynthNetworks(TinyGenerator(), OvalCutter(), backend, "tiny")
 
 
 def synthetic_clip(

@@ -1,23 +1,26 @@
 """`dynstream bench`: measurements that anybody can print again, with what they were made on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from ..command_line import command_line
-from ..options import JsonFile
+from ..options import Faces, JsonFile
 from ..printing import note_on, table_console
 from ..progress import Count, count_frames
 from ..weights import IndexUrl, Offline, open_zoo
 from . import bench_compositing, bench_dynamics, bench_live, bench_peers, bench_serve
+from .shared import Clips, Edits, notes, say
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ...models.zoo.zoo import Zoo
-    from ...pipelines.research.bench.quality import Judges
+    from ...pipelines.research.bench.quality import QualityScorers
+    from ...pipelines.research.report.document import Data, Document
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed and quality: median, spread, machine and versions.")
 app.command("compositing")(bench_compositing.command)
@@ -33,13 +36,9 @@ NEEDED = ("mobilestylegan", "face-landmarker")
 @app.command()
 def transcode(
     context: typer.Context,
-    clip: Annotated[
-        list[Path] | None, typer.Option("--clip", metavar="FILE", help="A video; default: the sample clip. Repeatable.")
-    ] = None,
-    edit: Annotated[
-        list[str] | None, typer.Option("--edit", metavar="NAME=STRENGTH", help="Default: smile=2. Repeatable.")
-    ] = None,
-    faces: Annotated[str, typer.Option(metavar="largest|all|N", help="Which faces to edit.")] = "largest",
+    clip: Clips = None,
+    edit: Edits = None,
+    faces: Faces = "largest",
     repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each clip.")] = 3,
     long: Annotated[bool, typer.Option("--long", help="Also each clip ten times in a row.")] = False,
     cores: Annotated[int | None, typer.Option(min=1, help="Cores that the command may use (Linux).")] = None,
@@ -63,13 +62,13 @@ def transcode(
     from ...models.directions.directions import load_directions
     from ...pipelines.common.machine import describe_machine
     from ...pipelines.edits.edit import parse_edits
-    from ...pipelines.research.bench.transcode import Settings, bench_clip
+    from ...pipelines.research.bench.transcode import TranscodeBenchSettings, bench_clip
     from ...pipelines.tracking.face_selection import parse_policy
     from ...stream.reader import VideoReader
     from .bench_tables import transcode_table
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    settings = Settings(
+    console = notes()
+    settings = TranscodeBenchSettings(
         edits=edit or ["smile=2"], faces=faces, repeats=repeats, long=long, cores=cores, show=console.is_terminal
     )
     parse_edits(settings.edits, None, load_directions())  # refuse a wrong one before anything is run
@@ -81,15 +80,17 @@ def transcode(
         for name in NEEDED:
             zoo.path(name)
         clips = clip or [zoo.path("sample-clip")]
-        judges = _judges(zoo, faces, flow, every, console)
+        scorers = _scorers(zoo, faces, flow, every, console)
     results = []
     with ExitStack() as stack:
         folder = _folder(keep, stack)
         for path in clips:
-            results.append(bench_clip(path, folder, settings, judges, watch=_watch(console)))
+            results.append(bench_clip(path, folder, settings, scorers, watch=_watch(console)))
             table_console(PIPE_WIDTH).print(transcode_table(results[-1], settings))
     document = {"command": command_line(context), "machine": machine, "settings": settings, "every": every}
-    _write(json_file, document | {"flow": flow, "clips": results})
+    from ...pipelines.research.bench.documents import transcode_document
+
+    _write(json_file, document | {"flow": flow, "clips": results}, transcode_document)
 
 
 @app.command()
@@ -120,13 +121,12 @@ def generator(
     """
     from ...models.generator.load import load_generator
     from ...pipelines.common.machine import describe_machine, usable_cores
-    from ...pipelines.research.bench.generator import Settings, bench_generator
+    from ...pipelines.research.bench.generator import GeneratorBenchSettings, bench_generator
     from ...pipelines.research.bench.peers import add_peers
     from ...pipelines.research.common.timing import plain
     from .bench_tables import generator_table
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    settings = Settings(
+    settings = GeneratorBenchSettings(
         warm_up=warm_up,
         repeats=repeats,
         compiled=compiled,
@@ -137,24 +137,24 @@ def generator(
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         add_peers(zoo)
         drawn = load_generator(name, zoo)
-        rows = bench_generator(
-            drawn, name, zoo, settings, progress=lambda what: console.print(what, style="dim", markup=False)
-        )
+        rows = bench_generator(drawn, name, zoo, settings, progress=say)
     table_console(PIPE_WIDTH).print(generator_table(rows, settings))
-    said = plain(settings) | {"stylizer": stylizer is not None}  # the path is nobody's business
+    said = plain(settings) | {"stylizer": stylizer is not None}  # without the path, which is private
     document = {"command": command_line(context), "machine": machine, "settings": said}
-    _write(json_file, document | {"generator": name, "rows": rows})
+    from ...pipelines.research.bench.documents import generator_document
+
+    _write(json_file, document | {"generator": name, "rows": rows}, generator_document)
 
 
-def _judges(zoo: "Zoo", faces: str, flow: str, every: int, console: Console) -> "Judges":
-    """All judges that are at hand; one whose package is not installed is named and left out."""
+def _scorers(zoo: "Zoo", faces: str, flow: str, every: int, console: "Console") -> "QualityScorers":
+    """All scorers that are at hand. One whose package is not installed is named and left out."""
     from ...pipelines.common.flow import load_flow
-    from ...pipelines.research.bench.quality import IDENTITY, Judges
+    from ...pipelines.research.bench.quality import IDENTITY, QualityScorers
     from ...pipelines.research.metrics.identity import load_embedders
     from ...pipelines.tracking.backends import load_backend
     from ...pipelines.tracking.face_selection import parse_policy
 
-    return Judges(
+    return QualityScorers(
         backend=load_backend("mesh", zoo),
         policy=parse_policy(faces),
         embedders=load_embedders(IDENTITY, zoo, note_on(console)),
@@ -177,7 +177,7 @@ def _folder(keep: Path | None, stack: ExitStack) -> Path:
     return keep
 
 
-def _watch(console: Console) -> Any:
+def _watch(console: "Console") -> Any:
     @contextmanager
     def watch(label: str, total: int | None) -> Iterator[Count]:
         console.print(label, style="dim", markup=False)
@@ -190,10 +190,10 @@ def _watch(console: Console) -> Any:
     return watch
 
 
-def _write(path: Path | None, document: Mapping[str, object]) -> None:
+def _write(path: Path | None, result: Mapping[str, object], make: "Callable[[Data], Document]") -> None:
     from ...pipelines.common.errors import PipelineError
-    from ...pipelines.research.common.json_files import json_text
-    from ...stream.atomic import write_whole
+    from ...pipelines.research.common.json_files import write_json
+    from ...pipelines.research.report.document import with_document
 
     if path is None:
         return
@@ -201,5 +201,5 @@ def _write(path: Path | None, document: Mapping[str, object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PipelineError(f"cannot write {path}: {error.strerror}; name another file with --json") from error
-    write_whole(path, json_text(document).encode())
+    write_json(path, with_document(result, make))
     print(path)

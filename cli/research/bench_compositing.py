@@ -5,24 +5,20 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from ..command_line import command_line
 from ..options import JsonFile
 from ..printing import note_on
 from ..progress import count_frames
-from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
 from .bench_tables import print_document
+from .shared import Clips, json_report, notes
 
 WIDTH = 160
 
 
 def command(
     context: typer.Context,
-    clip: Annotated[
-        list[Path] | None, typer.Option("--clip", metavar="FILE", help="A video; default: the sample clip. Repeatable.")
-    ] = None,
+    clip: Clips = None,
     edit: Annotated[str, typer.Option("--edit", metavar="NAME=STRENGTH", help="The edit.")] = "smile=2",
     every: Annotated[int, typer.Option(min=1, metavar="N", help="Score every Nth frame.")] = 10,
     json_file: JsonFile = None,
@@ -34,30 +30,28 @@ def command(
     Example: `dynstream bench compositing --clip a.mp4 --clip b.mp4 --edit smile=2 --json compositing.json`
     """
     from ...models.directions.directions import load_directions
-    from ...pipelines.common.machine import describe_machine
     from ...pipelines.editor.load import load_editor
     from ...pipelines.edits.edit import parse_edits
-    from ...pipelines.research.bench.compositing import Judges, bench_compositing
-    from ...pipelines.research.common.json_files import json_text
+    from ...pipelines.research.bench.compositing import CompositingScorers, bench_compositing
     from ...pipelines.research.directions.attributes import load_attribute_scorer
     from ...pipelines.research.metrics.identity import load_embedders
     from ...stream.reader import VideoReader
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
     edits = parse_edits([edit], None, load_directions())
     for path in clip or []:
         VideoReader(path).close()
-    machine = describe_machine()
-    with target(json_file, overwrite=True) as place, open_zoo(offline=offline, index_url=index_url) as zoo:
-        embedders = load_embedders(("arcface", "dlib"), zoo, note_on(console))
-        judges = Judges(embedders, load_attribute_scorer(zoo), edits.specs[0].name)
+    with (
+        json_report(context, json_file) as (header, write),
+        open_zoo(offline=offline, index_url=index_url) as zoo,
+    ):
+        embedders = load_embedders(("arcface", "dlib"), zoo, note_on(notes()))
+        scorers = CompositingScorers(embedders, load_attribute_scorer(zoo), edits.specs[0].name)
         clips = clip or [zoo.path("sample-clip")]
         editor = load_editor(zoo, edits)
         with count_frames("auto", "frames", _frames(clips), 0.0) as count:
-            found = bench_compositing(clips, editor, judges, every=every, progress=count)
-        found = replace(found, machine=machine, command=command_line(context))
-        if place is not None:
-            place.write_text(json_text(found), encoding="utf-8")
+            found = bench_compositing(clips, editor, scorers, every=every, progress=count)
+        found = replace(found, **header)
+        write(found)
     print_document(found, found.title, WIDTH)
     print(found.note)
     if json_file is not None:

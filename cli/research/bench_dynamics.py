@@ -3,13 +3,11 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from ..command_line import command_line
 from ..options import JsonFile, OverwriteJson
 from ..printing import table_console
-from ..target import target
+from .shared import json_report, say
 
 WIDTH = 120
 
@@ -31,22 +29,16 @@ def command(
     Example: `dynstream bench dynamics --json dynamics-bench.json`
     """
     from ...models.dynamics.motion_model import load_motion
-    from ...pipelines.common.machine import describe_machine, usable_cores
-    from ...pipelines.research.bench.dynamics import Settings, bench_dynamics
-    from ...pipelines.research.common.json_files import json_text
+    from ...pipelines.common.machine import usable_cores
+    from ...pipelines.research.bench.documents import dynamics_document
+    from ...pipelines.research.bench.dynamics import DynamicsBenchSettings, bench_dynamics
 
-    notes = Console(stderr=True, highlight=False, soft_wrap=True)
-    settings = Settings(
+    settings = DynamicsBenchSettings(
         frames=frames, batch=batch, repeats=repeats, paper_steps=paper_steps, threads=threads or usable_cores()
     )
-    with target(json_file, overwrite) as json_target:
-        rows = bench_dynamics(
-            load_motion(), settings, progress=lambda what: notes.print(what, style="dim", markup=False)
-        )
-        if json_target is not None:
-            machine = describe_machine()
-            document = {"command": command_line(context), "machine": machine, "settings": settings, "rows": rows}
-            json_target.write_text(json_text(document), encoding="utf-8")
+    with json_report(context, json_file, overwrite=overwrite) as (header, write):
+        rows = bench_dynamics(load_motion(), settings, progress=say)
+        write(header | {"settings": settings, "rows": rows}, dynamics_document)
     console = table_console(WIDTH)
     table = Table("", "median", "quartiles", "unit", "apart from the codes", box=None)
     for row in rows:

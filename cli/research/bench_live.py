@@ -4,19 +4,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..command_line import command_line
-from ..options import DEFAULT_ENCODER, Backend, Encoder, Generator, JsonFile, OutputRate
+from ..options import DEFAULT_ENCODER, Backend, Encoder, Faces, Generator, JsonFile, OutputRate
 from ..printing import table_console
-from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
+from .shared import Edits, json_report, say
 
 if TYPE_CHECKING:
     from ...pipelines.research.bench.live import LiveResult, Overhead
-    from ...pipelines.research.common.json_files import json_text
 
 WIDTH = 180
 
@@ -26,9 +23,7 @@ def command(
     clip: Annotated[
         Path | None, typer.Option("--clip", metavar="FILE", help="A video; default: the sample clip.")
     ] = None,
-    edit: Annotated[
-        list[str] | None, typer.Option("--edit", metavar="NAME=STRENGTH", help="Default: smile=2. Repeatable.")
-    ] = None,
+    edit: Edits = None,
     streams: Annotated[
         list[int] | None, typer.Option("--streams", min=1, help="Streams at once; default: 1. Repeatable.")
     ] = None,
@@ -38,7 +33,7 @@ def command(
     fps: Annotated[float | None, typer.Option(min=1, max=240, help="Frames a second; default: the clip's.")] = None,
     max_latency: Annotated[float, typer.Option("--max-latency", metavar="MS", help="The latency contract.")] = 250.0,
     mode: Annotated[str, typer.Option(metavar="detail|replace", help="How faces are put back.")] = "detail",
-    faces: Annotated[str, typer.Option(metavar="largest|all|N", help="Which faces to edit.")] = "largest",
+    faces: Faces = "largest",
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,
@@ -65,15 +60,15 @@ def command(
     - `dynstream bench live --streams 1 --streams 4 --streams 16 --fps 30 --device cuda --compile`
     """
     from ...models.directions.directions import load_directions
-    from ...pipelines.common.machine import describe_machine, usable_cores
+    from ...pipelines.common.machine import usable_cores
     from ...pipelines.compositing.composite import check_mode
     from ...pipelines.edits.edit import parse_edits
     from ...pipelines.engine.load import Models, defaults, hold, load_engine
-    from ...pipelines.research.bench.live import Settings, bench_live, bench_overhead, read_frames
+    from ...pipelines.research.bench.documents import live_document
+    from ...pipelines.research.bench.live import LiveBenchSettings, bench_live, bench_overhead, read_frames
     from ...pipelines.tracking.face_selection import parse_policy
     from ...stream.rawvideo import parse_size
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
     edits = parse_edits(edit or ["smile=2"], None, load_directions())
     parse_policy(faces)
     models = Models(
@@ -87,17 +82,19 @@ def command(
     )
     settings = defaults(device) if quality_level is None else hold(defaults(device), quality_level)
     scaled, checked = parse_size(size), check_mode(mode)
-    machine = describe_machine()
     import torch
 
     torch.set_num_threads(threads or usable_cores())
     results: list[LiveResult] = []
-    with target(json_file, overwrite=True) as place, open_zoo(offline=offline, index_url=index_url) as zoo:
+    with (
+        json_report(context, json_file) as (header, write),
+        open_zoo(offline=offline, index_url=index_url) as zoo,
+    ):
         pictures, own_rate = read_frames(clip or zoo.path("sample-clip"), scaled)
         rate = fps or own_rate
         for count in streams or [1]:
-            console.print(f"{count} streams for {warm_up + seconds:.0f} s", style="dim", markup=False)
-            options = Settings(
+            say(f"{count} streams for {warm_up + seconds:.0f} s")
+            options = LiveBenchSettings(
                 streams=count,
                 rate=rate,
                 seconds=seconds,
@@ -111,23 +108,12 @@ def command(
             with load_engine(zoo, models, settings) as engine:
                 results.append(bench_live(engine, pictures, rate, edits, options))
         cost = bench_overhead() if overhead else None
-        said = {"models": models, "edits": edit or ["smile=2"], "rate": rate, "max_latency_ms": max_latency}
-        said |= {
-            "size": scaled,
-            "quality_level": quality_level,
-            "output_rate": output_fps,
-            "engine": settings,
+        said = {
+            "models": models, "edits": edit or ["smile=2"], "rate": rate, "max_latency_ms": max_latency, "size": scaled,
+            "quality_level": quality_level, "output_rate": output_fps, "engine": settings,
             "threads": torch.get_num_threads(),
-        }
-        if place is not None:
-            document = {
-                "command": command_line(context),
-                "machine": machine,
-                "settings": said,
-                "live": results,
-                "overhead": cost,
-            }
-            place.write_text(json_text(document), encoding="utf-8")
+        }  # fmt: skip
+        write(header | {"settings": said, "live": results, "overhead": cost}, live_document)
     _print(results, cost, rate)
     if json_file is not None:
         print(json_file)
@@ -135,11 +121,11 @@ def command(
 
 def _print(results: "list[LiveResult]", cost: "Overhead | None", rate: float) -> None:
     console = table_console(WIDTH)
-    table = Table(title=f"live, {rate:g} frames/s in, for each stream", title_justify="left")
-    for heading in ("streams", "shown/s", "edited/s", "drawn/s", "drawings/s", "age p50, p95, most (ms)", "cores"):
-        table.add_column(heading)
-    for heading in ("memory growth, second half (MiB)", "mean batch", "quality_level", "outcomes"):
-        table.add_column(heading)
+    table = Table(
+        "streams", "shown/s", "edited/s", "drawn/s", "drawings/s", "age p50, p95, most (ms)", "cores",
+        "memory growth, second half (MiB)", "mean batch", "quality_level", "outcomes",
+        title=f"live, {rate:g} frames/s in, for each stream", title_justify="left",
+    )  # fmt: skip
     for result in results:
         ages = ", ".join("-" if age is None else f"{age:.0f}" for age in result.age_ms.values())
         growths = (result.memory_growth_mb, result.late_memory_growth_mb)
@@ -154,9 +140,8 @@ def _print(results: "list[LiveResult]", cost: "Overhead | None", rate: float) ->
             escape("\n".join(f"{count} {outcome}" for outcome, count in result.outcomes.items())),
         )
     console.print(table)
-    stages = Table(title="stages (ms): mean, p50, p95", title_justify="left")
-    for heading in ("streams", *(results[-1].stages if results else ())):
-        stages.add_column(heading)
+    names = results[-1].stages if results else ()
+    stages = Table("streams", *names, title="stages (ms): mean, p50, p95", title_justify="left")
     for result in results:
         cells = (f"{s['mean_ms']:.1f}, {s['p50_ms']:.1f}, {s['p95_ms']:.1f}" for s in result.stages.values())
         stages.add_row(str(result.streams), *cells)

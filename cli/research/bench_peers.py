@@ -5,13 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from ..command_line import command_line
 from ..options import JsonFile
-from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
 from .bench_tables import print_document
+from .shared import json_report, say
 
 WIDTH = 180
 
@@ -35,21 +33,16 @@ def command(
 
     Example: `dynstream bench peers --rife-python peers/bin/python --json peers.json`
     """
-    from ...pipelines.common.machine import describe_machine, usable_cores
-    from ...pipelines.research.bench.video_peers import Settings, bench_video_peers
-    from ...pipelines.research.common.json_files import json_text
+    from ...pipelines.common.machine import usable_cores
+    from ...pipelines.research.bench.video_peers import PeerBenchSettings, bench_video_peers
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    machine = describe_machine()
-    settings = Settings(repeats=repeats, threads=threads or usable_cores(), rife=rife)
-    with target(json_file, overwrite=True) as place:
+    settings = PeerBenchSettings(repeats=repeats, threads=threads or usable_cores(), rife=rife)
+    with json_report(context, json_file) as (header, write):
         if clip is None:
             with open_zoo(offline=offline, index_url=index_url) as zoo:
                 clip = zoo.path("sample-clip")
-        found = bench_video_peers(clip, settings, progress=lambda what: console.print(what, style="dim", markup=False))
-        found = replace(found, machine=machine, command=command_line(context))
-        if place is not None:
-            place.write_text(json_text(found), encoding="utf-8")
+        found = replace(bench_video_peers(clip, settings, progress=say), **header)
+        write(found)
     print_document(found, f"{found.title}. {found.note}", WIDTH)
     if json_file is not None:
         print(json_file)

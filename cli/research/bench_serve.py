@@ -4,19 +4,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..command_line import command_line
 from ..options import JsonFile
 from ..printing import table_console
-from ..target import target
+from .shared import json_report, say
 
 if TYPE_CHECKING:
-    from ...pipelines.research.bench.serve import Row
-    from ...pipelines.research.bench.serve_process import Resources
-    from ...pipelines.research.common.json_files import json_text
+    from ...pipelines.research.bench.serve import ServeRow
+    from ...pipelines.research.bench.servers import Resources
 
 WIDTH = 180
 MIB = 1 << 20
@@ -60,14 +57,20 @@ def command(
     """
     import asyncio
 
-    from ...pipelines.common.machine import PACKAGES, describe_machine
-    from ...pipelines.research.bench.serve import SCENARIOS, Settings, bench_serve
-    from ...pipelines.research.bench.serve_report import Run, make_report, read_report
+    from ...pipelines.research.bench.documents import serve_document
+    from ...pipelines.research.bench.serve import (
+        SCENARIOS,
+        ServeBenchSettings,
+        ServeRun,
+        bench_serve,
+        make_report,
+        read_report,
+    )
     from ...stream.rawvideo import parse_size
 
     if codec not in ("VP8", "H264"):
         raise typer.BadParameter(f"--codec {codec}: expected VP8 or H264")
-    settings = Settings(
+    settings = ServeBenchSettings(
         seconds=seconds,
         warm_up=warm_up,
         size=parse_size(size),
@@ -81,27 +84,21 @@ def command(
     if add and json_file is None:
         raise typer.BadParameter("--add: expected --json FILE, to which rows are added")
     kept = read_report(json_file) if add and json_file is not None and json_file.exists() else None
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    machine = describe_machine((*PACKAGES, "aiortc", "aioice", "aiohttp"))
-    with target(json_file, overwrite=True) as place:
-        rows = asyncio.run(
-            bench_serve(scenario or list(SCENARIOS), settings, lambda what: console.print(what, style="dim"))
-        )
-        if place is not None:
-            run = Run(command=command_line(context), machine=machine, settings=settings)
-            place.write_text(json_text(make_report(run, rows, kept)), encoding="utf-8")
+    with json_report(context, json_file, more_packages=("aiortc", "aioice", "aiohttp")) as (header, write):
+        rows = asyncio.run(bench_serve(scenario or list(SCENARIOS), settings, say))
+        write(make_report(ServeRun(**header, settings=settings), rows, kept), serve_document)
     _print(rows)
     if json_file is not None:
         print(json_file)
 
 
-def _print(rows: "list[Row]") -> None:
+def _print(rows: "list[ServeRow]") -> None:
     console = table_console(WIDTH)
-    table = Table(title="serve", title_justify="left")
-    for heading in ("scenario", "sent", "back", "each fps", "age p50, p95, most (ms)", "age over time (ms)"):
-        table.add_column(heading)
-    for heading in ("growth (ms/min)", "longest freeze (ms)", "sound offset, p95 (ms)", "held by the server", "notes"):
-        table.add_column(heading)
+    table = Table(
+        "scenario", "sent", "back", "each fps", "age p50, p95, most (ms)", "age over time (ms)", "growth (ms/min)",
+        "longest freeze (ms)", "sound offset, p95 (ms)", "held by the server", "notes",
+        title="serve", title_justify="left",
+    )  # fmt: skip
     for row in rows:
         numbers = row.numbers
         cells = ["-"] * 8
@@ -127,12 +124,8 @@ def _join(*values: float | None) -> str:
 def _held(before: "Resources | None", after: "Resources | None") -> str:
     if before is None or after is None:
         return "-"
-    return (
-        f"{before.memory / MIB:.0f} to {after.memory / MIB:.0f} MiB\n"
-        f"files {before.files} to {after.files}\n"
-        f"threads {before.threads} to {after.threads}\n"
-        f"tasks {before.tasks} to {after.tasks}"
-    )
+    counts = [f"{name} {getattr(before, name)} to {getattr(after, name)}" for name in ("files", "threads", "tasks")]
+    return "\n".join([f"{before.memory / MIB:.0f} to {after.memory / MIB:.0f} MiB", *counts])
 
 
 def _notes(notes: Mapping[str, Any]) -> str:

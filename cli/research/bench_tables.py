@@ -10,17 +10,16 @@ from rich.table import Table
 from ..printing import table_console
 
 if TYPE_CHECKING:
-    from ...pipelines.research.bench.generator import Row
-    from ...pipelines.research.bench.generator import Settings as GeneratorSettings
+    from ...pipelines.research.bench.generator import GeneratorBenchSettings, GeneratorRow
     from ...pipelines.research.bench.quality import Quality
-    from ...pipelines.research.bench.transcode import ClipResult, Settings, Speed
+    from ...pipelines.research.bench.transcode import ClipResult, Speed, TranscodeBenchSettings
     from ...pipelines.research.common.timing import Spread
     from ...pipelines.research.metrics.warp_error import VideoWarpError
     from ...pipelines.research.report.document import Document
     from ...pipelines.research.report.document import Table as DocumentTable
 
 
-def transcode_table(result: "ClipResult", settings: "Settings") -> Table:
+def transcode_table(result: "ClipResult", settings: "TranscodeBenchSettings") -> Table:
     """Both modes beside each other, and what is wanted of the default mode."""
     width, height = result.size
     title = f"{result.clip}, {width}x{height}, {result.speed.frames} frames, {' '.join(settings.edits)}"
@@ -81,7 +80,7 @@ def _add_quality(table: Table, qualities: "Sequence[Quality]") -> None:
     table.add_row("  in the face region alone", *(_ratio(q.face_warp_error) for q in qualities), "")
 
 
-def generator_table(rows: "Sequence[Row]", settings: "GeneratorSettings") -> Table:
+def generator_table(rows: "Sequence[GeneratorRow]", settings: "GeneratorBenchSettings") -> Table:
     """One row for each contestant and size."""
     table = Table(
         "what", "size",
@@ -102,12 +101,11 @@ def generator_table(rows: "Sequence[Row]", settings: "GeneratorSettings") -> Tab
 
 def document_table(table: "DocumentTable", title: str) -> Table:
     """A table in the form of the page of results."""
-    from ...pipelines.research.report.markdown import ARROWS, number
+    from ...pipelines.research.report.format import head, number
 
     shown = Table("", title=escape(title), title_justify="left")
     for column in table.columns:
-        unit = f", {column.unit}" if column.unit else ""
-        shown.add_column(escape(f"{column.name}{unit}{ARROWS[column.better]}"), justify="right")
+        shown.add_column(escape(head(column)), justify="right")
     for row in table.rows:
         cells = [number(row.values.get(column.name), column.digits) for column in table.columns]
         shown.add_row(escape(row.name), *(escape(cell) for cell in cells))
@@ -115,10 +113,12 @@ def document_table(table: "DocumentTable", title: str) -> Table:
 
 
 def print_document(document: "Document", title: str, width: int) -> None:
-    """Its tables on standard output, each under the title. width: where there is no terminal."""
+    """Its tables on standard output, each under its heading, or else the title. width: where there is no terminal."""
     console = table_console(width)
     for table in document.tables:
-        console.print(document_table(table, title))
+        console.print(document_table(table, table.heading or title))
+        if table.note:
+            console.print(table.note, markup=False, soft_wrap=True)
 
 
 def _range(spread: "Spread", digits: int) -> str:

@@ -15,7 +15,7 @@ from ..weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
     from ...models.directions.directions import Direction
-    from ...models.directions.latent_transformer import Bend
+    from ...models.directions.latent_transformer import NonlinearDirection
 
 app = typer.Typer(no_args_is_help=True, help="Find, measure and import edit directions, and see which there are.")
 
@@ -33,12 +33,10 @@ def list_command(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A file of directions.")] = None,
 ) -> None:
     """Show the edits of a file of directions, by default the shipped and your own, and what was measured about them."""
-    from ...models.directions.directions import load_directions, user_folder
-    from ...models.directions.latent_transformer import load_bends
+    from ...models.directions.directions import user_folder
 
     table = Table("edit", "range", "about", "a strength of 1 moves", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    known: dict[str, Direction | Bend] = {**load_directions(file), **({} if file else load_bends())}
-    for name, edit in known.items():
+    for name, edit in _known(file).items():
         table.add_row(name, f"{edit.low:g}..{edit.high:g}", edit.about, _effect(edit.effect))
     console = table_console(200)
     console.print(table)
@@ -46,6 +44,14 @@ def list_command(
         Console(stderr=True, highlight=False).print(
             f"Your own: {user_folder()} (DYNSTREAM_DIRECTIONS chooses another)", soft_wrap=True, markup=False
         )
+
+
+def _known(file: Path | None) -> "dict[str, Direction | NonlinearDirection]":
+    """The edits of a file, or the shipped ones and the user's own, nonlinear ones too."""
+    from ...models.directions.directions import load_directions
+    from ...models.directions.latent_transformer import load_nonlinear_directions
+
+    return {**load_directions(file), **({} if file else load_nonlinear_directions())}
 
 
 def _effect(effect: "Mapping[str, float]") -> str:
@@ -82,15 +88,15 @@ def find(
     from ...models.generator.load import load_generator
     from ...pipelines.common.errors import EditError
     from ...pipelines.research.directions.face_scores import load_face_scorer
-    from ...pipelines.research.directions.find import WANTED, find, measure_blocks
+    from ...pipelines.research.directions.find import RECIPES, find, measure_blocks
     from ...pipelines.research.directions.labels import label
     from ...stream.atomic import check_target
     from ..progress import count_frames
 
-    chosen = names or list(WANTED)
+    chosen = names or list(RECIPES)
     for name in chosen:
-        if name not in WANTED:
-            raise EditError(f"no recipe for a direction {name!r}; there are: {', '.join(WANTED)}")
+        if name not in RECIPES:
+            raise EditError(f"no recipe for a direction {name!r}; there are: {', '.join(RECIPES)}")
     check_target(out, overwrite=True)  # labelling takes an hour
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         network, scorer = load_generator(generator, zoo), load_face_scorer(zoo)
@@ -98,7 +104,7 @@ def find(
         labelled = label(network, scorer, count, run / "labels", seed=seed, progress=progress)
     with count_frames("auto", "blocks", faces, 0.0) as progress:
         blocks = measure_blocks(labelled, network, scorer, faces=faces, folder=run / "blocks", progress=progress)
-    found = {name: find(WANTED[name], labelled, blocks, echo=print) for name in chosen}
+    found = {name: find(RECIPES[name], labelled, blocks, echo=print) for name in chosen}
     save_directions(out, found)
     print(f"{len(chosen)} directions in {out}")
 
@@ -145,7 +151,6 @@ def measure(
     - `dynstream directions measure --data clips --include "lp_d1[08]*" --faces 24`
     """
     from ...models.directions.directions import load_directions, save_directions
-    from ...models.directions.latent_transformer import load_bends
     from ...models.encoders.encoder import load_encoder
     from ...models.generator.load import load_generator
     from ...pipelines.common.annotate import encode_png
@@ -154,10 +159,10 @@ def measure(
     from ...pipelines.research.directions.measure import (
         as_measured,
         inverted_codes,
-        judge_edit,
         load_identity,
         measure,
         measuring_codes,
+        summarize_edit,
     )
     from ...pipelines.research.directions.report import heat_map, strength_sheet, table
     from ...pipelines.research.evaluation.face_sets import cut_faces, files_of
@@ -170,7 +175,7 @@ def measure(
     if write is not None:
         check_target(write, overwrite=True)
     written = load_directions(file) if write is not None else {}
-    known: dict[str, Direction | Bend] = {**load_directions(file), **({} if file else load_bends())}
+    known = _known(file)
     for name in names or ():
         if name not in known:
             raise EditError(f"no edit {name!r} to measure; there are: {', '.join(known)}")
@@ -187,7 +192,7 @@ def measure(
     for name in names or known:
         with count_frames("auto", name, len(codes), 0.0) as progress:
             found = measure(known[name], network, scorer, identity, codes, folder=run / "measured", progress=progress)
-        verdicts.append(judge_edit(known[name], found))
+        verdicts.append(summarize_edit(known[name], found))
         if name in written:
             written[name] = as_measured(written[name], found)
         print(table(verdicts[-1:]).splitlines()[-1])

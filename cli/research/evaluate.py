@@ -1,25 +1,24 @@
 """`dynstream evaluate`: a result against its source, in numbers, and as a report to look at."""
 
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 from typer.core import TyperGroup
 
 from ..options import JsonFile, ProgressStyle
-from ..printing import table_console
 from ..progress import count_frames
 from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
 from . import evaluate_dynamics, evaluate_inversion, evaluate_recurrent
+from .bench_tables import print_document
 
 if TYPE_CHECKING:
-    from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.evaluation.evaluate import Evaluation
+    from ...pipelines.research.report.document import Document
 
 DEFAULT = "videos"
+WIDTH = 160
 
 
 class DefaultCommand(TyperGroup):
@@ -95,9 +94,12 @@ def videos(
     - `dynstream evaluate in.mp4 other-tool.mp4 --align`
     """
     from ...pipelines.edits.edit import parse_edit
+    from ...pipelines.research.common.json_files import json_text
+    from ...pipelines.research.evaluation.documents import video_document
     from ...pipelines.research.evaluation.evaluate import INVERTED, RESULT, SOURCE, Options, evaluate
-    from ...pipelines.research.evaluation.html_report import Keepsakes, render
+    from ...pipelines.research.evaluation.html_report import render
     from ...pipelines.research.evaluation.networks import parse_groups
+    from ...pipelines.research.evaluation.worst_frames import ReportPictures
     from ...stream.reader import VideoReader
 
     options = Options(
@@ -113,7 +115,7 @@ def videos(
     with VideoReader(source) as reader:
         total, seconds_per_frame = reader.frame_count_estimate, float(1 / reader.rate)
     names = [SOURCE, RESULT] + ([INVERTED] if inverted else [])
-    keepsakes = Keepsakes(names, SOURCE) if html else None
+    pictures = ReportPictures(names, SOURCE) if html else None
     with target(json_file, overwrite) as json_target, target(html, overwrite) as html_target:
         with (
             open_zoo(offline=offline, index_url=index_url) as zoo,
@@ -126,37 +128,18 @@ def videos(
                 inverted=inverted,
                 options=options,
                 progress=count,
-                watch=keepsakes.watch if keepsakes else None,
+                watch=pictures.watch if pictures else None,
             )
         if json_target is not None:
             json_target.write_text(json_text(found.as_dict()), encoding="utf-8")
-        if html_target is not None and keepsakes is not None:
-            html_target.write_text(render(found, keepsakes, SOURCE), encoding="utf-8")
-    _print(found, names[1:])
+        if html_target is not None and pictures is not None:
+            html_target.write_text(render(found, pictures, SOURCE), encoding="utf-8")
+    _print(found, video_document(found, SOURCE))
 
 
-def _print(found: "Evaluation", candidates: list[str]) -> None:
-    from ...pipelines.research.evaluation.html_report import number
-
-    console = table_console(160)
-    table = Table("metric", *candidates, "source", "unit", "better", "frames", box=None, pad_edge=False)
-    for column in range(1, 2 + len(candidates)):
-        table.columns[column].justify = "right"
-    notes: dict[str, Any] = {}
-    for group, rows in groupby(found.rows, key=lambda row: row.group):
-        table.add_row(f"[bold]{group}[/bold]")
-        for row in rows:
-            cells = [row.cells[name] for name in candidates]
-            floor = "" if row.floor is None else number(row.floor)
-            count = str(cells[0].count or "")
-            table.add_row(f"  {row.name}", *(number(cell.value) for cell in cells), floor, row.unit, row.better, count)
-            for cell in cells:
-                if cell.note:
-                    notes.setdefault(cell.note, []).append(row.name)
-    console.print(table)
-    for note, names in notes.items():
-        console.print(f"{', '.join(dict.fromkeys(names))}: {note}", markup=False, soft_wrap=True)
+def _print(found: "Evaluation", document: "Document") -> None:
+    print_document(document, "", WIDTH)
     for video, which in found.faceless.items():
-        console.print(f"No face in frames {which} of the {video}: face metrics leave them out", soft_wrap=True)
+        print(f"No face in frames {which} of the {video}: face metrics leave them out")
     for note in found.notes:
-        console.print(f"Note: {note}", markup=False, soft_wrap=True)
+        print(f"Note: {note}")

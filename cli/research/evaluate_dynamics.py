@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from ..command_line import command_line
-from ..options import Exclude, JsonFile, OverwriteJson, ProgressStyle
+from ..options import Exclude, Generator, JsonFile, OverwriteJson, ProgressStyle
 from ..printing import table_console
 from ..progress import count_frames
-from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
+from .shared import json_report, notes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,9 +22,8 @@ if TYPE_CHECKING:
     from ...models.dynamics.motion_model import MotionModel
     from ...models.zoo.zoo import Zoo
     from ...pipelines.motion.code_series import CodeSeries
-    from ...pipelines.research.common.json_files import json_text
-    from ...pipelines.research.dynamics.evaluate import Ahead, Between
-    from ...pipelines.research.dynamics.evaluate_frames import Dropped
+    from ...pipelines.research.dynamics.evaluate import InterpolationRow, PredictionRow
+    from ...pipelines.research.dynamics.evaluate_frames import DroppedFramesRow
     from ...pipelines.research.dynamics.evaluate_streams import StreamRow
     from ...pipelines.trajectory.fit import FitConfig
     from ...stream.frame import Pixels
@@ -48,7 +45,7 @@ def command(
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Another model of motion than the shipped.")
     ] = None,
-    generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")] = "mobilestylegan",
+    generator: Generator = "mobilestylegan",
     stream_frames: Annotated[
         int,
         typer.Option(
@@ -84,55 +81,49 @@ def command(
     """
     from ...models.dynamics.motion_model import WEIGHTS, load_motion
     from ...models.generator.load import load_generator
-    from ...pipelines.common.machine import describe_machine
+    from ...pipelines.research.dynamics.documents import dynamics_document
     from ...pipelines.research.dynamics.evaluate import (
-        Protocol,
-        evaluate_ahead,
-        evaluate_between,
-        mean_between,
-        summarize_ahead,
+        DynamicsProtocol,
+        evaluate_interpolation,
+        evaluate_prediction,
+        mean_interpolation,
+        summarize_prediction,
     )
     from ...pipelines.research.dynamics.evaluate_frames import GAPS, mean_dropped
     from ...pipelines.trajectory.fit import FitConfig, with_recipe
     from ...pipelines.trajectory.load import clip_files, load_codes
 
-    machine = describe_machine()
-    protocol = Protocol(frames=frames, gaps=gap or (4, 8, 16), drawn=drawn)
+    protocol = DynamicsProtocol(frames=frames, gaps=gap or (4, 8, 16), drawn=drawn)
     config = with_recipe(FitConfig(steps=steps), recipe)
     files = clip_files(clips, exclude or [])
     prior = load_motion(weights or WEIGHTS)
-    between: list[Between] = []
-    ahead: list[Ahead] = []
+    between: list[InterpolationRow] = []
+    ahead: list[PredictionRow] = []
     limit = max(protocol.frames, protocol.online_frames)
-    with target(json_file, overwrite) as json_target, open_zoo(offline=offline, index_url=index_url) as zoo:
+    with (
+        json_report(context, json_file, overwrite=overwrite) as (header, write),
+        open_zoo(offline=offline, index_url=index_url) as zoo,
+    ):
         network = load_generator(generator, zoo) if drawn else None
         for path in files:
             with count_frames(progress, path.name, None, 0.0) as count:
                 series = load_codes(path, zoo, limit=limit, progress=count)
-            between += evaluate_between(path.name, series, prior, network, protocol, config=config)
-            ahead += evaluate_ahead(path.name, series, prior, protocol)
-        means, summary = mean_between(between), summarize_ahead(ahead)
+            between += evaluate_interpolation(path.name, series, prior, network, protocol, config=config)
+            ahead += evaluate_prediction(path.name, series, prior, protocol)
+        means, summary = mean_interpolation(between), summarize_prediction(ahead)
         videos = [path for path in files if path.suffix.lower() != ".safetensors"]
-        dropped: list[Dropped] = []
+        dropped: list[DroppedFramesRow] = []
         for kept, path in product(GAPS, videos if dropped_frames else []):
             with count_frames(progress, f"{path.name}, one frame in {kept}", None, 0.0) as count:
                 series = load_codes(path, zoo, every=kept, limit=dropped_frames, progress=count)
             dropped += _dropped(path, series, prior, zoo, generator, config, kept, dropped_frames, rife_python)
         streams = _streams(videos, prior, zoo, generator, edit, flow, stream_frames) if stream_frames else []
-        document = {
-            "command": command_line(context),
-            "machine": machine,
-            "between": between,
-            "between_mean": means,
-            "ahead": ahead,
-            "ahead_mean": summary,
-        }
+        document = header | {"between": between, "between_mean": means, "ahead": ahead, "ahead_mean": summary}
         if dropped:
             document |= {"dropped": dropped, "dropped_mean": mean_dropped(dropped)}
         if streams:
             document |= {"streams": streams}
-        if json_target is not None:
-            json_target.write_text(json_text(document), encoding="utf-8")
+        write(document, dynamics_document)
     console = table_console(WIDTH)
     console.print(_between_table(means))
     table = Table("frames ahead", "dynstream", "best baseline", "its error", "ours below it by", box=None)
@@ -155,10 +146,10 @@ def _dropped(
     gap: int,
     frames: int,
     python: Path | None,
-) -> "list[Dropped]":
+) -> "list[DroppedFramesRow]":
     from ...models.generator.load import load_generator
     from ...models.metrics.lpips import load_lpips
-    from ...pipelines.research.bench.rife_frames import rife_between
+    from ...pipelines.research.bench.video_peers import rife_between
     from ...pipelines.research.dynamics.evaluate_frames import evaluate_dropped
 
     def rife(ends: "Sequence[Pixels]") -> "tuple[npt.NDArray[np.uint8], float]":
@@ -176,10 +167,9 @@ def _streams(
     from ...pipelines.editor.load import load_renderer
     from ...pipelines.editor.renderer import Renderer
     from ...pipelines.edits.edit import parse_edits
-    from ...pipelines.research.common.feature_cache import Store
+    from ...pipelines.research.common.cache import open_cache
     from ...pipelines.research.dynamics.evaluate_streams import evaluate_streams
     from ...pipelines.research.evaluation.cached_features import Looked
-    from ...pipelines.research.evaluation.evaluate import STORE_FILE
     from ...pipelines.research.evaluation.networks import load_networks
     from ...pipelines.research.evaluation.recurrent import KnownCodes, look_at
 
@@ -189,8 +179,8 @@ def _streams(
     known = Renderer(KnownCodes(renderer.encoder), renderer.generator, recurrent=renderer.recurrent)  # type: ignore[arg-type]
     assert networks.tracker is not None
     clips = [look_at(path, networks.tracker, known, frames) for path in videos]
-    console = Console(stderr=True, highlight=False)
-    with Store(zoo.cache / STORE_FILE) as store:
+    console = notes()
+    with open_cache(zoo.cache) as cache:
         return evaluate_streams(
             renderer,
             known,
@@ -198,24 +188,21 @@ def _streams(
             clips,
             {} if offset is None else {edit: offset},
             networks,
-            Looked(networks, store),
+            Looked(networks, cache),
             progress=lambda name: console.print(f"streams: {name}"),
         )
 
 
-def _dropped_table(rows: "list[Dropped]") -> Table:
+def _text(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _dropped_table(rows: "list[DroppedFramesRow]") -> Table:
     table = Table("kept", "dropped frames", "PSNR", "LPIPS", "face PSNR", "face LPIPS", "ms each", "", box=None)
+    forms = {"psnr": ".2f", "lpips": ".4f", "face_psnr": ".2f", "face_lpips": ".4f", "milliseconds": ".1f"}
     for row in rows:
-        numbers = (
-            (row.psnr, ".2f"), (row.lpips, ".4f"), (row.face_psnr, ".2f"), (row.face_lpips, ".4f"),
-            (row.milliseconds, ".1f"),
-        )  # fmt: skip
-        table.add_row(
-            f"one in {row.gap}",
-            row.method,
-            *("" if value is None else format(value, form) for value, form in numbers),
-            row.note,
-        )
+        numbers = (_text(getattr(row, name), form) for name, form in forms.items())
+        table.add_row(f"one in {row.gap}", row.method, *numbers, row.note)
     return table
 
 
@@ -226,28 +213,17 @@ def _streams_table(rows: "list[StreamRow]") -> Table:
     for row in rows:
         steady = [(scores or {}).get(edit) for edit in edits for scores in (row.tl_id, row.tg_id)]
         numbers = [row.warp, row.frame_warp, row.mse, row.lpips, *steady, row.encoded, row.invert_ms]
-        table.add_row(row.name, *("" if value is None else f"{value:.4f}" for value in numbers))
+        table.add_row(row.name, *(_text(value, ".4f") for value in numbers))
     return table
 
 
-def _between_table(rows: "list[Between]") -> Table:
+def _between_table(rows: "list[InterpolationRow]") -> Table:
     table = Table(
         "observed", "method", "code error", "MSE", "SSIM", "at observed: code error", "MSE", "SSIM", "fit s", box=None
     )
-
-    def text(value: float | None, form: str) -> str:
-        return "" if value is None else format(value, form)
-
+    forms = {"unobserved": ".3f", "mse": ".5f", "ssim": ".4f", "observed": ".3f", "mse_observed": ".5f"}
+    forms |= {"ssim_observed": ".4f"}
     for row in rows:
-        table.add_row(
-            row.gap,
-            row.method,
-            f"{row.unobserved:.3f}",
-            text(row.mse, ".5f"),
-            text(row.ssim, ".4f"),
-            f"{row.observed:.3f}",
-            text(row.mse_observed, ".5f"),
-            text(row.ssim_observed, ".4f"),
-            f"{row.fit_seconds:.2f}" if row.fit_seconds else "",
-        )
+        numbers = (_text(getattr(row, name), form) for name, form in forms.items())
+        table.add_row(row.gap, row.method, *numbers, _text(row.fit_seconds or None, ".2f"))
     return table

@@ -19,7 +19,6 @@ from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
-    from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.evaluation.inversion import SetResult
 
 WIDTH = 150
@@ -62,12 +61,14 @@ def command(
     """
     from ...pipelines.common.annotate import encode_png
     from ...pipelines.common.machine import describe_machine
-    from ...pipelines.research.common.feature_cache import Store
-    from ...pipelines.research.evaluation.evaluate import STORE_FILE
+    from ...pipelines.research.common.cache import open_cache
+    from ...pipelines.research.common.json_files import json_text
+    from ...pipelines.research.evaluation.documents import inversion_document
     from ...pipelines.research.evaluation.face_sets import FaceSet, cut_faces, files_of
     from ...pipelines.research.evaluation.face_sheet import sheet
     from ...pipelines.research.evaluation.inversion import Settings
     from ...pipelines.research.evaluation.load_inversion import load_inversions
+    from ...pipelines.research.report.document import with_document
     from ...pipelines.tracking.backends import load_backend
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -92,14 +93,14 @@ def command(
             name = _unique(path.resolve().stem, [one.name for one in sets])
             with watch(f"{name}: faces", len(chosen)) as count:
                 sets.append(cut_faces(name, chosen, backend, every=every, skipped=note, progress=count))
-        with Store(zoo.cache / STORE_FILE) as store:
+        with open_cache(zoo.cache) as cache:
             inversions = load_inversions(
                 zoo,
                 settings,
                 encoder=encoder,
                 generator=generator,
                 refine=refine,
-                store=store,
+                cache=cache,
                 report=note_on(console),
             )
             seconds = inversions.encoder_time(sets[0].faces[0])
@@ -110,7 +111,7 @@ def command(
         milliseconds = seconds.scaled(1e3)
         print(f"E0, one face at a time: {milliseconds.median:.1f} ms ({machine['threads']['torch']} threads)")
         if json_target is not None:
-            document = {
+            result = {
                 "command": command_line(context),
                 "machine": machine,
                 "settings": {
@@ -127,7 +128,7 @@ def command(
                 "sets": [result.as_dict() for result in results],
                 "skipped": skipped,
             }
-            json_target.write_text(json_text(document), encoding="utf-8")
+            json_target.write_text(json_text(with_document(result, inversion_document)), encoding="utf-8")
         if sheet_target is not None:
             sheet_target.write_bytes(encode_png(sheet(results)))
     for written in (json_file, sheet_file):

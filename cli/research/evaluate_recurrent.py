@@ -4,26 +4,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from ..command_line import command_line
 from ..options import Exclude, Generator, Include, JsonFile, OverwriteJson, ProgressStyle
-from ..printing import table_console
 from ..progress import count_frames
 from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
+from .bench_tables import print_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.evaluation.long_run import LongRun
     from ...pipelines.research.evaluation.networks import Networks
     from ...pipelines.research.evaluation.recurrent import LookedClip, Row, RowScores
 
 REFINED = ("E0 averaged", "recurrent")
+WIDTH = 180
 EDITS = ("smile=2", "age=2", "age=-2", "chubby=2")
 
 
@@ -101,9 +100,11 @@ def command(
     from ...pipelines.edits.edit import Edits, parse_edits
     from ...pipelines.fitting.pivotal_tuning import UNHURRIED, FitSettings
     from ...pipelines.fitting.refinement import refine_clip
-    from ...pipelines.research.common.feature_cache import Store
+    from ...pipelines.research.common.cache import open_cache
+    from ...pipelines.research.common.json_files import json_text
+    from ...pipelines.research.common.timing import plain
     from ...pipelines.research.evaluation.cached_features import Looked
-    from ...pipelines.research.evaluation.evaluate import STORE_FILE
+    from ...pipelines.research.evaluation.documents import recurrent_document
     from ...pipelines.research.evaluation.face_sets import files_of
     from ...pipelines.research.evaluation.networks import load_networks
     from ...pipelines.research.evaluation.recurrent import (
@@ -114,6 +115,7 @@ def command(
         refined_row,
         score_row,
     )
+    from ...pipelines.research.report.document import with_document
 
     modes = [check_mode(name) for name in dict.fromkeys(mode or MODES)]
     files = [
@@ -160,21 +162,26 @@ def command(
             if json_target is not None:
                 json_target.write_text(json_text(result), encoding="utf-8")
             return
-        with Store(zoo.cache / STORE_FILE) as store:
+        with open_cache(zoo.cache) as cache:
             found: dict[str, RowScores] = {}
             for row in rows:
                 with count_frames(progress, row.name, total, 0.0) as count:
                     found[row.name] = score_row(
-                        row, clips, moves, networks, Looked(networks, store), modes=modes, progress=count
+                        row, clips, moves, networks, Looked(networks, cache), modes=modes, progress=count
                     )
+        result = plain(
+            {
+                "command": command_line(context),
+                "machine": describe_machine(),
+                "clips": [path.name for path in files],
+                "frames": frames,
+                "flow": flow,
+                "rows": found,
+            }
+        )
         if json_target is not None:
-            document = {
-                "command": command_line(context), "machine": describe_machine(),
-                "clips": [path.name for path in files], "frames": frames,
-                "flow": flow, "rows": found,
-            }  # fmt: skip
-            json_target.write_text(json_text(document), encoding="utf-8")
-    _print(found)
+            json_target.write_text(json_text(with_document(result, recurrent_document)), encoding="utf-8")
+    print_document(recurrent_document(result), "", WIDTH)
 
 
 def _long(
@@ -211,25 +218,3 @@ def _named(text: str) -> tuple[str, Path]:
     if not name or not equals or not path:
         raise PipelineError(f"--other {text}: expected NAME=FILE, such as no-composition=recurrent.safetensors")
     return name, Path(path)
-
-
-def _print(found: "dict[str, RowScores]") -> None:
-    console = table_console(180)
-    table = Table("", box=None, pad_edge=False)
-    for column in ("MSE", "LPIPS", "warp, face", "warp, frame", "s / 100 frames"):
-        table.add_column(column, justify="right")
-    for name, row in found.items():
-        values = [row.mse, row.lpips, row.warp, row.frame_warp]
-        table.add_row(name, *(f"{value:.4f}" for value in values), f"{row.seconds:.2f}")
-    console.print(table)
-    for mode, edits in next(iter(found.values())).tl_id.items():
-        if not edits:
-            continue
-        table = Table(f"mode {mode}", box=None, pad_edge=False)
-        for edit in edits:
-            table.add_column(f"TL-ID {edit}", justify="right")
-            table.add_column(f"TG-ID {edit}", justify="right")
-        for name, row in found.items():
-            pairs = [(row.tl_id[mode][edit], row.tg_id[mode][edit]) for edit in edits]
-            table.add_row(name, *(f"{value:.4f}" for pair in pairs for value in pair))
-        console.print(table)

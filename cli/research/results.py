@@ -79,6 +79,8 @@ def run(
     from ...models.directions.directions import load_directions
     from ...pipelines.edits.edit import parse_edits
     from ...pipelines.research.common.json_files import write_json
+    from ...pipelines.research.report.document import with_document
+    from ...pipelines.research.results.edits import edits_document
     from ...pipelines.research.results.plan import MEASURED, PARTS, Settings, steps
     from ...pipelines.research.results.run import Ledger, cut_clips, gather, run_steps
     from ...stream.reader import VideoReader
@@ -106,11 +108,11 @@ def run(
         cores=cores,
         parts=only or PARTS,
     )
-    found = steps(settings)
+    planned = steps(settings)
     ledger = Ledger(work / "done")
-    console.print(_estimate(found, dry), markup=False)
+    console.print(_estimate(planned, dry), markup=False)
     if dry:
-        for step in found:
+        for step in planned:
             print(f"dynstream {' '.join(step.command)}")
         return
     for folder in (named.parent, results):
@@ -118,9 +120,10 @@ def run(
     if sample:
         shutil.copyfile(fetched, named)
     cut_clips(settings)
-    run_steps(found, ledger, say=lambda line: console.print(line, style="bold", markup=False))
+    run_steps(planned, ledger, say=lambda line: console.print(line, style="bold", markup=False))
     if "edits" in settings.parts:
-        write_json(results / "edits.json", {"command": command_line(context)} | gather(settings))
+        found = {"command": command_line(context)} | gather(settings)
+        write_json(results / "edits.json", with_document(found, edits_document))
     _write_page(results)
 
 

@@ -1,15 +1,15 @@
-"""`dynstream synth`: a clip of a talking head that nobody is, with the truth about every frame."""
+"""`dynstream synth`: a clip of a talking head that does not exist, with the truth about every frame."""
 
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ..options import Codec, Crf, EncoderPreset, Generator, ProgressStyle
 from ..progress import count_frames
 from ..weights import IndexUrl, Offline, open_zoo
+from .shared import notes
 
 
 def command(
@@ -82,19 +82,12 @@ def command(
     from ...pipelines.edits.edit import parse_edits
     from ...pipelines.research.synth.clip import make_clip
     from ...pipelines.research.synth.networks import load_networks
-    from ...pipelines.research.synth.options import (
-        check_background,
-        check_mask,
-        check_sound,
-        parse_moves,
-        parse_rate,
-    )
-    from ...pipelines.research.synth.settings import ClipSettings
+    from ...pipelines.research.synth.settings import ClipSettings, parse_moves, parse_rate
     from ...stream.encoding import EncoderOptions
     from ...stream.errors import SinkError
     from ...stream.rawvideo import parse_size
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = notes()
     known = load_directions(directions or WEIGHTS)
     edits = parse_edits(edit or [], None, known)
     settings = ClipSettings(
@@ -110,9 +103,9 @@ def command(
         light=light,
         head=head,
         drawn=drawn,
-        background=check_background(background),
-        mask=check_mask(mask),
-        sound=check_sound(sound),
+        background=background,  # type: ignore[arg-type]
+        mask=mask,  # type: ignore[arg-type]
+        sound=sound,  # type: ignore[arg-type]
     )
     try:
         options = EncoderOptions(codec, crf, encoder_preset, pix_fmt)

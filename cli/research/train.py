@@ -6,6 +6,17 @@ from typing import Annotated
 import typer
 
 from ..weights import IndexUrl, Offline, open_zoo
+from .shared import (
+    Float32,
+    HeldOut,
+    Out,
+    Rate,
+    Run,
+    Steps,
+    TrainedGenerator,
+    TrainingDevice,
+    save_trained,
+)  # fmt: skip
 from .train_latent import latent_transformer
 from .train_recurrent import recurrent, visibility
 
@@ -15,11 +26,6 @@ app = typer.Typer(
 app.command()(visibility)
 app.command()(recurrent)
 app.command()(latent_transformer)
-
-Run = Annotated[Path, typer.Option("--run", metavar="FOLDER", help="Checkpoint, log and TensorBoard events.")]
-Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="The weights; by default in the run folder.")]
-Rate = Annotated[float | None, typer.Option("--lr", min=1e-8, help="Peak learning rate.")]
-Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Optimizer steps in all.")]
 
 
 @app.command()
@@ -31,34 +37,26 @@ def tail(
 
     Example: `dynstream train tail --run runs/tail --steps 3000`
     """
-    from dataclasses import replace
-
     from ...models.generator.mobile_stylegan import load_mobile_stylegan
-    from ...pipelines.research.training.loop import save_weights
     from ...pipelines.research.training.tail import CONFIG, psnr, train_tail
 
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         generator = load_mobile_stylegan(zoo)
-    config = replace(CONFIG, steps=steps or CONFIG.steps, lr=lr or CONFIG.lr)
-    network = train_tail(generator, run, config=config)
-    target = out or run / "output-tail.safetensors"
-    save_weights(network, target)
-    print(f"{target}: " + ", ".join(f"{name} {value:.2f} dB" for name, value in psnr(generator).items()))
+    network = train_tail(generator, run, config=CONFIG.changed(steps, lr))
+    file = save_trained(network, out, run / "output-tail.safetensors")
+    print(f"{file}: " + ", ".join(f"{name} {value:.2f} dB" for name, value in psnr(generator).items()))
 
 
 @app.command()
 def encoder(
     data: Annotated[list[Path], typer.Option("--data", metavar="FOLDER", help="Pictures and clips. Repeatable.")],
-    exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="File names to hold out.")
-    ] = None,
+    exclude: HeldOut = None,
     run: Run = Path("runs/encoder"), out: Out = None, steps: Steps = None, lr: Rate = None,
-    generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to invert.")] = "mobilestylegan",
+    generator: TrainedGenerator = "mobilestylegan",
     config: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="Other settings: of EncoderConfig, [loop] and [weights].")
     ] = None,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to train.")] = "auto",
-    float32: Annotated[bool, typer.Option("--float32", help="No mixed precision.")] = False,
+    device: TrainingDevice = "auto", float32: Float32 = False,
     offline: Offline = False, index_url: IndexUrl = None,
 ) -> None:  # fmt: skip
     """Train E0, the encoder: codes of drawn faces first, then pictures of drawn and real ones.
@@ -84,7 +82,7 @@ def encoder(
     from ...models.metrics.lpips import load_lpips
     from ...pipelines.common.annotate import encode_png
     from ...pipelines.research.training.config import read_config
-    from ...pipelines.research.training.crops import kept_faces
+    from ...pipelines.research.training.crops import cached_faces
     from ...pipelines.research.training.encoder import (
         EncoderConfig,
         Faces,
@@ -92,13 +90,11 @@ def encoder(
         score_inversion,
         train_encoder,
     )
-    from ...pipelines.research.training.loop import save_weights
     from ...pipelines.research.training.morph import Morphs, landmarks_of_crops
     from ...pipelines.research.training.workers import join_workers, training_device
 
-    settings = read_config(config, EncoderConfig()) if config else EncoderConfig()
-    loop = replace(settings.loop, steps=steps or settings.loop.steps, lr=lr or settings.loop.lr)
-    settings = replace(settings, loop=loop, bfloat16=settings.bfloat16 and not float32)
+    settings = read_config(config, EncoderConfig())
+    settings = replace(settings, loop=settings.loop.changed(steps, lr), bfloat16=settings.bfloat16 and not float32)
     place = training_device(device)
     with join_workers(place) as workers:
         with open_zoo(offline=offline, index_url=index_url) as zoo:
@@ -110,7 +106,7 @@ def encoder(
         seen: list[Faces] = []
         unseen, known = [], []
         for folder in data:
-            faces = kept_faces(
+            faces = cached_faces(
                 folder, backend, run, exclude=exclude or [], skipped=lambda path, why: print(f"left out: {path} {why}")
             )
             print(f"{len(faces)} faces in {folder}")
@@ -133,9 +129,7 @@ def encoder(
         )  # fmt: skip
         if not workers.writes:
             return
-    target = out or run / "encoder.safetensors"
-    save_weights(trained, target)
-    print(target)
+    print(save_trained(trained, out, run / "encoder.safetensors"))
 
 
 @app.command()
@@ -143,9 +137,7 @@ def dynamics(
     data: Annotated[
         list[Path], typer.Option("--data", metavar="PATH", help="Clips, folders, or files of codes. Repeatable.")
     ],
-    exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="File names to hold out.")
-    ] = None,
+    exclude: HeldOut = None,
     generated: Annotated[int, typer.Option(min=0, metavar="N", help="Clips of drawn people beside them.")] = 4,
     run: Run = Path("runs/dynamics"), out: Out = None, steps: Steps = None, lr: Rate = None,
     generator: Annotated[str, typer.Option(metavar="NAME", help="Generator of the drawn people.")] = "mobilestylegan",
@@ -159,8 +151,7 @@ def dynamics(
     """
     from ...models.directions.directions import load_directions
     from ...models.generator.load import load_generator
-    from ...pipelines.research.dynamics.train import DynamicsConfig, generated_codes, shorter, train_dynamics
-    from ...pipelines.research.training.loop import save_weights
+    from ...pipelines.research.dynamics.train import CONFIG, DynamicsConfig, generated_codes, train_dynamics
     from ...pipelines.trajectory.load import clip_files, load_codes
     from ..progress import count_frames
 
@@ -172,7 +163,5 @@ def dynamics(
                 series.append(load_codes(path, zoo, progress=count))
             print(f"{len(series[-1])} codes of {path}")
         drawn = generated_codes(load_generator(generator, zoo), load_directions(), generated) if generated else []
-    model = train_dynamics(series, drawn, run, config=shorter(DynamicsConfig(), steps, lr))
-    target = out or run / "dynamics.safetensors"
-    save_weights(model, target)
-    print(target)
+    model = train_dynamics(series, drawn, run, config=DynamicsConfig(loop=CONFIG.changed(steps, lr)))
+    print(save_trained(model, out, run / "dynamics.safetensors"))

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..weights import IndexUrl, Offline, open_zoo
+from .shared import Out, TrainingDevice
 
 Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Optimizer steps for each.")]
 
@@ -18,13 +19,11 @@ def latent_transformer(
         Path, typer.Option(metavar="FOLDER", help="Labelled faces, from `dynstream directions find --run`.")
     ] = Path("runs/directions/labels"),
     run: Annotated[Path, typer.Option("--run", metavar="FOLDER", help="Checkpoints and logs.")] = Path("runs/latent"),
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="The weights; by default in the run folder.")
-    ] = None,
+    out: Out = None,
     faces: Annotated[int, typer.Option(metavar="N", min=50, help="Labelled faces to read scores from.")] = 1500,
     steps: Steps = None,
     generator: Annotated[str, typer.Option(metavar="NAME", help="Generator whose codes to move.")] = "mobilestylegan",
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to train.")] = "auto",
+    device: TrainingDevice = "auto",
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:
@@ -35,14 +34,19 @@ def latent_transformer(
     from dataclasses import replace
 
     from ...models.directions.directions import WEIGHTS, load_directions
-    from ...models.directions.latent_transformer import SUFFIX, Bend, save_bends
+    from ...models.directions.latent_transformer import SUFFIX, NonlinearDirection, save_nonlinear_directions
     from ...models.generator.load import load_generator
     from ...models.metrics.age_gender import load_age, load_gender
     from ...models.metrics.arcface import load_arcface
     from ...models.metrics.lpips import load_lpips
     from ...pipelines.common.errors import EditError
-    from ...pipelines.research.directions.labels import kept_labels
-    from ...pipelines.research.training.latent_transformer import ATTRIBUTES, BendConfig, read_judges, train_bend
+    from ...pipelines.research.directions.labels import cached_labels
+    from ...pipelines.research.training.latent_transformer import (
+        ATTRIBUTES,
+        NonlinearDirectionConfig,
+        fit_scorer,
+        train_nonlinear_direction,
+    )
     from ...pipelines.research.training.workers import training_device
     from ..progress import count_frames
 
@@ -50,7 +54,7 @@ def latent_transformer(
     for name in chosen:
         if name not in ATTRIBUTES:
             raise EditError(f"no recipe for a nonlinear edit {name!r}; there are: {', '.join(ATTRIBUTES)}")
-    labelled = kept_labels(labels)
+    labelled = cached_labels(labels)
     place = training_device(device)
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         network = load_generator(generator, zoo)
@@ -59,15 +63,19 @@ def latent_transformer(
         module.to(place)  # type: ignore[union-attr]
     count = min(faces, len(labelled.codes))
     with count_frames("auto", "faces", count, 0.0) as progress:
-        judge = read_judges(labelled, network, *nets, faces=count, kept=run / "reader.npz", progress=progress)
-    config = BendConfig()
-    config = replace(config, loop=replace(config.loop, steps=steps or config.loop.steps))
-    known, bends = load_directions(WEIGHTS), {}
+        scorer = fit_scorer(labelled, network, *nets, faces=count, cache=run / "reader.npz", progress=progress)
+    config = NonlinearDirectionConfig()
+    config = replace(config, loop=config.loop.changed(steps, None))
+    known, nonlinear = load_directions(WEIGHTS), {}
     for name in chosen:
         direction = known[name]
-        trained = train_bend(direction, name, direction.effect[name], network, judge, run / name, config=config)
+        trained = train_nonlinear_direction(
+            direction, name, direction.effect[name], network, scorer, run / name, config=config
+        )
         full = name + SUFFIX
-        bends[full] = Bend(full, trained, direction.low, direction.high, f"{direction.about}; nonlinear")
+        nonlinear[full] = NonlinearDirection(
+            full, trained, direction.low, direction.high, f"{direction.about}; nonlinear"
+        )
     target = out or run / "latent-transformers.safetensors"
-    save_bends(target, bends)
+    save_nonlinear_directions(target, nonlinear)
     print(target)

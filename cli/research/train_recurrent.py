@@ -4,9 +4,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from ..weights import IndexUrl, Offline, open_zoo
+from .shared import (
+    Float32,
+    HeldOut,
+    Out,
+    Rate,
+    Run,
+    Steps,
+    TrainedGenerator,
+    TrainingDevice,
+    notes,
+    save_trained,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
@@ -14,57 +25,46 @@ if TYPE_CHECKING:
     from ...pipelines.research.training.clips import FaceClip
 
 Data = Annotated[list[Path], typer.Option("--data", metavar="FOLDER", help="Clips and pictures. Repeatable.")]
-Exclude = Annotated[list[str] | None, typer.Option("--exclude", metavar="PATTERN", help="File names to hold out.")]
-Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to train.")]
 FlowName = Annotated[str, typer.Option("--flow", metavar="raft|dis", help="Flow of the clips; kept, computed once.")]
 Kept = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Crops and flow of the clips; by default in the run folder.")
 ]
-Run = Annotated[Path, typer.Option("--run", metavar="FOLDER", help="Checkpoint, log and TensorBoard events.")]
-Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="The weights; by default in the run folder.")]
-Rate = Annotated[float | None, typer.Option("--lr", min=1e-8, help="Peak learning rate.")]
-Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Optimizer steps in all.")]
 
 
 FIRST_SEED = 1000  # of drawn clips, far from those that a user would draw to look at
 
 
 def visibility(
-    data: Data, exclude: Exclude = None, run: Run = Path("runs/visibility"), out: Out = None, kept: Kept = None,
-    steps: Steps = None, lr: Rate = None, flow: FlowName = "dis", device: Device = "auto", offline: Offline = False,
-    index_url: IndexUrl = None,
+    data: Data, exclude: HeldOut = None, run: Run = Path("runs/visibility"), out: Out = None, kept: Kept = None,
+    steps: Steps = None, lr: Rate = None, flow: FlowName = "dis", device: TrainingDevice = "auto",
+    offline: Offline = False, index_url: IndexUrl = None,
 ) -> None:  # fmt: skip
     """Train V, which says of two neighbouring frames which one shows what the middle one shows.
 
     Example: `dynstream train visibility --data clips --exclude "lp_d10*" --exclude "lp_d18*"`
     """
-    from dataclasses import replace
-
     import numpy as np
 
     from ...pipelines.common.flow import load_flow
-    from ...pipelines.research.training.loop import save_weights
     from ...pipelines.research.training.visibility import CONFIG, read_triples, score_visibility, train_visibility
     from ...pipelines.research.training.workers import training_device
 
-    config = replace(CONFIG, steps=steps or CONFIG.steps, lr=lr or CONFIG.lr)
     place = training_device(device)
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         method = load_flow(flow, zoo)
         clips = _clips(data, exclude or [], zoo, method, kept or run / "clips")
     unseen = read_triples(clips, method, 32, np.random.default_rng(1))
     network = train_visibility(
-        clips, method, run, config=config, device=place,
+        clips, method, run, config=CONFIG.changed(steps, lr), device=place,
         evaluate=lambda model, _step: score_visibility(model.to("cpu"), unseen) if place.type == "cpu" else {},
     )  # fmt: skip
-    target = out or run / "visibility.safetensors"
-    save_weights(network, target)
+    file = save_trained(network, out, run / "visibility.safetensors")
     scores = score_visibility(network.to("cpu"), unseen)
-    print(f"{target}: " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
+    print(f"{file}: " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
 
 
 def recurrent(
-    data: Data, exclude: Exclude = None, run: Run = Path("runs/recurrent"), out: Out = None, kept: Kept = None,
+    data: Data, exclude: HeldOut = None, run: Run = Path("runs/recurrent"), out: Out = None, kept: Kept = None,
     steps: Steps = None, lr: Rate = None,
     generated: Annotated[int, typer.Option(metavar="N", min=0, help="Clips to draw and train on as well.")] = 6,
     visibility_weights: Annotated[
@@ -80,9 +80,8 @@ def recurrent(
     config: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="Other settings: of RecurrentConfig, [loop] and [weights].")
     ] = None,
-    flow: FlowName = "dis", device: Device = "auto",
-    generator: Annotated[str, typer.Option(metavar="NAME", help="Generator to invert.")] = "mobilestylegan",
-    float32: Annotated[bool, typer.Option("--float32", help="No mixed precision.")] = False,
+    flow: FlowName = "dis", device: TrainingDevice = "auto",
+    generator: TrainedGenerator = "mobilestylegan", float32: Float32 = False,
     offline: Offline = False, index_url: IndexUrl = None,
 ) -> None:  # fmt: skip
     """Train the recurrent encoder, which corrects E0 from frame to frame.
@@ -110,11 +109,10 @@ def recurrent(
     from ...pipelines.common.errors import TrainingError
     from ...pipelines.common.flow import load_flow
     from ...pipelines.research.training.config import read_config
-    from ...pipelines.research.training.crops import kept_faces
-    from ...pipelines.research.training.loop import save_weights
+    from ...pipelines.research.training.crops import cached_faces
     from ...pipelines.research.training.morph import Morphs, landmarks_of_crops
     from ...pipelines.research.training.recurrent import (
-        Networks,
+        FrozenNetworks,
         RecurrentConfig,
         Sources,
         score_refinement,
@@ -122,8 +120,8 @@ def recurrent(
     )
     from ...pipelines.research.training.workers import training_device
 
-    settings = read_config(config, RecurrentConfig()) if config else RecurrentConfig()
-    loop = replace(settings.loop, steps=steps or settings.loop.steps, lr=lr or settings.loop.lr)
+    settings = read_config(config, RecurrentConfig())
+    loop = settings.loop.changed(steps, lr)
     weights = settings.weights
     for name in without or []:
         if name not in ("consistency", "composition"):
@@ -133,7 +131,7 @@ def recurrent(
     place = training_device(device)
     folder = kept or run / "clips"
     with open_zoo(offline=offline, index_url=index_url) as zoo:
-        networks = Networks(
+        networks = FrozenNetworks(
             load_encoder(encoder or WEIGHTS).to(place),
             load_generator(generator, zoo),
             load_lpips(zoo).to(place),
@@ -146,7 +144,7 @@ def recurrent(
         backend, method = load_mesh_backend(zoo), load_flow(flow, zoo)
         drawn = _draw_clips(generated, folder / "generated", zoo, generator)
         clips = _clips([*data, *drawn], exclude or [], zoo, method, folder)
-    faces = np.concatenate([kept_faces(one, backend, run, exclude=exclude or [], every=25) for one in data])
+    faces = np.concatenate([cached_faces(one, backend, run, exclude=exclude or [], every=25) for one in data])
     known = np.delete(faces, np.s_[::25], axis=0)
     people = Morphs(known, landmarks_of_crops(known, backend))
     print(f"{sum(map(len, clips))} frames of {len(clips)} stretches, {len(people)} pictures")
@@ -156,9 +154,7 @@ def recurrent(
         networks, sources, run, config=settings,
         evaluate=lambda model, _step: score_refinement(model, networks, left_out),
     )  # fmt: skip
-    target = out or run / "recurrent.safetensors"
-    save_weights(network, target)
-    print(target)
+    print(save_trained(network, out, run / "recurrent.safetensors"))
 
 
 def _clips(data: list[Path], exclude: list[str], zoo: "Zoo", flow: "Flow", folder: Path) -> "list[FaceClip]":
@@ -196,4 +192,4 @@ def _draw_clips(count: int, folder: Path, zoo: "Zoo", generator: str) -> list[Pa
 
 def _say(text: str) -> None:
     """One line on standard error for each step of the preparation."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(text, markup=False)
+    notes().print(text, markup=False)

@@ -22,6 +22,8 @@ from ..formats.checkpoint import load_state
 WEIGHTS: Final = Path(__file__).parents[1] / "weights" / "latent-transformers.safetensors"
 SUFFIX: Final = "@nonlinear"
 """What stands after an attribute's name in `--edit`."""
+METADATA_KEY: Final = "bends"
+"""What the description is called in the metadata of a file."""
 HIDDEN: Final = 96
 SPREAD: Final = 0.3
 """Codes are divided by it: about the deviation of one number of W."""
@@ -61,7 +63,7 @@ class LatentTransformer(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
-class Bend:
+class NonlinearDirection:
     """A nonlinear edit.
 
     name: what `--edit` calls it. network: frozen. low, high: strengths between which it was measured to work.
@@ -85,24 +87,25 @@ class Bend:
         return strength * added
 
 
-def save_bends(path: Path, bends: Mapping[str, Bend]) -> None:
+def save_nonlinear_directions(path: Path, nonlinear: Mapping[str, NonlinearDirection]) -> None:
     """Write several as one safetensors file. Raises WeightsError where that fails; an older file is then kept."""
     about = {
         name: {
-            "layers": [bend.network.first, bend.network.end], "codes": bend.network.codes,
-            "hidden": bend.network.down.out_features, "low": bend.low, "high": bend.high, "about": bend.about,
-            "effect": dict(bend.effect),
+            "layers": [direction.network.first, direction.network.end], "codes": direction.network.codes,
+            "hidden": direction.network.down.out_features, "low": direction.low, "high": direction.high,
+            "about": direction.about,
+            "effect": dict(direction.effect),
         }
-        for name, bend in bends.items()
+        for name, direction in nonlinear.items()
     }  # fmt: skip
     tensors = {
         f"{name}.{key}": value.detach().half().contiguous()
-        for name, bend in bends.items()
-        for key, value in bend.network.state_dict().items()
+        for name, direction in nonlinear.items()
+        for key, value in direction.network.state_dict().items()
     }
     temporary = path.with_suffix(".tmp")
     try:
-        temporary.write_bytes(save(tensors, metadata={"bends": json.dumps(about)}))
+        temporary.write_bytes(save(tensors, metadata={METADATA_KEY: json.dumps(about)}))
         temporary.replace(path)
     except OSError as error:
         raise WeightsError(f"cannot write {path}: {error.strerror}; free space or name another file") from error
@@ -110,21 +113,21 @@ def save_bends(path: Path, bends: Mapping[str, Bend]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def load_bends(chosen: Path | None = None) -> dict[str, Bend]:
+def load_nonlinear_directions(chosen: Path | None = None) -> dict[str, NonlinearDirection]:
     """The nonlinear edits of a file, frozen; where none is named the shipped ones, if any are. Raises WeightsError."""
     if chosen is None and not WEIGHTS.exists():
         return {}
     path = chosen or WEIGHTS
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["bends"])
+            about = json.loads((file.metadata() or {})[METADATA_KEY])
             tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 - not a dict
         found = {}
         for name, facts in sorted(about.items()):
             first, end = facts.pop("layers")
             network = LatentTransformer(facts.pop("codes"), first, end, facts.pop("hidden"))
             own = {key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{name}.")}
-            found[name] = Bend(name=name, network=load_state(network, own, f"{name} of {path}"), **facts)
+            found[name] = NonlinearDirection(name=name, network=load_state(network, own, f"{name} of {path}"), **facts)
         return found
     except (OSError, KeyError, TypeError, ValueError, AttributeError, ShapeError, safetensors.SafetensorError) as error:
         raise WeightsError(

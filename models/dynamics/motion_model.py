@@ -1,4 +1,4 @@
-"""How codes of faces move, learned across clips: linear equations of motion in several tempers.
+"""How codes of faces move, learned across clips: linear equations of motion, a mixture of several.
 
 Every channel of a code is taken as a constant (the content code of VidStyleODE, arXiv 2304.06020), motions of different
 quickness, and the encoder's shiver:
@@ -9,8 +9,9 @@ Each x_j is a critically damped spring of time constant tau_j: a Matern 3/2 proc
 filtering and smoothing solutions to temporal Gaussian process regression models", 2010). Channels are the leading
 directions in which codes of any face move, each with strengths of its own, and what is left of each of the codes.
 
-Faces differ in how lively they are and encoders in how they shiver, so each equation exists in several tempers: slower
-or faster, with less or more noise. They are weighed by how well each has foretold the stream so far.
+Faces differ in how lively they are and encoders in how they shiver. So each equation exists in several motion models,
+the components of a mixture: slower or faster, with less or more noise. Their weights follow from how well each has
+predicted the stream so far.
 """
 
 import math
@@ -34,9 +35,9 @@ CONTENT_SPREAD: Final = 30.0
 CONTENT_DRIFT: Final = 0.01
 """By how much of the motion's variance the constant may drift in a second."""
 
-TEMPERS: Final = tuple((stretch, noise) for stretch in (0.5, 1.0, 2.0, 4.0, 8.0) for noise in (0.1, 1.0, 4.0))
+COMPONENTS: Final = tuple((stretch, noise) for stretch in (0.5, 1.0, 2.0, 4.0, 8.0) for noise in (0.1, 1.0, 4.0))
 """Of the leading channels: (factor of every tau, factor of the noise); (1, 1) are the learned constants themselves."""
-REST_TEMPERS: Final = ((2.0, 0.1), (1.0, 1.0), (4.0, 1.0))
+REST_COMPONENTS: Final = ((2.0, 0.1), (1.0, 1.0), (4.0, 1.0))
 
 
 class MotionModel(nn.Module):
@@ -47,7 +48,7 @@ class MotionModel(nn.Module):
 
     basis: Tensor
     rates: Tensor
-    tempers: Tensor
+    components: Tensor
     rest_tempers: Tensor
 
     def __init__(self, codes: int = 18, size: int = 512, leading: int = 48) -> None:
@@ -56,8 +57,8 @@ class MotionModel(nn.Module):
         self.groups = leading + codes
         self.register_buffer("basis", torch.zeros(leading, codes * size))
         self.register_buffer("rates", math.sqrt(3) / torch.tensor(TAUS), persistent=False)
-        self.register_buffer("tempers", torch.tensor(TEMPERS), persistent=False)
-        self.register_buffer("rest_tempers", torch.tensor(REST_TEMPERS), persistent=False)
+        self.register_buffer("components", torch.tensor(COMPONENTS), persistent=False)
+        self.register_buffer("rest_tempers", torch.tensor(REST_COMPONENTS), persistent=False)
         self.log_shares = nn.Parameter(torch.zeros(self.groups, len(TAUS)))
         self.log_noise = nn.Parameter(torch.full((self.groups,), -2.0))
         self.log_scale = nn.Parameter(torch.zeros(self.groups))

@@ -115,6 +115,17 @@ class FaceBackend(Protocol):
         ...
 
 
+def locate_face(backend: FaceBackend, pixels: Pixels, region: FaceRegion | None = None) -> Face | None:
+    """The largest face of a picture, or the one in `region`; None where the detector finds none.
+
+    It is placed twice: the region of the detector is coarse, the one of the landmarks is not.
+    """
+    regions = backend.detect(pixels) if region is None else (region,)
+    if not regions:
+        return None
+    return backend.locate(pixels, backend.follow(backend.locate(pixels, regions[0])))
+
+
 def check_pixels(pixels: Pixels) -> None:
     """Raise ShapeError unless `pixels` is (H, W, 3) uint8 with at least one pixel."""
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:

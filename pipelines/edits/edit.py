@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ...models.directions.directions import Direction
-from ...models.directions.latent_transformer import SUFFIX, Bend, load_bends
+from ...models.directions.latent_transformer import SUFFIX, NonlinearDirection, load_nonlinear_directions
 from ..common.errors import EditError
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
@@ -90,15 +90,17 @@ def _constant(name: str, value: float) -> EditSpec:
 class Move:
     """What edits do to a code at one moment, where it depends on the code.
 
-    offset: (codes, 512) of the linear edits, None where there are none. bends: the others, each with its strength.
+    offset: (codes, 512) of the linear edits, None where there are none. nonlinear: the others, each with its strength.
     """
 
     offset: Tensor | None
-    bends: tuple[tuple[Bend, float], ...]
+    nonlinear: tuple[tuple[NonlinearDirection, float], ...]
 
     def step(self, w_plus: Tensor) -> Tensor:
         """w_plus: (B, codes, 512) -> what is added to it, (B, codes, 512). No edit sees what the others do."""
-        total = sum((bend.step(w_plus, strength) for bend, strength in self.bends), start=w_plus.new_zeros(()))
+        total = sum(
+            (direction.step(w_plus, strength) for direction, strength in self.nonlinear), start=w_plus.new_zeros(())
+        )
         return total if self.offset is None else total + self.offset.to(w_plus)
 
 
@@ -106,16 +108,16 @@ class Move:
 class Edits:
     """Several edits together with what they may name. Raises EditError for a name that is not known.
 
-    directions: the linear ones. bends: the nonlinear ones, under names that end in `@nonlinear`.
+    directions: the linear ones. nonlinear: the nonlinear ones, under names that end in `@nonlinear`.
     """
 
     specs: tuple[EditSpec, ...]
     directions: Mapping[str, Direction]
-    bends: Mapping[str, Bend] = field(default_factory=dict)
+    nonlinear: Mapping[str, NonlinearDirection] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         seen = set()
-        known = {**self.directions, **self.bends}
+        known = {**self.directions, **self.nonlinear}
         for spec in self.specs:
             if spec.name not in known:
                 close = difflib.get_close_matches(spec.name, known, n=1)
@@ -138,17 +140,15 @@ class Edits:
     def move(self, seconds: float, weight: float = 1.0) -> Tensor | Move | None:
         """All edits at a time, for `apply`: an offset where they are linear, None where nothing is to be changed."""
         offset = self.offset(seconds, weight)
-        bent = [
-            (self.bends[spec.name], spec.strength(seconds) * weight) for spec in self.specs if spec.name in self.bends
-        ]
-        active = tuple((bend, strength) for bend, strength in bent if strength)
+        strengths = ((self.nonlinear.get(spec.name), spec.strength(seconds) * weight) for spec in self.specs)
+        active = tuple((direction, strength) for direction, strength in strengths if direction and strength)
         return Move(offset, active) if active else offset
 
     def outside_range(self) -> list[str]:
         """One sentence for each edit whose strength leaves the range in which its direction was measured."""
         out = []
         for spec in self.specs:
-            direction = self.directions.get(spec.name) or self.bends[spec.name]
+            direction = self.directions.get(spec.name) or self.nonlinear[spec.name]
             for strength in dict.fromkeys((spec.start, spec.end)):
                 if not direction.low <= strength <= direction.high:
                     out.append(
@@ -162,18 +162,18 @@ def parse_edits(
     texts: Sequence[str],
     preset: Path | None,
     directions: Mapping[str, Direction],
-    bends: Callable[[], Mapping[str, Bend]] = load_bends,
+    nonlinear: Callable[[], Mapping[str, NonlinearDirection]] = load_nonlinear_directions,
 ) -> Edits:
     """Edits of the command line and of a preset together; the command line's win over the preset's.
 
-    bends: called for the nonlinear edits where one is named.
+    nonlinear: called for the nonlinear edits where one is named.
     """
     given = [parse_edit(text) for text in texts]
     names = {spec.name for spec in given}
     base = [spec for spec in read_preset(preset) if spec.name not in names] if preset else []
     specs = tuple(base + given)
-    bent = any(spec.name.endswith(SUFFIX) for spec in specs)
-    return Edits(specs, directions, bends() if bent else {})
+    any_nonlinear = any(spec.name.endswith(SUFFIX) for spec in specs)
+    return Edits(specs, directions, nonlinear() if any_nonlinear else {})
 
 
 def apply(w_plus: Tensor, offset: Tensor | Move | None) -> Tensor:

@@ -96,7 +96,7 @@ class FirstFrameRenderer(Renderer):
         if faded is None or self._edit is None:
             return 0.0
         if isinstance(faded, Move) and isinstance(self._edit, Move):
-            return faded.bends[0][1] / self._edit.bends[0][1]
+            return faded.nonlinear[0][1] / self._edit.nonlinear[0][1]
         assert isinstance(faded, Tensor)
         assert isinstance(self._edit, Tensor)
         return float(faded.norm() / self._edit.norm())

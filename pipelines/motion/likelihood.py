@@ -58,7 +58,7 @@ def leading_directions(series: Sequence[CodeSeries], count: int, *, seed: int = 
 def covariance(model: MotionModel, seconds: Tensor, others: Tensor, stretch: float = 1.0) -> Tensor:
     """(groups, N, M): between channels of each group at (N,) and at (M,) times, without shiver, in the group's units.
 
-    stretch: of the temper, see `models.motion`.
+    stretch: of the component, see `models.motion`.
     """
     origin = torch.minimum(seconds.min(), others.min())
     since = torch.minimum(seconds[:, None], others[None]) - origin

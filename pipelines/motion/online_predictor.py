@@ -14,23 +14,23 @@ from typing import Final, Protocol
 import torch
 from torch import Tensor
 
-from ...models.dynamics.motion_model import CONTENT_DRIFT, REST_TEMPERS, STATE, TEMPERS, MotionModel
+from ...models.dynamics.motion_model import COMPONENTS, CONTENT_DRIFT, REST_COMPONENTS, STATE, MotionModel
 
 READ: Final = tuple(1.0 if place == 0 or place % 2 else 0.0 for place in range(STATE))
 """The code is the constant plus the place of each motion; speeds are not seen."""
 KEPT: Final = 0.98
 """Of the errors so far, at each observation: about the last 50 count."""
 GHOST_SECONDS: Final = 0.06
-"""Tempers are judged by what they said at least this long before: one frame ahead they differ too little, and far
+"""Components are judged by their predictions at least this long before: one frame ahead they differ too little, and far
 ahead chance outweighs them."""
 GHOST_COLUMNS: Final = 8
-"""Numbers of the rest of each code by which its tempers are judged."""
+"""Numbers of the rest of each code by which its components are judged."""
 
 TRUST: Final = 16.0
-"""A temper whose errors are a tenth larger (in the mean square) counts for 0.9^16, about a fifth."""
+"""A component whose errors are a tenth larger (in the mean square) counts for 0.9^16, about a fifth."""
 TRUST_SHARED: Final = 8.0
 TRUST_OWN: Final = 4.0
-"""Leading channels weigh tempers by the errors of all of them, and less so by their own: a mouth is quicker than a
+"""Leading channels weigh components by the errors of all of them, and less so by their own: a mouth is quicker than a
 head, but one channel's errors are few."""
 
 
@@ -39,9 +39,9 @@ class DynamicsState:
     """What is known about one face's codes, or of each of B where every tensor has a leading dimension of B.
 
     seconds: () float64, time of the last observation. leading: (M, STATE, D) and rest: (R, STATE, codes, size) float32,
-    the numbers of `models.motion` under each temper; row 0 is the content code. covariance: (M, D, STATE, STATE) and
-    rest_covariance: (R, codes, STATE, STATE). errors: (M, D) and rest_errors: (R,), mean squares of what each temper
-    foretold. ghost_*: the state some time before, from which it foretells. spread: (), mean square of the errors in
+    the numbers of `models.motion` under each component; row 0 is the content code. covariance: (M, D, STATE, STATE) and
+    rest_covariance: (R, codes, STATE, STATE). errors: (M, D) and rest_errors: (R,), mean squares of what each component
+    predicted. ghost_*: the state some time before, from which it predicts. spread: (), mean square of the errors in
     units of what the covariance expects. seen: (), observations so far.
     """
 
@@ -130,7 +130,7 @@ class OnlineDynamics:
     def begin(self, seconds: Tensor, leading: Tensor, rest: Tensor) -> DynamicsState:
         """`start` from the parts of the codes (see `MotionModel.project`)."""
         batch = leading.shape[:-1]
-        own, others = len(TEMPERS), len(REST_TEMPERS)
+        own, others = len(COMPONENTS), len(REST_COMPONENTS)
         values = leading.new_zeros(*batch, own, STATE, leading.shape[-1])
         left = rest.new_zeros(*batch, others, STATE, *rest.shape[-2:])
         still = DynamicsState(
@@ -157,7 +157,7 @@ class OnlineDynamics:
         model, elapsed = self.model, _elapsed(state, seconds)
         state = self._judge(state, seconds, leading, rest)
         missed = self._missed(state, elapsed, leading, rest)
-        phi = model.transition(elapsed, model.tempers[:, 0])
+        phi = model.transition(elapsed, model.components[:, 0])
         phi_rest = model.transition(elapsed, model.rest_tempers[:, 0])
         moved = replace(
             state,
@@ -173,7 +173,7 @@ class OnlineDynamics:
     def foresee(self, state: DynamicsState, elapsed: Tensor) -> tuple[Tensor, Tensor]:
         """`predict` in parts: (leading (..., D), rest (..., codes, size)) after some seconds."""
         model = self.model
-        read = self._read @ model.transition(elapsed, model.tempers[:, 0])
+        read = self._read @ model.transition(elapsed, model.components[:, 0])
         weights = _weights(state.rest_errors, state.seen)
         read_rest = weights[..., None] * (self._read @ model.transition(elapsed, model.rest_tempers[:, 0]))
         said = (read[..., None, :] @ state.leading).squeeze(-2)
@@ -181,11 +181,11 @@ class OnlineDynamics:
         return leading, torch.einsum("...ri,...rics->...cs", read_rest, state.rest)
 
     def _correct(self, state: DynamicsState, leading: Tensor, rest: Tensor, doubt: float) -> DynamicsState:
-        """Kalman's correction under every temper, one gain for each group of channels."""
+        """Kalman's correction under every component, one gain for each group of channels."""
         model, read = self.model, self._read
         noise = doubt * self._noise
         seen = state.covariance @ read
-        gain = seen / (seen @ read + model.tempers[:, 1, None] * noise[self._own])[..., None]
+        gain = seen / (seen @ read + model.components[:, 1, None] * noise[self._own])[..., None]
         seen_rest = state.rest_covariance @ read
         expected = seen_rest @ read + model.rest_tempers[:, 1, None] * noise[self._others]
         gain_rest = seen_rest / expected[..., None]
@@ -201,10 +201,10 @@ class OnlineDynamics:
         )
 
     def _judge(self, state: DynamicsState, seconds: Tensor, leading: Tensor, rest: Tensor) -> DynamicsState:
-        """Take down how well each temper foretold this from its ghost; a ghost that is old enough catches up."""
+        """Take down how well each component predicted this from its ghost; a ghost that is old enough catches up."""
         model = self.model
         age = (seconds - state.ghost_seconds).clamp(min=0).float()
-        read = self._read @ model.transition(age, model.tempers[:, 0])
+        read = self._read @ model.transition(age, model.components[:, 0])
         read_rest = self._read @ model.transition(age, model.rest_tempers[:, 0])
         said = torch.einsum("...mi,...mid->...md", read, state.ghost_leading)
         said_rest = torch.einsum("...ri,...rics->...rcs", read_rest, state.ghost_rest)
@@ -236,20 +236,20 @@ class OnlineDynamics:
         return wrong / (model.codes * model.size) / self._expected(state, elapsed)
 
     def _expected(self, state: DynamicsState, elapsed: Tensor) -> Tensor:
-        """(...,): mean square of a number of a code about the prediction, by the covariances of the tempers."""
+        """(...,): mean square of a number of a code about the prediction, by the covariances of the components."""
         model = self.model
         total: Tensor = torch.zeros(())
         own, others = _weights_of_each(state.errors, state.seen), _weights(state.rest_errors, state.seen)[..., None]
-        for tempers, covariance, weights, groups, each in (
-            (model.tempers, state.covariance, own, self._own, 1),
+        for components, covariance, weights, groups, each in (
+            (model.components, state.covariance, own, self._own, 1),
             (model.rest_tempers, state.rest_covariance, others, self._others, model.size),
         ):
             # Only the variance of what is read is wanted: r P r' with r the row that reads off the future.
-            phi = model.transition(elapsed, tempers[:, 0])
+            phi = model.transition(elapsed, components[:, 0])
             still = self._still[groups]
             row = (self._read @ phi)[..., None, None, :]
             moved = (row @ (covariance - still) @ row.transpose(-1, -2))[..., 0, 0]
-            variance = moved + (still @ self._read) @ self._read + tempers[:, 1, None] * self._noise[groups]
+            variance = moved + (still @ self._read) @ self._read + components[:, 1, None] * self._noise[groups]
             total = total + each * ((weights * variance).sum(-2) @ self._weight[groups])
         return total / (model.codes * model.size)
 
@@ -263,7 +263,7 @@ def _propagate(covariance: Tensor, phi: Tensor, elapsed: Tensor, still: Tensor) 
 
 
 def _weights(errors: Tensor, seen: Tensor) -> Tensor:
-    """(..., M): how far each temper is believed, adding up to one; nearly alike while little has been seen."""
+    """(..., M): the weight of each component, adding up to one; nearly alike while little has been seen."""
     sure = TRUST * (seen / (seen + 4))[..., None]
     return (-sure * errors.clamp_min(1e-12).log()).softmax(-1)
 

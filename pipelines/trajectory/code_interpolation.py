@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...models.dynamics.motion_model import TEMPERS, MotionModel
+from ...models.dynamics.motion_model import COMPONENTS, MotionModel
 from ..common.errors import DynamicsError
 from ..motion.code_series import CodeSeries, Floats
 from ..motion.likelihood import covariance
@@ -23,7 +23,7 @@ WINDOW: Final = 200
 OVERLAP: Final = 40
 CHUNK: Final = 256
 """Times that are asked about at once: memory does not grow with their number."""
-STRETCHES: Final = tuple(sorted({stretch for stretch, _ in TEMPERS}))
+STRETCHES: Final = tuple(sorted({stretch for stretch, _ in COMPONENTS}))
 SHIVER: Final = 0.2
 """Of the learned noise, what is smoothed away. Few observations cannot tell noise from quick motion: where a clip was
 left to choose, wide gaps looked like noise, and the path passed by what was observed."""
@@ -121,7 +121,7 @@ def _groups(model: MotionModel) -> tuple[slice, slice]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Conditioned:
-    """One kind of channels given its observations, by tempers of all stretches, lines and a spline together.
+    """One kind of channels given its observations, by components of all stretches, lines and a spline together.
 
     weights: of each stretch (groups, N, channels), K^-1 y times how far the stretch is believed. curves: of the line
     and the spline, y times how far it is believed.

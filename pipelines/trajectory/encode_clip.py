@@ -78,7 +78,7 @@ def encode_clip(
     return CodeSeries(np.array(seconds), torch.stack(codes), extras, about)
 
 
-def kept_codes(
+def cached_codes(
     path: Path,
     cache: Path,
     encoder_digest: str,
@@ -89,7 +89,7 @@ def kept_codes(
 ) -> CodeSeries:
     """`make()`, or what it gave before for the same clip, encoder and settings.
 
-    cache: folder of the user's cache. A file in it that cannot be read is made anew.
+    cache: folder of the user's cache. A file in it that cannot be read is made again.
     """
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")

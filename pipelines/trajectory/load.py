@@ -13,7 +13,7 @@ from ..motion.code_series import CodeSeries, load_series
 from ..tracking.backends import load_backend
 from ..tracking.face_selection import parse_policy
 from ..tracking.tracker import Tracker
-from .encode_clip import encode_clip, kept_codes, weights_digest
+from .encode_clip import cached_codes, encode_clip, weights_digest
 from .losses import Losses, Weights
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def load_codes(
 
     if not source.is_file():
         return make()  # which says what is wrong with it
-    return kept_codes(source, zoo.cache, f"{weights_digest(encoder)}/{backend}", make, every=every, limit=limit)
+    return cached_codes(source, zoo.cache, f"{weights_digest(encoder)}/{backend}", make, every=every, limit=limit)
 
 
 def load_losses(zoo: "Zoo", weights: Weights, generator: str) -> Losses | None:

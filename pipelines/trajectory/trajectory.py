@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import safetensors
 import torch
 from torch import Tensor
@@ -140,11 +139,3 @@ def load_trajectory(path: Path) -> Trajectory:
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise DynamicsError(f"{path} is not a fitted clip ({reason}); `dynstream fit CLIP` makes one") from error
-
-
-def frame_times(trajectory: Trajectory, rate: float) -> Floats:
-    """Evenly spaced times over the observed part, `rate` a second, from the first observation on."""
-    if not rate > 0:
-        raise DynamicsError(f"expected a rate above zero, got {rate}")
-    count = int(np.floor((trajectory.end - trajectory.begin) * rate + 1e-6)) + 1
-    return trajectory.begin + np.arange(count) / rate

@@ -7,7 +7,7 @@ import pytest
 
 from dynstream.models.directions.directions import load_directions
 from dynstream.models.zoo.zoo import Zoo
-from dynstream.pipelines.research.bench.quality import Judges, judge
+from dynstream.pipelines.research.bench.quality import QualityScorers, measure_quality
 from dynstream.pipelines.research.bench.untouched_streams import compare_streams
 from dynstream.pipelines.research.synth.clip import make_clip
 from dynstream.pipelines.research.synth.networks import load_networks
@@ -36,17 +36,17 @@ def source(zoo: Zoo, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def judges(zoo: Zoo) -> Judges:
-    return Judges(backend=load_backend("mesh", zoo), policy=parse_policy("largest"))
+def scorers(zoo: Zoo) -> QualityScorers:
+    return QualityScorers(backend=load_backend("mesh", zoo), policy=parse_policy("largest"))
 
 
 @pytest.mark.parametrize("mode", ["detail", "replace"])
 def test_a_smile_and_nothing_else(
-    mode: str, source: Path, judges: Judges, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    mode: str, source: Path, scorers: QualityScorers, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "out.mp4"
     assert run(source, target, "--edit", "smile=2", "--mode", mode) == 0
-    quality = judge(source, {mode: target}, judges)[mode]
+    quality = measure_quality(source, {mode: target}, scorers)[mode]
     assert f"{target}: {FRAMES} frames, " in capsys.readouterr().err
     kept = compare_streams(source, target)
     assert kept.all_equal, kept.first_difference

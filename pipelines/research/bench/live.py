@@ -37,10 +37,16 @@ OVERHEAD_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What is run. streams: how many at once. rate: frames a second of each; None takes the clip's. seconds: that
-    count, after `warm_up` seconds that do not. size: (width, height) that the clip is scaled to. output_rate: see
-    `SessionSpec`."""
+class LiveBenchSettings:
+    """What is run.
+
+    Attributes:
+        streams: how many at once.
+        rate: frames a second of each; None takes the clip's.
+        seconds: that count, after `warm_up` seconds that do not.
+        size: (width, height) that the clip is scaled to.
+        output_rate: see `SessionSpec`.
+    """
 
     streams: int = 1
     rate: float | None = None
@@ -61,12 +67,18 @@ class Settings:
 class LiveResult:
     """What came out, over all streams, after the warm-up.
 
-    fps_in, fps_out: frames a second and stream that were submitted, and shown. fps_edited: shown with an edit, drawn
-    for that frame or moved onto it. fps_drawn: those drawn for it. drawings: batches' frames that the device drew, a
-    second and stream. age_ms: p50, p95 and most, from submission. outcomes: frames by outcome. cores_busy: processor
-    seconds a second. memory_mb: resident at the end of the warm-up, every MEMORY_SECONDS and at the end; None where the
-    system does not say.
-    stages: see `Stages.summary`, of all frames. engine: `Engine.stats`.
+    Attributes:
+        fps_in, fps_out: frames a second and stream that were submitted, and shown.
+        fps_edited: shown with an edit, drawn for that frame or moved onto it.
+        fps_drawn: those drawn for it.
+        drawings: batches' frames that the device drew, a second and stream.
+        age_ms: p50, p95 and most, from submission.
+        outcomes: frames by outcome.
+        cores_busy: processor seconds a second.
+        memory_mb: resident at the end of the warm-up, every MEMORY_SECONDS and at the end; None where the system does
+            not say.
+        stages: see `Stages.summary`, of all frames.
+        engine: `Engine.stats`.
     """
 
     streams: int
@@ -98,7 +110,9 @@ class LiveResult:
 class Overhead:
     """What an engine costs with models that cost nothing.
 
-    processor_ms: processor time of a frame, the feeding included. age_ms: of frames that are not held up by anything.
+    Attributes:
+        processor_ms: processor time of a frame, the feeding included.
+        age_ms: of frames that are not held up by anything.
     """
 
     streams: int
@@ -127,7 +141,7 @@ def bench_live(
     pictures: Sequence[Pixels],
     rate: float,
     edits: Edits,
-    settings: Settings,
+    settings: LiveBenchSettings,
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
@@ -147,7 +161,7 @@ def bench_live(
         output_rate=settings.output_rate,
     )
     sessions = [engine.open(spec) for _ in range(settings.streams)]
-    kept = Kept()
+    kept = OutcomeCounts()
     if settings.output_rate is not None:
         for session in sessions:
             session.conceal_missing(kept.made)
@@ -213,7 +227,7 @@ def bench_overhead(
     """An engine of stubs with its real threads, fed as live streams are."""
     settings = EngineSettings(analysis_workers=2, composite_workers=2)
     with Engine(StubRenderer(), lambda spec, _before: StubEditor(spec.edits), settings, clock=clock) as engine:
-        options = Settings(streams=streams, seconds=seconds, warm_up=1.0)
+        options = LiveBenchSettings(streams=streams, seconds=seconds, warm_up=1.0)
         pictures = [np.zeros((2, 2, 3), np.uint8)]
         result = bench_live(engine, pictures, rate, NO_EDITS, options, clock=clock, sleep=sleep, processor=processor)
     frames = max(1, sum(result.outcomes.values()))
@@ -227,8 +241,12 @@ def bench_overhead(
 
 
 @dataclass(slots=True)
-class Kept:
-    """What came of the frames that count; filled by the engine's threads, one frame at a time. counts: see `made`."""
+class OutcomeCounts:
+    """What came of the frames that count; filled by the engine's threads, one frame at a time.
+
+    Attributes:
+        counts: see `made`.
+    """
 
     submitted: int = 0
     counts: bool = False
@@ -276,7 +294,7 @@ def resident_mb() -> float | None:
     return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
-def _submit(session: Session, pictures: Sequence[Pixels], number: int, rate: float, kept: Kept | None) -> None:
+def _submit(session: Session, pictures: Sequence[Pixels], number: int, rate: float, kept: OutcomeCounts | None) -> None:
     there_and_back = max(1, 2 * len(pictures) - 2)
     place = number % there_and_back
     pixels = pictures[place if place < len(pictures) else there_and_back - place]

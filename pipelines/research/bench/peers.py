@@ -126,7 +126,7 @@ def run_peer(python: Path, script: str, arguments: Sequence[str], *, setup: str,
 
     python: a path, or a name on the PATH. setup: the command that makes its environment. seconds: that it may take.
     Raises PeerAbsentError where it cannot be run, fails, takes longer or answers something else. The message has the
-    last segment of the path alone: it ends up in files of results, and where an environment lies is nobody's business.
+    last segment of the path alone: it is written into files of results, and where an environment lies is private.
     """
     command = [str(python), "-c", script, *arguments]
     try:

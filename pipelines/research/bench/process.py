@@ -37,8 +37,10 @@ _LINES_QUOTED = 12
 class ProcessRun:
     """One run that ended well.
 
-    seconds: wall time from start to end. processor_seconds: time on all cores together. peak_bytes: the most memory
-    that was resident at once. The last two are None where the operating system does not count them.
+    Attributes:
+        seconds: wall time from start to end.
+        processor_seconds: time on all cores together; None where the operating system does not count it.
+        peak_bytes: the most memory that was resident at once; None where the operating system does not count it.
     """
 
     seconds: float

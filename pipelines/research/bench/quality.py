@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -18,14 +19,17 @@ from ....models.faces.faces import Face, FaceBackend
 from ....stream.frame import Frame, Pixels
 from ....stream.reader import VideoReader
 from ...common.errors import PipelineError
-from ...common.flow import Flow, FlowPair
+from ...common.flow import Flow
+from ...common.image_ops import mse
 from ...tracking.align import crop
 from ...tracking.face_selection import Policy
 from ...tracking.face_track import FaceTrack
 from ...tracking.tracker import Tracker, TrackerState
 from ..directions.attributes import smile
+from ..evaluation.running_sums import Curves
 from ..metrics.identity import Embedder, cosine, distance
-from ..metrics.warp_error import VideoWarpError, WarpError, mean_error, pair_error
+from ..metrics.reconstruction import psnr
+from ..metrics.warp_error import VideoWarpError, pair_errors
 
 GROWTH: Final = 0.25
 """The face region is the box around the tracked landmarks, grown by this share of its width and height."""
@@ -37,11 +41,13 @@ Box = tuple[slice, slice]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judges:
+class QualityScorers:
     """What looks at the frames. Those that are costly look at every `every`-th frame or pair of frames.
 
-    backend, policy: find the faces; the policy is the one of the edit. embedders: a key of IDENTITY -> embedder.
-    flow: None leaves the steadiness out.
+    Attributes:
+        backend, policy: find the faces; the policy is the one of the edit.
+        embedders: a key of IDENTITY -> embedder.
+        flow: None leaves the steadiness out.
     """
 
     backend: FaceBackend
@@ -61,14 +67,17 @@ class Judges:
 class Quality:
     """One result against its source; NaN where no frame could be scored.
 
-    frames: compared. outside_psnr: dB of 8-bit RGB over all pixels of all frames outside the face region, "inf" where
-    they are equal. outside_psnr_worst: of the worst frame.
-    smile_frames: faces in frames that smile under SMILING in the source; smile_before, smile_after: their mean
-    mouthSmile blendshape, left and right, 0..1.
-    identity: "dlib" -> mean Euclidean distance to the source's face (below 0.6 for one person), "arcface" -> mean
-    cosine. identity_frames: faces that this is the mean of.
-    warp_error: flow-warped error of result and source, over the whole frame; face_warp_error: inside the face region.
-    None where no flow was at hand.
+    Attributes:
+        frames: compared.
+        outside_psnr: dB of 8-bit RGB over all pixels of all frames outside the face region, "inf" where they are equal.
+        outside_psnr_worst: of the worst frame.
+        smile_frames: faces in frames that smile under SMILING in the source.
+        smile_before, smile_after: their mean mouthSmile blendshape, left and right, 0..1.
+        identity: "dlib" -> mean Euclidean distance to the source's face (below 0.6 for one person), "arcface" -> mean
+            cosine.
+        identity_frames: faces that this is the mean of.
+        warp_error: flow-warped error of result and source, over the whole frame; None without a flow.
+        face_warp_error: the same inside the face region.
     """
 
     frames: int
@@ -88,35 +97,35 @@ class Quality:
         return self.smile_after - self.smile_before
 
 
-def judge(
+def measure_quality(
     source: Path,
     results: Mapping[str, Path],
-    judges: Judges,
+    scorers: QualityScorers,
     progress: Callable[[int], None] = lambda _frames: None,
 ) -> dict[str, Quality]:
     """The quality of each result, by its name in `results`; all in one pass over the source.
 
     Raises SourceError where a file cannot be read, PipelineError where a result has another size or length.
     """
-    scores = {name: _Scores(judges) for name in results}
-    tracker, state = Tracker(judges.backend, judges.policy), TrackerState()
+    sums = {name: _Sums() for name in results}
+    tracker, state = Tracker(scorers.backend, scorers.policy), TrackerState()
     before: _Moment | None = None
     for index, (frame, edited) in enumerate(_in_step(source, results)):
         state, seen = tracker.step(state, frame)
-        boxes = [face_region(track, frame.size) for track in seen.faces]
         outside = np.ones(frame.pixels.shape[:2], dtype=np.bool_)
-        for box in boxes:
-            outside[box] = False
+        for track in seen.faces:
+            outside[face_region(track, frame.size)] = False
         now = _Moment(frame.pixels, edited, outside)
-        for name, score in scores.items():
-            score.see_surroundings(frame.pixels, edited[name], outside)
-        faces = [track for track in seen.faces if track.seen]
-        _score_faces(faces, now, scores, judges, costly=index % judges.every == 0)
-        if judges.flow is not None and before is not None and index % judges.every == 1 % judges.every:
-            _score_motion(before, now, scores, judges.flow)
+        for name, own in sums.items():
+            own.add_surroundings(frame.pixels[outside], edited[name][outside])
+        for track in seen.faces:
+            if track.seen:
+                _score_face(track, now, sums, scorers, costly=index % scorers.every == 0)
+        if scorers.flow is not None and before is not None and index % scorers.every == 1 % scorers.every:
+            _score_motion(before, now, sums, scorers.flow)
         before = now
         progress(index + 1)
-    return {name: score.result() for name, score in scores.items()}
+    return {name: own.quality(scorers) for name, own in sums.items()}
 
 
 def face_region(track: FaceTrack, size: tuple[int, int], growth: float = GROWTH) -> Box:
@@ -144,101 +153,78 @@ class _Moment:
 
 def _in_step(source: Path, results: Mapping[str, Path]) -> Iterator[tuple[Frame, dict[str, Pixels]]]:
     with ExitStack() as stack:
-        reader = stack.enter_context(VideoReader(source))
-        others = {name: stack.enter_context(VideoReader(path)) for name, path in results.items()}
-        for name, other in others.items():
+        reader, *others = (stack.enter_context(VideoReader(path)) for path in (source, *results.values()))
+        for path, other in zip(results.values(), others, strict=True):
             if other.size != reader.size:
-                raise PipelineError(f"{results[name]} is {other.size}, {source} is {reader.size}; expected one size")
-        frames = {name: iter(other) for name, other in others.items()}
-        count = 0
-        for frame in reader:
-            found = {name: next(rest, None) for name, rest in frames.items()}
-            for name, one in found.items():
+                raise PipelineError(f"{path} is {other.size}, {source} is {reader.size}; expected one size")
+        for count, (frame, *found) in enumerate(zip_longest(reader, *others)):
+            for path, one in zip(results.values(), found, strict=True):
                 if one is None:
-                    raise PipelineError(f"{results[name]} ends after {count} frames, before {source}")
-            yield frame, {name: one.pixels for name, one in found.items() if one is not None}
-            count += 1
-        for name, rest in frames.items():
-            if next(rest, None) is not None:
-                raise PipelineError(f"{results[name]} goes on after the {count} frames of {source}")
+                    raise PipelineError(f"{path} ends after {count} frames, before {source}")
+                if frame is None:
+                    raise PipelineError(f"{path} goes on after the {count} frames of {source}")
+            yield frame, {name: one.pixels for name, one in zip(results, found, strict=True)}
 
 
-def _score_faces(
-    tracks: list[FaceTrack], now: _Moment, scores: "Mapping[str, _Scores]", judges: Judges, *, costly: bool
+def _score_face(
+    track: FaceTrack, now: _Moment, sums: "Mapping[str, _Sums]", scorers: QualityScorers, *, costly: bool
 ) -> None:
-    for track in tracks:
-        region = judges.backend.follow(Face(track.landmarks, track.layout, track.presence, track.blendshapes))
-        before = smile(judges.backend.locate(now.source, region))
-        for name, score in scores.items():
-            score.see_smile(before, smile(judges.backend.locate(now.edited[name], region)))
-        if not costly:
-            continue
-        for family, embedder in judges.embedders.items():
-            crops = [crop(now.source, track.quad), *(crop(now.edited[name], track.quad) for name in scores)]
-            own, *others = embedder.embed(crops)
-            for score, other in zip(scores.values(), others, strict=True):
-                score.see_identity(family, float(IDENTITY[family](own, other)))
-
-
-def _score_motion(before: _Moment, now: _Moment, scores: "Mapping[str, _Scores]", flow: Flow) -> None:
-    pair: FlowPair = flow.pair(flow.prepare(before.source), flow.prepare(now.source))
-    source = (before.source, now.source)
-    inside = (~now.outside).astype(np.float32)
-    for name, score in scores.items():
-        result = (before.edited[name], now.edited[name])
-        score.warp_errors.append(pair_error(source, result, pair))
-        if inside.any():
-            score.face_warp_errors.append(pair_error(source, result, pair, inside))
-
-
-class _Scores:
-    """Running sums over one result."""
-
-    def __init__(self, judges: Judges) -> None:
-        self._judges = judges
-        self._frames = 0
-        self._squares, self._values, self._worst = 0.0, 0, 0.0
-        self._smiles = np.zeros(3)
-        self._identity: dict[str, list[float]] = {family: [] for family in judges.embedders}
-        self.warp_errors: list[WarpError] = []
-        self.face_warp_errors: list[WarpError] = []
-
-    def see_surroundings(self, source: Pixels, edited: Pixels, outside: npt.NDArray[np.bool_]) -> None:
-        self._frames += 1
-        difference = source[outside].astype(np.int32) - edited[outside]
-        if difference.size == 0:
-            return
-        squares = float(np.square(difference).sum(dtype=np.int64))
-        self._squares += squares
-        self._values += difference.size
-        self._worst = max(self._worst, squares / difference.size)
-
-    def see_smile(self, before: float, after: float) -> None:
+    region = scorers.backend.follow(Face(track.landmarks, track.layout, track.presence, track.blendshapes))
+    before = smile(scorers.backend.locate(now.source, region))
+    for name, own in sums.items():
+        after = smile(scorers.backend.locate(now.edited[name], region))
         if before < SMILING:
-            self._smiles += (1, before, after)
+            own.curves.add({"smile-before": before, "smile-after": after})
+    for family, embedder in scorers.embedders.items() if costly else ():
+        pictures = [now.source, *(now.edited[name] for name in sums)]
+        source, *results = embedder.embed([crop(pixels, track.quad) for pixels in pictures])
+        for own, result in zip(sums.values(), results, strict=True):
+            own.curves.add({family: float(IDENTITY[family](source, result))})
 
-    def see_identity(self, family: str, value: float) -> None:
-        self._identity[family].append(value)
 
-    def result(self) -> Quality:
-        count, before, after = (float(value) for value in self._smiles)
-        has_flow = self._judges.flow is not None
+def _score_motion(before: _Moment, now: _Moment, sums: "Mapping[str, _Sums]", flow: Flow) -> None:
+    pair = flow.pair(flow.prepare(before.source), flow.prepare(now.source))
+    inside = (~now.outside).astype(np.float32)
+    for name, own in sums.items():
+        result = (before.edited[name], now.edited[name])
+        errors = pair_errors((before.source, now.source), result, pair, [None, inside])
+        for where, error in zip(("frame", "face"), errors, strict=True):
+            if not math.isnan(error.result):
+                own.curves.add({f"warp-{where}": error.result, f"warp-{where}-source": error.source})
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What is gathered of one result.
+
+    Attributes:
+        outside: mean square in [-1, 1] and number of values outside the faces, of each frame.
+        curves: the other values, of each face and of each pair of frames.
+    """
+
+    outside: list[tuple[float, int]] = field(default_factory=list)
+    curves: Curves = field(default_factory=Curves)
+
+    def add_surroundings(self, source: Pixels, edited: Pixels) -> None:
+        self.outside.append((mse(source, edited) if source.size else math.nan, source.size))
+
+    def quality(self, scorers: QualityScorers) -> Quality:
+        curves = self.curves
+        squares = [found for found in self.outside if found[1]]
+        total = sum(count for _, count in squares)
         return Quality(
-            frames=self._frames,
-            outside_psnr=_decibel(self._squares / self._values) if self._values else math.nan,
-            outside_psnr_worst=_decibel(self._worst) if self._values else math.nan,
-            smile_frames=int(count),
-            smile_before=before / count if count else math.nan,
-            smile_after=after / count if count else math.nan,
-            identity={
-                family: float(np.mean(values)) if values else math.nan for family, values in self._identity.items()
-            },
-            identity_frames=max((len(values) for values in self._identity.values()), default=0),
-            warp_error=mean_error(self.warp_errors) if has_flow else None,
-            face_warp_error=mean_error(self.face_warp_errors) if has_flow else None,
+            frames=len(self.outside),
+            outside_psnr=psnr(sum(square * count for square, count in squares) / total) if total else math.nan,
+            outside_psnr_worst=psnr(max(squares)[0]) if total else math.nan,
+            smile_frames=curves.count("smile-before"),
+            smile_before=curves.mean("smile-before"),
+            smile_after=curves.mean("smile-after"),
+            identity={family: curves.mean(family) for family in scorers.embedders},
+            identity_frames=max((curves.count(family) for family in scorers.embedders), default=0),
+            warp_error=self._warp_error("frame") if scorers.flow is not None else None,
+            face_warp_error=self._warp_error("face") if scorers.flow is not None else None,
         )
 
-
-def _decibel(mean_square: float) -> float:
-    """PSNR of 8-bit values."""
-    return 10 * math.log10(255**2 / mean_square) if mean_square > 0 else math.inf
+    def _warp_error(self, where: str) -> VideoWarpError:
+        name = f"warp-{where}"
+        return VideoWarpError(self.curves.mean(name), self.curves.mean(f"{name}-source"), self.curves.count(name))

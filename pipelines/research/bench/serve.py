@@ -1,7 +1,14 @@
 """What the live server holds, measured by real aiortc clients on loopback that stamp each frame.
 
-Server and clients are processes of their own and share the machine's cores. Each scenario starts a server anew.
-Steady streams are told twice: after a warm-up that is named, and with everything from the first connection on.
+Server and clients are processes of their own and share the machine's cores. Each scenario starts a new server.
+Steady streams have two rows: after the warm-up, and with everything from the first connection on.
+
+`--json` writes the runs of the command, and the rows that each of them measured:
+
+    {"runs": [{"command": "dynstream bench serve ...", "machine": {...}, "settings": {...}}],
+     "rows": [{"run": 0, "key": "several", "scenario": "pass-through, 4 streams, ...", "numbers": {...}, ...}]}
+
+Scenarios want different lengths, so a file may be put together from several runs; each row names its run.
 """
 
 import asyncio
@@ -10,6 +17,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -20,25 +28,32 @@ from ....stream.frame import Pixels
 from ....stream.webrtc.client import LiveClient
 from ....stream.webrtc.lossy import LossyLine
 from ...common.errors import PipelineError
-from .serve_clients import StreamNumbers, summarize
-from .serve_process import Resources, ServerProcess, server_process
+from ..common.json_files import read_json
+from ..common.timing import plain
+from .serve_numbers import StreamNumbers, summarize
+from .servers import Resources, ServerProcess, server_process
 
 FIRST_FRAME_SECONDS: Final = 60.0
 GONE_SECONDS: Final = 60.0
 WARM_UP_CONNECTS: Final = 250
 """Before memory is counted: the heaps grow to the most that connections under way at once need, which takes about so
 many; from there to 1,000 they stay as they are. A run of fewer connects warms up by as many."""
-PLAIN: Final = "dynstream.pipelines.research.bench.plain_server"
+PLAIN: Final = "dynstream.pipelines.research.bench.servers"
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """seconds: of each measurement. warm_up: seconds before it, from when every client has had a picture.
+class ServeBenchSettings:
+    """How long and with what each scenario runs. Raises PipelineError for values that cannot be.
 
-    size: (width, height). rate: frames a second that each client sends.
-
-    streams: of the scenario with several. connects: of the one that comes and goes. loss, jitter: of the poor line;
-    a share of 1, and seconds. codec: "VP8" or "H264".
+    Attributes:
+        seconds: of each measurement.
+        warm_up: seconds before it, from when every client has had a picture.
+        size: (width, height).
+        rate: frames a second that each client sends.
+        streams: of the scenario with several.
+        connects: of the one that comes and goes.
+        loss, jitter: of the poor line; a share of 1, and seconds.
+        codec: "VP8" or "H264".
     """
 
     seconds: float = 10.0
@@ -61,9 +76,14 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One measurement. before, after: what the server's process held, where it says so. notes: what else there is.
-    key: of the scenario in SCENARIOS."""
+class ServeRow:
+    """One measurement.
+
+    Attributes:
+        before, after: what the server's process held, where it says so.
+        notes: what else there is.
+        key: of the scenario in SCENARIOS.
+    """
 
     scenario: str
     numbers: StreamNumbers | None
@@ -74,15 +94,33 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """settled: after the warm-up. whole: from the first connection on; it has the settled part in it."""
+class StreamMeasurement:
+    """The same streams over two times.
+
+    Attributes:
+        settled: after the warm-up.
+        whole: from the first connection on; it has the settled part in it.
+    """
 
     settled: StreamNumbers
     whole: StreamNumbers
 
 
-Watch = Callable[[str], object]
-Scenario = Callable[[Settings], Awaitable[list[Row]]]
+@dataclass(frozen=True, kw_only=True)
+class ServeRun:
+    """One run of the command.
+
+    Attributes:
+        machine: see `machine.describe_machine`; its time is that of the run.
+    """
+
+    command: str
+    machine: Mapping[str, Any]
+    settings: ServeBenchSettings
+
+
+Notify = Callable[[str], object]
+Scenario = Callable[[ServeBenchSettings], Awaitable[list[ServeRow]]]
 
 
 def make_picture(size: tuple[int, int]) -> Callable[[int], Pixels]:
@@ -100,17 +138,17 @@ def make_picture(size: tuple[int, int]) -> Callable[[int], Pixels]:
     return draw
 
 
-async def one_stream(settings: Settings) -> list[Row]:
+async def one_stream(settings: ServeBenchSettings) -> list[ServeRow]:
     """A model that takes no time, one stream."""
     return await _steady("pass-through, 1 stream", settings, 1, model_ms=0)
 
 
-async def several_streams(settings: Settings) -> list[Row]:
+async def several_streams(settings: ServeBenchSettings) -> list[ServeRow]:
     """The same with several."""
     return await _steady(f"pass-through, {settings.streams} streams", settings, settings.streams, model_ms=0)
 
 
-async def half_rate(settings: Settings) -> list[Row]:
+async def half_rate(settings: ServeBenchSettings) -> list[ServeRow]:
     """A model at half the input's rate, with sound; and the obvious server with the same model, in the same way."""
     model_ms = 2000 / settings.rate
     ours = await _steady("model at half rate", settings, 1, model_ms=model_ms, sound=True)
@@ -119,7 +157,7 @@ async def half_rate(settings: Settings) -> list[Row]:
     return [*ours, *_rows("the obvious server, model at half rate", measured, settings)]
 
 
-async def admission(settings: Settings) -> list[Row]:
+async def admission(settings: ServeBenchSettings) -> list[ServeRow]:
     """One stream more than there is room for."""
     async with _server(0, "--max-sessions", "2") as server, _clients(settings, 2) as clients:
         alone = (await _measure(server, clients, settings)).settled
@@ -141,12 +179,12 @@ async def admission(settings: Settings) -> list[Row]:
         "refused": refusal.get("count"),
     }
     return [
-        Row("2 streams, room for 2", alone, None, None, {}),
-        Row("the same, 10 more knock", meanwhile, None, None, notes),
+        ServeRow("2 streams, room for 2", alone, None, None, {}),
+        ServeRow("the same, 10 more knock", meanwhile, None, None, notes),
     ]
 
 
-async def come_and_go(settings: Settings) -> list[Row]:
+async def come_and_go(settings: ServeBenchSettings) -> list[ServeRow]:
     """Many connects and disconnects; every other client leaves its session to the grace time."""
     async with _server(0, "--grace", "1", "--max-sessions", "32", "--max-per-address", "32") as server:
         await _connects(server, settings, min(WARM_UP_CONNECTS, settings.connects))
@@ -155,10 +193,10 @@ async def come_and_go(settings: Settings) -> list[Row]:
         await _connects(server, settings, settings.connects)
         await _until_empty(server)
         after = await server.resources()
-    return [Row(f"{settings.connects} connects and disconnects", None, before, after, {})]
+    return [ServeRow(f"{settings.connects} connects and disconnects", None, before, after, {})]
 
 
-async def poor_line(settings: Settings) -> list[Row]:
+async def poor_line(settings: ServeBenchSettings) -> list[ServeRow]:
     """Packets lost and late, both ways."""
     async with _server(0) as server, _clients(settings, 1, sound=True) as clients:
         lines: list[LossyLine] = []
@@ -172,7 +210,7 @@ async def poor_line(settings: Settings) -> list[Row]:
             line.close()
     lost = sum(line.lost for line in lines) / max(1, sum(line.lost + line.passed for line in lines))
     name = f"loss {100 * settings.loss:g} %, jitter {1000 * settings.jitter:g} ms"
-    return [Row(name, numbers, None, None, {"lost_share": round(lost, 4)})]
+    return [ServeRow(name, numbers, None, None, {"lost_share": round(lost, 4)})]
 
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {
@@ -185,7 +223,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
 }
 
 
-async def bench_serve(names: Sequence[str], settings: Settings, watch: Watch = lambda what: None) -> list[Row]:
+async def bench_serve(
+    names: Sequence[str], settings: ServeBenchSettings, watch: Notify = lambda what: None
+) -> list[ServeRow]:
     """Run scenarios one after the other. Raises PipelineError for a name that there is not."""
     for name in names:
         if name not in SCENARIOS:
@@ -197,13 +237,46 @@ async def bench_serve(names: Sequence[str], settings: Settings, watch: Watch = l
     return rows
 
 
+def make_report(run: ServeRun, rows: Sequence[ServeRow], earlier: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The file's content.
+
+    earlier: another one. Rows that this run measured replace those there, and runs without rows are left out.
+    """
+    measured = {row.key for row in rows}
+    stay = [row for row in earlier["rows"] if row["key"] not in measured] if earlier else []
+    used = sorted({row["run"] for row in stay})
+    found = [row | {"run": used.index(row["run"])} for row in stay]
+    found += [{"run": len(used)} | plain(row) for row in rows]
+    order = list(SCENARIOS)
+    found.sort(key=lambda row: order.index(row["key"]))
+    runs = [earlier["runs"][number] for number in used] if earlier else []
+    return {"runs": [*runs, plain(run)], "rows": found}
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """A file that `make_report` made. PipelineError for anything else, such as one of before rows named their run."""
+    data = read_json(path)
+    try:
+        runs = len(data["runs"])
+        whole = all(row["key"] in SCENARIOS and 0 <= row["run"] < runs for row in data["rows"])
+    except (KeyError, TypeError) as error:
+        raise PipelineError(_not_ours(path)) from error
+    if not whole:
+        raise PipelineError(_not_ours(path))
+    return data
+
+
+def _not_ours(path: Path) -> str:
+    return f"cannot add to {path}: its rows do not name their run; leave out --add to measure everything again"
+
+
 def _server(model_ms: float, *more: str) -> contextlib.AbstractAsyncContextManager[ServerProcess]:
     arguments = ["serve", "--port", "0", "--engine", "stand-in", "--stand-in-ms", f"{model_ms:g}", "--max-time", "0"]
     return server_process("dynstream", [*arguments, *more])
 
 
 @contextlib.asynccontextmanager
-async def _clients(settings: Settings, count: int, *, sound: bool = False) -> AsyncIterator[list[LiveClient]]:
+async def _clients(settings: ServeBenchSettings, count: int, *, sound: bool = False) -> AsyncIterator[list[LiveClient]]:
     draw = make_picture(settings.size)
     clients = [
         LiveClient(draw, rate=settings.rate, sound=sound, channel="dynstream", codec=settings.codec)
@@ -215,7 +288,9 @@ async def _clients(settings: Settings, count: int, *, sound: bool = False) -> As
         await asyncio.gather(*(one.close() for one in clients))
 
 
-async def _steady(name: str, settings: Settings, count: int, *, model_ms: float, sound: bool = False) -> list[Row]:
+async def _steady(
+    name: str, settings: ServeBenchSettings, count: int, *, model_ms: float, sound: bool = False
+) -> list[ServeRow]:
     more = ("--max-sessions", str(count), "--max-per-address", str(count))
     async with _server(model_ms, *more) as server, _clients(settings, count, sound=sound) as clients:
         held: list[Resources] = []
@@ -237,27 +312,27 @@ async def _steady(name: str, settings: Settings, count: int, *, model_ms: float,
 
 def _rows(
     name: str,
-    measured: Measured,
-    settings: Settings,
+    measured: StreamMeasurement,
+    settings: ServeBenchSettings,
     before: Resources | None = None,
     after: Resources | None = None,
     notes: Mapping[str, Any] | None = None,
-) -> list[Row]:
+) -> list[ServeRow]:
     """notes: of the whole."""
     return [
-        Row(f"{name}, after {settings.warm_up:g} s of warm-up", measured.settled, before, after, {}),
-        Row(f"{name}, from the first connection on", measured.whole, None, None, notes or {}),
+        ServeRow(f"{name}, after {settings.warm_up:g} s of warm-up", measured.settled, before, after, {}),
+        ServeRow(f"{name}, from the first connection on", measured.whole, None, None, notes or {}),
     ]
 
 
 async def _measure(
     server: ServerProcess,
     clients: Sequence[LiveClient],
-    settings: Settings,
+    settings: ServeBenchSettings,
     *,
     stamp: bool = True,
     at_first_frame: Callable[[], object] = lambda: None,
-) -> Measured:
+) -> StreamMeasurement:
     """Connect all of them, and measure for a while from when every one has had pictures for the warm-up."""
     begin = time.monotonic()
     for one in clients:
@@ -267,10 +342,10 @@ async def _measure(
     at_first_frame()
     await asyncio.sleep(settings.warm_up)
     settled = await _watch_on(clients, settings)
-    return Measured(settled, _numbers(clients, begin, time.monotonic()))
+    return StreamMeasurement(settled, _numbers(clients, begin, time.monotonic()))
 
 
-async def _watch_on(clients: Sequence[LiveClient], settings: Settings) -> StreamNumbers:
+async def _watch_on(clients: Sequence[LiveClient], settings: ServeBenchSettings) -> StreamNumbers:
     begin = time.monotonic()
     await asyncio.sleep(settings.seconds)
     return _numbers(clients, begin, time.monotonic())
@@ -301,7 +376,7 @@ async def _signal(server: ServerProcess, offer: str, refusal: dict[str, Any], *,
     return str(answer["sdp"])
 
 
-async def _connects(server: ServerProcess, settings: Settings, count: int) -> None:
+async def _connects(server: ServerProcess, settings: ServeBenchSettings, count: int) -> None:
     gate = asyncio.Semaphore(4)
 
     async def visit(number: int) -> None:

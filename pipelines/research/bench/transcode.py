@@ -13,7 +13,7 @@ from ...compositing.composite import MODES, Mode
 from ..common.progress import Watch, unwatched
 from ..common.timing import Spread
 from .process import ProcessRun, run_measured
-from .quality import Judges, Quality, judge
+from .quality import Quality, QualityScorers, measure_quality
 from .untouched_streams import StreamsKept, compare_streams
 
 LONG = 10
@@ -24,12 +24,16 @@ Command = Callable[[Path, Path, str, Path], Sequence[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class TranscodeBenchSettings:
     """What is run, and how often.
 
-    edits: as after --edit. faces: as after --faces. repeats: timed runs in the mode `detail`; the run in `replace`
-    goes first and is their warm-up. long: one more run over the clip LONG times in a row. cores: how many cores the
-    command may use, None for all. show: let the command's own progress through.
+    Attributes:
+        edits: as after --edit.
+        faces: as after --faces.
+        repeats: timed runs in the mode `detail`; the run in `replace` goes first and is their warm-up.
+        long: one more run over the clip LONG times in a row.
+        cores: how many cores the command may use, None for all.
+        show: let the command's own progress through.
     """
 
     edits: Sequence[str] = ("smile=2",)
@@ -48,8 +52,11 @@ class Settings:
 class Speed:
     """Of the whole command, its start included.
 
-    seconds: wall time of each run. frames_per_second: the same as a rate. processor_seconds: time on all cores
-    together, and peak_bytes: the most resident memory of any run; None where the system does not count them.
+    Attributes:
+        seconds: wall time of each run.
+        frames_per_second: the same as a rate.
+        processor_seconds: time on all cores together; None where the system does not count it.
+        peak_bytes: the most resident memory of any run; None where the system does not count it.
     """
 
     frames: int
@@ -63,9 +70,12 @@ class Speed:
 class ClipResult:
     """All about one clip.
 
-    speed: in the mode `detail`. stages, outcomes: of its last run, as `transcode --stats` gives them.
-    long: the clip LONG times in a row, None where that was not asked for; long_frames_lost of its frames are missing.
-    streams, quality: by mode.
+    Attributes:
+        speed: in the mode `detail`.
+        stages, outcomes: of its last run, as `transcode --stats` gives them.
+        long: the clip LONG times in a row; None where that was not asked for.
+        long_frames_lost: frames that are missing there.
+        streams, quality: by mode.
     """
 
     clip: str
@@ -79,7 +89,7 @@ class ClipResult:
     long_frames_lost: int | None = None
 
 
-def transcode_command(settings: Settings) -> Command:
+def transcode_command(settings: TranscodeBenchSettings) -> Command:
     """How `dynstream transcode` is called: as a module of this Python, with weights from the cache only."""
 
     def command(source: Path, target: Path, mode: str, stats: Path) -> list[str]:
@@ -93,8 +103,8 @@ def transcode_command(settings: Settings) -> Command:
 def bench_clip(
     clip: Path,
     folder: Path,
-    settings: Settings,
-    judges: Judges,
+    settings: TranscodeBenchSettings,
+    scorers: QualityScorers,
     *,
     command: Command | None = None,
     watch: Watch = unwatched,
@@ -120,7 +130,7 @@ def bench_clip(
         streams = {mode: compare_streams(clip, result) for mode, result in results.items()}
     frames = streams[MEASURED].source_frames
     with watch(f"{clip.name}: quality", estimate) as count:
-        quality = judge(clip, results, judges, count)
+        quality = measure_quality(clip, results, scorers, count)
     long, lost = _long(clip, folder, frames, settings, command, watch) if settings.long else (None, None)
     return ClipResult(
         clip=clip.name,
@@ -136,7 +146,7 @@ def bench_clip(
 
 
 def _long(
-    clip: Path, folder: Path, frames: int, settings: Settings, command: Command, watch: Watch
+    clip: Path, folder: Path, frames: int, settings: TranscodeBenchSettings, command: Command, watch: Watch
 ) -> tuple[Speed, int]:
     """Speed on the clip LONG times in a row, and how many frames the result has too few."""
     source, target = folder / f"{clip.stem}-long{clip.suffix}", folder / f"{clip.stem}-long-{MEASURED}{clip.suffix}"

@@ -16,9 +16,12 @@ Sound = tuple[Fraction | None, bytes]
 class StreamsKept:
     """A result's streams against its source's.
 
-    source_frames, result_frames: decoded frames. times_equal: every frame is shown at the very same time.
-    audio_packets: of all sound streams of the source. audio_equal: the result has the same packets, in content (MD5)
-    and time. first_difference: the first frame or packet that differs, in words, "" where none does.
+    Attributes:
+        source_frames, result_frames: decoded frames.
+        times_equal: every frame is shown at the very same time.
+        audio_packets: of all sound streams of the source.
+        audio_equal: the result has the same packets, in content (MD5) and time.
+        first_difference: the first frame or packet that differs, in words, "" where none does.
     """
 
     source_frames: int

@@ -1,15 +1,14 @@
-"""Flow between the consecutive pictures of a clip, computed once and kept on the disk.
+"""Flow between the consecutive pictures of a clip, computed once and cached on the disk.
 
 The file's name holds a digest of the pictures and the name of the method with its settings, so that what is found is
-what would be computed. Fields are kept at half size in float16: flow is smooth, and finer than a twentieth of a pixel
+what would be computed. Fields have half the size, in float16: flow is smooth, and finer than a twentieth of a pixel
 it is not known.
 """
 
-import contextlib
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ...common.errors import PipelineError
 from ...common.flow import Field, Flow
+from .array_cache import cached_map
 
 SHRINK: Final = 2
 Halves = npt.NDArray[np.float16]
@@ -28,8 +27,10 @@ Halves = npt.NDArray[np.float16]
 class ClipFlows:
     """Motion of a clip of N pictures, between each and the next: N - 1 fields each.
 
-    ahead: where the pixels of picture i are found in i + 1. back: where those of i + 1 are found in i. Both
-    (N - 1, H / 2, W / 2, 2) float16, in pixels of the whole pictures.
+    Attributes:
+        ahead: where the pixels of picture i are found in i + 1.
+        back: where those of i + 1 are found in i. Both (N - 1, H / 2, W / 2, 2) float16, in pixels of the whole
+            pictures.
     """
 
     ahead: Halves
@@ -73,38 +74,24 @@ class FlowCache:
         flow: Flow,
         progress: Callable[[int], None] = lambda _pairs: None,
     ) -> ClipFlows:
-        """Flows of (N, H, W, 3) pictures with even sides, computed where they are not kept yet.
+        """Flows of (N, H, W, 3) pictures with even sides, computed where they are not cached yet.
 
         progress: called with the pairs computed so far. The result lies on the disk and is read where it is used.
-        Raises PipelineError where the file cannot be written or read.
+        Raises TrainingError where the file cannot be written or read.
         """
-        path = self.path(pictures, flow)
-        if not path.exists():
-            self._write(path, pictures, flow, progress)
-        try:
-            both = np.load(path, mmap_mode="r")
-        except (OSError, ValueError) as error:
-            raise PipelineError(f"{path} cannot be read as kept flow ({error}); remove it, it is made again") from error
+        both = cached_map(self.path(pictures, flow), partial(_flows, pictures, flow, progress))
         return ClipFlows(both[0], both[1])
 
-    def _write(self, path: Path, pictures: npt.NDArray[np.uint8], flow: Flow, progress: Callable[[int], None]) -> None:
-        count, height, width = pictures.shape[:3]
-        both = np.zeros((2, max(0, count - 1), height // SHRINK, width // SHRINK, 2), np.float16)
-        before = flow.prepare(pictures[0]) if count else None
-        for i in range(count - 1):
-            now = flow.prepare(np.asarray(pictures[i + 1]))
-            pair = flow.pair(before, now)
-            both[0, i], both[1, i] = shrink(pair.forward), shrink(pair.backward)
-            before = now
-            progress(i + 1)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                np.save(file, both)
-            part.replace(path)
-        except OSError as error:
-            raise PipelineError(f"cannot write {path}: {error.strerror}; free space and run it again") from error
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
+
+def _flows(pictures: npt.NDArray[np.uint8], flow: Flow, progress: Callable[[int], None]) -> Halves:
+    """(2, N - 1, H / 2, W / 2, 2): ahead and back."""
+    count, height, width = pictures.shape[:3]
+    both = np.zeros((2, max(0, count - 1), height // SHRINK, width // SHRINK, 2), np.float16)
+    before = flow.prepare(pictures[0]) if count else None
+    for i in range(count - 1):
+        now = flow.prepare(np.asarray(pictures[i + 1]))
+        pair = flow.pair(before, now)
+        both[0, i], both[1, i] = shrink(pair.forward), shrink(pair.backward)
+        before = now
+        progress(i + 1)
+    return both

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ....models.faces.blendshapes import INDEX
-from ....models.faces.faces import Face, FaceBackend
+from ....models.faces.faces import Face, FaceBackend, locate_face
 from ....models.faces.mesh import load_mesh_backend
 from ....models.metrics.age_gender import AgeModel, GenderModel, load_age, load_gender
 from ....stream.frame import Pixels
@@ -37,7 +37,14 @@ NAMES = tuple(UNITS)
 
 @dataclass(frozen=True, eq=False)
 class SeenFace:
-    """face: with blendshapes. picture: (1, 3, 256, 256) in [-1, 1]. age: years. gender: probability of male."""
+    """A face of an aligned picture, with what the networks estimate.
+
+    Attributes:
+        face: with blendshapes.
+        picture: (1, 3, 256, 256) in [-1, 1].
+        age: years.
+        gender: probability of male.
+    """
 
     face: Face
     picture: Tensor
@@ -55,12 +62,8 @@ class FaceReader:
 
     def __call__(self, face: Pixels) -> SeenFace | None:
         """(256, 256, 3) aligned face -> what is seen, None where no face is found."""
-        regions = self._backend.detect(face)
-        if not regions:
-            return None
-        seen = self._backend.locate(face, regions[0])
-        seen = self._backend.locate(face, self._backend.follow(seen))
-        if seen.presence < 0.5 or seen.blendshapes is None:
+        seen = locate_face(self._backend, face)
+        if seen is None or seen.presence < 0.5 or seen.blendshapes is None:
             return None
         picture = to_tensor(face[None])
         with torch.inference_mode():

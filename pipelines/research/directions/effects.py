@@ -12,7 +12,7 @@ from torch import Tensor
 from ....models.generator.generator import Generator
 from ...common.errors import TrainingError
 from ...inversion.code_sampling import sample_codes
-from ..common.array_cache import digest, kept
+from ..common.array_cache import cached, digest
 from .labels import Scorer, draw
 
 Floats = npt.NDArray[np.float64]
@@ -52,7 +52,7 @@ def changes(
         def compute(w_plus: Tensor = w_plus) -> dict[str, Floats]:
             return {"change": np.stack([_change(generator, scorer, w_plus, move) for move in stacked])}
 
-        rows.append(kept(path, compute)["change"])
+        rows.append(cached(path, compute)["change"])
         progress(number + 1)
     found = np.stack(rows)
     if np.isnan(found).all(axis=0).any():
@@ -74,9 +74,14 @@ def _width(ends: Sequence[Floats | None]) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
-    """strengths: (S,). scores: (faces, S, scores) of faces that were found at every strength. same: (faces, S) cosine
-    of the ArcFace embedding with that of strength 0; NaN where it was not asked for."""
+class EditEffects:
+    """What an edit did to faces at several strengths.
+
+    Attributes:
+        strengths: (S,).
+        scores: (faces, S, scores) of faces that were found at every strength.
+        same: (faces, S) cosine of the ArcFace embedding with that of strength 0; NaN where it was not asked for.
+    """
 
     strengths: Floats
     scores: Floats

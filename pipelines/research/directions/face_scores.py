@@ -30,49 +30,34 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
 
-UNITS: Final[Mapping[str, str]] = {
-    **attributes.UNITS,
-    "gaze": "eyeLook coefficients towards the picture's right less left, -1..1",
-    "brow": "brows up less down, coefficients, about -1..1",
-    "blond": "0..1, from the hair's colour",
-    "black": "0..1, from the hair's colour",
-    "grey": "0..1, from the hair's colour",
-    "hair": "share of the crop that is hair, 0..1",
-    "beard": "0..1, from how rough and dark the lower face is beside the cheeks",
-    "glasses": "share of the eyes' box that is glasses, 0..1",
-    "skin": "lightness of the cheeks, L* of CIELAB, 0..100",
-    "skin-yellow": "b* of the cheeks' colour, CIELAB",
-    "width": "width of the face at the cheeks over its height",
-    "back-light": "lightness of the background, L* of CIELAB, 0..100",
-    "back-yellow": "b* of the background's colour, CIELAB",
+_SCORES: Final[Mapping[str, tuple[float, str]]] = {
+    "smile": (0.355, attributes.UNITS["smile"]),
+    "age": (13.6, attributes.UNITS["age"]),
+    "gender": (0.477, attributes.UNITS["gender"]),
+    "yaw": (14.9, attributes.UNITS["yaw"]),
+    "pitch": (5.6, attributes.UNITS["pitch"]),
+    "mouth-open": (0.058, attributes.UNITS["mouth-open"]),
+    "eyes-closed": (0.09, attributes.UNITS["eyes-closed"]),
+    "gaze": (0.333, "eyeLook coefficients towards the picture's right less left, -1..1"),
+    "brow": (0.358, "brows up less down, coefficients, about -1..1"),
+    "blond": (0.126, "0..1, from the hair's colour"),
+    "black": (0.348, "0..1, from the hair's colour"),
+    "grey": (0.164, "0..1, from the hair's colour"),
+    "hair": (0.13, "share of the crop that is hair, 0..1"),
+    "beard": (0.281, "0..1, from how rough and dark the lower face is beside the cheeks"),
+    "glasses": (0.212, "share of the eyes' box that is glasses, 0..1"),
+    "skin": (10.1, "lightness of the cheeks, L* of CIELAB, 0..100"),
+    "skin-yellow": (7.0, "b* of the cheeks' colour, CIELAB"),
+    "width": (0.063, "width of the face at the cheeks over its height"),
+    "back-light": (24.0, "lightness of the background, L* of CIELAB, 0..100"),
+    "back-yellow": (12.0, "b* of the background's colour, CIELAB"),
 }
+NAMES: Final = tuple(_SCORES)
+SPREADS: Final[Mapping[str, float]] = {name: spread for name, (spread, _) in _SCORES.items()}
+"""Standard deviation of each score over drawn faces, W truncated by 0.6 to 1: what movements are counted in."""
+UNITS: Final[Mapping[str, str]] = {name: unit for name, (_, unit) in _SCORES.items()}
 """Score -> what it is counted in. The background is scored to hold it still: else hair is made blonder, and skin
 lighter, by tinting or brightening the whole picture."""
-NAMES: Final = tuple(UNITS)
-
-SPREADS: Final[Mapping[str, float]] = {
-    "smile": 0.355,
-    "age": 13.6,
-    "gender": 0.477,
-    "yaw": 14.9,
-    "pitch": 5.6,
-    "mouth-open": 0.058,
-    "eyes-closed": 0.09,
-    "gaze": 0.333,
-    "brow": 0.358,
-    "blond": 0.126,
-    "black": 0.348,
-    "grey": 0.164,
-    "hair": 0.13,
-    "beard": 0.281,
-    "glasses": 0.212,
-    "skin": 10.1,
-    "skin-yellow": 7.0,
-    "width": 0.063,
-    "back-light": 24.0,
-    "back-yellow": 12.0,
-}
-"""Standard deviation of each score over drawn faces, W truncated by 0.6 to 1: what movements are counted in."""
 
 FEWEST_PIXELS: Final = 40  # of a region, for its colour to be believed
 PARSED_AT: Final = 384  # glasses are lost at 256, and 512 finds no more of them

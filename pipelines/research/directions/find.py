@@ -42,12 +42,17 @@ LEAST_OWN: Final = 0.6
 """Of the strongest combination's effect per length: a weaker one takes moves so long that they leave the faces."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
+@dataclass(frozen=True)
+class DirectionRecipe:
     """One direction to find.
 
-    name: of the edit. score: of `face_scores.NAMES`. sign: -1 where the edit lowers it. step: change of the score that
-    a strength of 1 should make. about: one line for people. kin: scores that are free to move along.
+    Attributes:
+        name: of the edit.
+        score: of `face_scores.NAMES`.
+        sign: -1 where the edit lowers it.
+        step: change of the score that a strength of 1 should make.
+        about: one line for people.
+        kin: scores that are free to move along.
     """
 
     name: str
@@ -58,41 +63,30 @@ class Wanted:
     kin: tuple[str, ...] = ()
 
 
-HAIR: Final = ("blond", "black", "grey")
-WANTED: Final[Mapping[str, Wanted]] = {
-    wanted.name: wanted
-    for wanted in (
-        Wanted(name="smile", score="smile", step=0.28, about="smile more, or less below zero"),
-        Wanted(name="age", score="age", step=7.0, about="look older, or younger below zero, by about four years"),
-        Wanted(
-            name="gender",
-            score="gender",
-            step=0.25,
-            about="look more like the faces labelled male, or female below zero",
+RECIPES: Final[Mapping[str, DirectionRecipe]] = {
+    recipe.name: recipe
+    for recipe in (
+        DirectionRecipe("smile", "smile", 0.28, "smile more, or less below zero"),
+        DirectionRecipe("age", "age", 7.0, "look older, or younger below zero, by about four years"),
+        DirectionRecipe("gender", "gender", 0.25, "look more like the faces labelled male, or female below zero"),
+        DirectionRecipe(
+            "yaw",
+            "yaw",
+            8.0,
+            "turn the head towards the right of the picture, or the left below zero, by about 8 degrees",
         ),
-        Wanted(
-            name="yaw",
-            score="yaw",
-            step=8.0,
-            about="turn the head towards the right of the picture, or the left below zero, by about 8 degrees",
-        ),
-        Wanted(name="pitch", score="pitch", step=5.0, about="look up, or down below zero, by about 5 degrees"),
-        Wanted(name="mouth-open", score="mouth-open", step=0.05, about="open the mouth"),
-        Wanted(name="eyes-closed", score="eyes-closed", step=0.1, about="close the eyes, or widen them below zero"),
-        Wanted(
-            name="gaze",
-            score="gaze",
-            step=0.15,
-            about="turn the eyes towards the right of the picture, or the left below zero",
-        ),
-        Wanted(name="brow", score="brow", step=0.15, about="raise the brows, or lower them below zero"),
-        Wanted(name="blond", score="blond", step=0.15, about="blonder hair", kin=("black", "grey")),
-        Wanted(name="black", score="black", step=0.2, about="blacker hair", kin=("blond", "grey")),
-        Wanted(name="grey", score="grey", step=0.08, about="greyer hair", kin=("blond", "black")),
-        Wanted(name="beard", score="beard", step=0.15, about="more beard, or less below zero"),
-        Wanted(name="glasses", score="glasses", step=0.15, about="glasses, or none below zero"),
-        Wanted(name="skin", score="skin", step=7.0, about="lighter skin, or darker below zero"),
-        Wanted(name="chubby", score="width", step=0.04, about="a wider face, or a narrower one below zero"),
+        DirectionRecipe("pitch", "pitch", 5.0, "look up, or down below zero, by about 5 degrees"),
+        DirectionRecipe("mouth-open", "mouth-open", 0.05, "open the mouth"),
+        DirectionRecipe("eyes-closed", "eyes-closed", 0.1, "close the eyes, or widen them below zero"),
+        DirectionRecipe("gaze", "gaze", 0.15, "turn the eyes towards the right of the picture, or the left below zero"),
+        DirectionRecipe("brow", "brow", 0.15, "raise the brows, or lower them below zero"),
+        DirectionRecipe("blond", "blond", 0.15, "blonder hair", kin=("black", "grey")),
+        DirectionRecipe("black", "black", 0.2, "blacker hair", kin=("blond", "grey")),
+        DirectionRecipe("grey", "grey", 0.08, "greyer hair", kin=("blond", "black")),
+        DirectionRecipe("beard", "beard", 0.15, "more beard, or less below zero"),
+        DirectionRecipe("glasses", "glasses", 0.15, "glasses, or none below zero"),
+        DirectionRecipe("skin", "skin", 7.0, "lighter skin, or darker below zero"),
+        DirectionRecipe("chubby", "width", 0.04, "a wider face, or a narrower one below zero"),
     )
 }
 
@@ -125,8 +119,10 @@ def in_layers(direction: Floats, first: int, end: int, codes: int) -> Tensor:
 class Blocks:
     """What blocks of layers do. Block `len(BLOCKS) * score + layers` is of that score's direction in those layers.
 
-    vectors: (blocks, codes, 512) of length 1. effects: (faces, blocks, scores) per unit length, in standard deviations
-    of the scores; NaN where a face was lost.
+    Attributes:
+        vectors: (blocks, codes, 512) of length 1.
+        effects: (faces, blocks, scores) per unit length, in standard deviations of the scores; NaN where a face was
+            lost.
     """
 
     vectors: Tensor
@@ -168,7 +164,9 @@ def combine(effects: Floats, own: int, penalty: float, *, layers: tuple[int, int
 class Tried:
     """A kind of combination and what it does to faces that it was not fitted to.
 
-    own: rise of its own score per unit length, in standard deviations. leak: summed movement of the others over it.
+    Attributes:
+        own: rise of its own score per unit length, in standard deviations.
+        leak: summed movement of the others over it.
     """
 
     penalty: float
@@ -199,11 +197,11 @@ def try_kinds(blocks: Blocks, own: int, kin: Sequence[int] = (), sign: int = 1) 
 
 
 def find(
-    wanted: Wanted, labelled: Labelled, blocks: Blocks, *, echo: Callable[[str], None] = lambda _text: None
+    wanted: DirectionRecipe, labelled: Labelled, blocks: Blocks, *, echo: Callable[[str], None] = lambda _text: None
 ) -> Direction:
     """The combination that moves the other scores least, scaled so that a strength of 1 moves its own by `step`.
 
-    Its effects are foretold from the blocks; `measure_directions` measures them. Raises TrainingError where nothing
+    Its effects are predicted from the blocks; `measure` measures them. Raises TrainingError where nothing
     moves the score on faces that it was not fitted to.
     """
     own, kin = NAMES.index(wanted.score), [NAMES.index(name) for name in wanted.kin]

@@ -20,7 +20,7 @@ from ....stream.frame import Pixels
 from ...common.errors import TrainingError
 from ...common.tensors import to_pixels
 from ...inversion.code_sampling import sample_codes
-from ..common.array_cache import Array, kept, read
+from ..common.array_cache import Array, cached, read
 from .face_scores import NAMES
 
 Floats = npt.NDArray[np.float64]
@@ -33,7 +33,12 @@ FEWEST: Final = 100
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """codes: (N, 512) of W. scores: (N, scores) in the order of `face_scores.NAMES`."""
+    """Drawn faces with their scores.
+
+    Attributes:
+        codes: (N, 512) of W.
+        scores: (N, scores) in the order of `face_scores.NAMES`.
+    """
 
     codes: Floats
     scores: Floats
@@ -82,7 +87,7 @@ def label(
         end = min(count, first + SHARD)
         path = folder / f"labels-{seed}-{first:06d}.npz" if folder and end - first == SHARD else None
         numbers = range(first, end)
-        parts.append(_checked(kept(path, partial(_label, generator, scorer, numbers, seed, progress)), path))
+        parts.append(_checked(cached(path, partial(_label, generator, scorer, numbers, seed, progress)), path))
         progress(end)
     found = Labelled(np.concatenate([p.codes for p in parts]), np.concatenate([p.scores for p in parts]))
     if len(found.codes) < FEWEST:
@@ -90,7 +95,7 @@ def label(
     return found
 
 
-def kept_labels(folder: Path, seed: int = 0) -> Labelled:
+def cached_labels(folder: Path, seed: int = 0) -> Labelled:
     """All that a folder holds of a seed, however far its labelling came. Raises TrainingError where that is nothing."""
     parts = [_checked(read(path), path) for path in sorted(folder.glob(f"labels-{seed}-*.npz"))]
     if not parts:

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 
 from ....models.directions.directions import Direction
-from ....models.directions.latent_transformer import SUFFIX, Bend
+from ....models.directions.latent_transformer import SUFFIX, NonlinearDirection
 from ....models.generator.generator import Generator
 from ....models.metrics.arcface import load_arcface
 from ....stream.frame import Pixels
 from ...common.errors import TrainingError
 from ...common.tensors import to_tensor
-from ..common.array_cache import digest, kept
-from .effects import Floats, Measured, unseen_codes
+from ..common.array_cache import cached, digest
+from .effects import EditEffects, Floats, unseen_codes
 from .face_scores import NAMES, SPREADS
-from .find import WANTED
+from .find import RECIPES
 from .labels import Scorer, draw
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def measure(
     strengths: Sequence[float] = STRENGTHS,
     folder: Path | None = None,
     progress: Callable[[int], None] = lambda _faces: None,
-) -> Measured:
+) -> EditEffects:
     """Scores and identity of faces (N, codes, 512) at each strength and at 0; a face lost at any of them is left out.
 
     folder: keeps each face's part, and what it holds is not drawn again. Raises TrainingError where no face is left.
@@ -74,13 +74,13 @@ def measure(
     rows = []
     for number, w_plus in enumerate(codes.split(1)):
         look = partial(_look, generator, scorer, identity)
-        base = kept(_path(folder, "face", digest(w_plus.cpu().numpy())), partial(look, w_plus))
+        base = cached(_path(folder, "face", digest(w_plus.cpu().numpy())), partial(look, w_plus))
         steps = {strength: edit.step(w_plus, strength) for strength in strengths}
         parts = {}
         for strength, step in steps.items():
             moved = w_plus + step
             path = _path(folder, edit.name, digest(moved.cpu().numpy()))
-            parts[strength] = kept(path, partial(look, moved))
+            parts[strength] = cached(path, partial(look, moved))
         parts[0.0] = base
         rows.append([parts[strength] for strength in ordered])
         progress(number + 1)
@@ -92,7 +92,7 @@ def measure(
     same = np.einsum("fsd,fd->fs", who, who[:, ordered.index(0.0)])
     if identity is None:
         same = np.full(scores.shape[:2], np.nan)
-    return Measured(np.array(ordered), scores, same)
+    return EditEffects(np.array(ordered), scores, same)
 
 
 def _path(folder: Path | None, name: str, key: str) -> Path | None:
@@ -111,11 +111,15 @@ def _look(generator: Generator, scorer: Scorer, identity: Identity | None, w_plu
 class Verdict:
     """What was measured about one edit.
 
-    slope: change of its own score per unit. range: strengths between which the score rises for 95 % of the faces, None
-    where there is no such range. monotone: share of faces whose score rises over that range, or from -1 to 1 where
-    there is none. leak: summed movement of the other scores over its own at the useful strength, each in its own
-    standard deviations. same: mean ArcFace cosine there. moved: change of each score there, in standard deviations.
-    faces: how many.
+    Attributes:
+        slope: change of its own score per unit.
+        range: strengths between which the score rises for 95 % of the faces, None where there is no such range.
+        monotone: share of faces whose score rises over that range, or from -1 to 1 where there is none.
+        leak: summed movement of the other scores over its own at the useful strength, each in its own standard
+            deviations.
+        same: mean ArcFace cosine there.
+        moved: change of each score there, in standard deviations.
+        faces: how many.
     """
 
     name: str
@@ -134,12 +138,12 @@ class Verdict:
         return self.range is not None and self.range[1] >= USEFUL and self.leak <= 0.5
 
 
-def judge(
-    name: str, score: str, measured: Measured, spread: Floats, *, sign: int = 1, kin: Sequence[str] = ()
+def summarize(
+    name: str, score: str, measured: EditEffects, spread: Floats, *, sign: int = 1, kin: Sequence[str] = ()
 ) -> Verdict:
     """Sum up a measurement. spread: (scores,) standard deviations over faces. sign: -1 for an edit that lowers."""
     own = NAMES.index(score)
-    signed = Measured(measured.strengths, measured.scores * sign, measured.same)
+    signed = EditEffects(measured.strengths, measured.scores * sign, measured.same)
     slack = SLACK * spread[own]
     ends = signed.widest(own, slack)
     low, high = ends or NARROWEST
@@ -168,20 +172,20 @@ def inverted_codes(encoder: "Encoder", faces: Sequence[Pixels] | npt.NDArray[np.
         return torch.cat([encoder(to_tensor(face[None])) for face in faces])
 
 
-def judge_edit(edit: Direction | Bend, measured: Measured) -> Verdict:
-    """`judge` by the recipe of that name; an edit without one is judged by the score that it moves most."""
+def summarize_edit(edit: Direction | NonlinearDirection, measured: EditEffects) -> Verdict:
+    """`summarize` by the recipe of that name; an edit without one is judged by the score that it moves most."""
     spread = np.array([SPREADS[name] for name in NAMES])
-    wanted = WANTED.get(edit.name.removesuffix(SUFFIX))
+    wanted = RECIPES.get(edit.name.removesuffix(SUFFIX))
     if wanted is not None:
-        return judge(edit.name, wanted.score, measured, spread, sign=wanted.sign, kin=wanted.kin)
+        return summarize(edit.name, wanted.score, measured, spread, sign=wanted.sign, kin=wanted.kin)
     moved = measured.moved(USEFUL) / spread
     most = int(np.abs(moved).argmax())
-    return judge(edit.name, NAMES[most], measured, spread, sign=1 if moved[most] > 0 else -1)
+    return summarize(edit.name, NAMES[most], measured, spread, sign=1 if moved[most] > 0 else -1)
 
 
-def as_measured(direction: Direction, measured: Measured) -> Direction:
+def as_measured(direction: Direction, measured: EditEffects) -> Direction:
     """The same direction, with the range and the effects that were measured; -1..1 where it rises over no range."""
-    verdict = judge_edit(direction, measured)
+    verdict = summarize_edit(direction, measured)
     low, high = verdict.range or NARROWEST
     slopes = dict(zip(NAMES, measured.slopes().tolist(), strict=True))
     effect = {score: slopes[score] for score in (verdict.score, *NAMES)}

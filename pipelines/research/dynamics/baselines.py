@@ -1,4 +1,4 @@
-"""What a model of motion is held against: hold the last code, go straight on, a constant-velocity Kalman filter.
+"""Baselines of a model of motion: hold the last code, go straight on, a constant-velocity Kalman filter.
 
 All work on (codes, 512) codes of one face, every number by itself, and are fed in the same way.
 """
@@ -61,7 +61,8 @@ class Linear:
 class KalmanSettings:
     """Of a constant-velocity filter, relative to the variance of what is measured.
 
-    push: spectral density of the random acceleration, 1/s^3, in units of the measurement's variance.
+    Attributes:
+        push: spectral density of the random acceleration, 1/s^3, in units of the measurement's variance.
     """
 
     push: float = 100.0

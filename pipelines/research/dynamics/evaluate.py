@@ -2,12 +2,12 @@
 
 Two protocols. Offline, DynODE's: of a clip's codes every K-th is observed (or some at irregular times), the others are
 asked for; code error, and MSE and SSIM of the drawings against those of the encoder's own codes. Online: after each
-frame a code some frames ahead is foretold, beside what needs no learning.
+frame a code some frames ahead is predicted, beside baselines that need no learning.
 """
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -36,9 +36,15 @@ SETTLE: Final = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocol:
-    """frames: of each clip, from its first on. gaps: observe every K-th. drawn: pictures judged in each setting, spread
-    over the clip; 0 draws none. horizons: frames ahead."""
+class DynamicsProtocol:
+    """Which frames are observed and which are asked for. Raises DynamicsError.
+
+    Attributes:
+        frames: of each clip, from its first on.
+        gaps: observe every K-th.
+        drawn: pictures judged in each setting, spread over the clip; 0 draws none.
+        horizons: frames ahead.
+    """
 
     frames: int = 101
     gaps: Sequence[int] = (4, 8, 16)
@@ -56,12 +62,15 @@ class Protocol:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Between:
+class InterpolationRow:
     """One method on one clip at one gap.
 
-    gap: "every 8", or "irregular, a quarter". observed, unobserved: mean square error of codes over the clip's variance
-    of codes. mse, ssim: of drawings, in [-1, 1] and 0..1, over the unobserved frames; mse_observed, ssim_observed over
-    the observed. None where nothing was drawn. fit_seconds: of the fit.
+    Attributes:
+        gap: "every 8", or "irregular, a quarter".
+        observed, unobserved: mean square error of codes over the clip's variance of codes.
+        mse, ssim: of drawings, in [-1, 1] and 0..1, over the unobserved frames; None where nothing was drawn.
+        mse_observed, ssim_observed: the same over the observed frames.
+        fit_seconds: of the fit.
     """
 
     clip: str
@@ -77,24 +86,28 @@ class Between:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ahead:
-    """One predictor on one clip. errors: horizon in frames -> mean square error over the clip's variance of codes."""
+class PredictionRow:
+    """One predictor on one clip.
+
+    Attributes:
+        errors: horizon in frames -> mean square error over the clip's variance of codes.
+    """
 
     clip: str
     method: str
     errors: dict[int, float]
 
 
-def evaluate_between(
+def evaluate_interpolation(
     name: str,
     series: CodeSeries,
     prior: MotionModel,
     generator: Generator | None,
-    protocol: Protocol,
+    protocol: DynamicsProtocol,
     *,
     config: FitConfig = DEFAULT,
     clock: Callable[[], float] = time.perf_counter,
-) -> list[Between]:
+) -> list[InterpolationRow]:
     """Rows of one clip. Raises DynamicsError where it has too few frames for the largest gap."""
     series = series.select(slice(0, protocol.frames))
     if len(series) < 2 * max(protocol.gaps) + 1:
@@ -125,7 +138,7 @@ def evaluate_between(
             if generator is not None and protocol.drawn:
                 pictures = _draw(generator, codes, series, mask, missing, protocol.drawn)
             rows.append(
-                Between(
+                InterpolationRow(
                     clip=name,
                     gap=gap,
                     method=method,
@@ -162,7 +175,9 @@ def _draw(
     return found
 
 
-def evaluate_ahead(name: str, series: CodeSeries, prior: MotionModel, protocol: Protocol) -> list[Ahead]:
+def evaluate_prediction(
+    name: str, series: CodeSeries, prior: MotionModel, protocol: DynamicsProtocol
+) -> list[PredictionRow]:
     """Rows of one clip: the learned updater and the baselines, each frame observed."""
     series = series.select(slice(0, protocol.online_frames))
     spread = max(1e-12, float((series.codes - series.codes.mean(0)).square().mean()))
@@ -192,14 +207,22 @@ def evaluate_ahead(name: str, series: CodeSeries, prior: MotionModel, protocol: 
             f"{name} has {len(series)} frames with a face: too few to look {max(protocol.horizons)} ahead"
         )
     return [
-        Ahead(clip=name, method=method, errors={ahead: float(np.mean(values)) for ahead, values in found.items()})
+        PredictionRow(
+            clip=name, method=method, errors={ahead: float(np.mean(values)) for ahead, values in found.items()}
+        )
         for method, found in errors.items()
     ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
-    """Means over clips at one horizon. best: name and error of the best baseline; under: by how much ours is below."""
+class PredictionSummary:
+    """Means over clips at one horizon.
+
+    Attributes:
+        ahead: frames.
+        ours: error of the learned updater.
+        best, best_error: name and error of the best baseline.
+    """
 
     ahead: int
     ours: float
@@ -212,7 +235,7 @@ class Summary:
         return 1 - self.ours / self.best_error
 
 
-def summarize_ahead(rows: Sequence[Ahead]) -> list[Summary]:
+def summarize_prediction(rows: Sequence[PredictionRow]) -> list[PredictionSummary]:
     """One line for each horizon, from rows of any number of clips."""
     out = []
     for ahead in rows[0].errors:
@@ -222,30 +245,16 @@ def summarize_ahead(rows: Sequence[Ahead]) -> list[Summary]:
         }
         ours = means.pop("dynstream")
         best = min(means, key=lambda method: means[method])
-        out.append(Summary(ahead=ahead, ours=ours, best=best, best_error=means[best]))
+        out.append(PredictionSummary(ahead=ahead, ours=ours, best=best, best_error=means[best]))
     return out
 
 
-def mean_between(rows: Sequence[Between]) -> list[Between]:
-    """The same rows, meaned over clips."""
+def mean_interpolation(rows: Sequence[InterpolationRow]) -> list[InterpolationRow]:
+    """The same rows, meaned over clips. None where any of them has none."""
     out = []
     for gap, method in dict.fromkeys((row.gap, row.method) for row in rows):
         same = [row for row in rows if (row.gap, row.method) == (gap, method)]
-
-        def mean(name: str, same: list[Between] = same) -> float | None:
-            values = [getattr(row, name) for row in same]
-            return None if None in values else float(np.mean(values))
-
-        numbers = ("mse", "ssim", "mse_observed", "ssim_observed")
-        out.append(
-            Between(
-                clip=f"mean of {len(same)}",
-                gap=gap,
-                method=method,
-                observed=float(np.mean([row.observed for row in same])),
-                unobserved=float(np.mean([row.unobserved for row in same])),
-                fit_seconds=float(np.mean([row.fit_seconds for row in same])),
-                **{name: mean(name) for name in numbers},
-            )
-        )
+        values = {item.name: [getattr(row, item.name) for row in same] for item in fields(InterpolationRow)[3:]}
+        means = {name: None if None in found else float(np.mean(found)) for name, found in values.items()}
+        out.append(InterpolationRow(clip=f"mean of {len(same)}", gap=gap, method=method, **means))  # type: ignore[arg-type]
     return out

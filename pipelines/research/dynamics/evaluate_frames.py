@@ -45,12 +45,17 @@ Rife = Callable[[Sequence[Pixels]], "tuple[npt.NDArray[np.uint8], float]"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dropped:
+class DroppedFramesRow:
     """One method on one clip, of which one frame in `gap` was kept.
 
-    mse: in [-1, 1]; psnr: of it, in dB. lpips: AlexNet's; means over dropped frames. face_mse, face_psnr: within the
-    face's outline; face_lpips: of the aligned crops; over dropped frames between two with a face, None without any.
-    milliseconds: for one of them; ours with reading and writing, the fit apart. note: why there is nothing.
+    Attributes:
+        mse: in [-1, 1].
+        psnr: of it, in dB.
+        lpips: AlexNet's; means over dropped frames.
+        face_mse, face_psnr: within the face's outline.
+        face_lpips: of the aligned crops; over dropped frames between two with a face, None without any.
+        milliseconds: for one of them; ours with reading and writing, the fit apart.
+        note: why there is nothing.
     """
 
     clip: str
@@ -78,7 +83,7 @@ def evaluate_dropped(
     frames: int = 101,
     config: FitConfig = DEFAULT,
     clock: Callable[[], float] = time.perf_counter,
-) -> list[Dropped]:
+) -> list[DroppedFramesRow]:
     """Rows of one clip, of whose first frames one in `gap`, one of GAPS, is kept.
 
     series: codes of those that are kept, with places of the face. Raises DynamicsError where there are too few frames,
@@ -97,7 +102,7 @@ def evaluate_dropped(
     true = [clip[number][1] for number in missing]
     seconds: Floats = np.array([clip[number][0] for number in missing])
 
-    def score(method: str, made: Sequence[Pixels], spent: float | None) -> Dropped:
+    def score(method: str, made: Sequence[Pixels], spent: float | None) -> DroppedFramesRow:
         return _score(path.name, method, made, true, faces, lpips, spent, gap)
 
     rows = [score(REPEAT, [clip[number // gap * gap][1] for number in missing], None)]
@@ -119,7 +124,7 @@ def evaluate_dropped(
     try:
         found, spent = rife([clip[number][1] for number in range(0, len(clip), gap)])
     except PeerAbsentError as error:
-        return [*rows, Dropped(clip=path.name, method="RIFE 3.8", gap=gap, note=str(error))]
+        return [*rows, DroppedFramesRow(clip=path.name, method="RIFE 3.8", gap=gap, note=str(error))]
     found = found[:, 4 // gap - 1 :: 4 // gap]
     return [*rows, score("RIFE 3.8", list(found.reshape(-1, *found.shape[2:])), spent)]
 
@@ -147,7 +152,7 @@ def _score(
     lpips: "LPIPS",
     seconds: float | None,
     gap: int,
-) -> Dropped:
+) -> DroppedFramesRow:
     if len(made) != len(true):
         raise DynamicsError(f"{method} made {len(made)} frames of {name}, expected {len(true)}")
     error = float(np.mean([mse(one, other) for one, other in zip(made, true, strict=True)]))
@@ -160,7 +165,7 @@ def _score(
             errors.append(mse(crops[0][inside], crops[1][inside]))
             apart.append(reconstruction.lpips(lpips, [crops[0]], [crops[1]])[0])
     face_mse = float(np.mean(errors)) if errors else None
-    return Dropped(
+    return DroppedFramesRow(
         clip=name,
         method=method,
         mse=error,
@@ -180,7 +185,7 @@ def _psnr(mse: float | None) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def mean_dropped(rows: Sequence[Dropped]) -> list[Dropped]:
+def mean_dropped(rows: Sequence[DroppedFramesRow]) -> list[DroppedFramesRow]:
     """The same rows, meaned over clips; PSNR of the mean MSE. A method that was not run keeps its note."""
     out = []
     for gap, method in dict.fromkeys((row.gap, row.method) for row in rows):
@@ -190,23 +195,10 @@ def mean_dropped(rows: Sequence[Dropped]) -> list[Dropped]:
             out.append(same[0])
             continue
 
-        def mean(name: str, ran: list[Dropped] = ran) -> float | None:
-            values = [getattr(row, name) for row in ran if getattr(row, name) is not None]
-            return float(np.mean(values)) if values else None
-
-        mse, face_mse = mean("mse"), mean("face_mse")
-        out.append(
-            Dropped(
-                clip=f"mean of {len(ran)}",
-                method=method,
-                gap=gap,
-                mse=mse,
-                psnr=_psnr(mse),
-                lpips=mean("lpips"),
-                face_mse=face_mse,
-                face_psnr=_psnr(face_mse),
-                face_lpips=mean("face_lpips"),
-                milliseconds=mean("milliseconds"),
-            )
-        )
+        means: dict[str, float | None] = {}
+        for name in ("mse", "lpips", "face_mse", "face_lpips", "milliseconds"):
+            values = [value for row in ran if (value := getattr(row, name)) is not None]
+            means[name] = float(np.mean(values)) if values else None
+        means |= {"psnr": _psnr(means["mse"]), "face_psnr": _psnr(means["face_mse"])}
+        out.append(DroppedFramesRow(clip=f"mean of {len(ran)}", method=method, gap=gap, **means))  # type: ignore[arg-type]
     return out

@@ -64,8 +64,9 @@ def make_rows(renderer: Renderer, prior: MotionModel) -> list[Row]:
 class StreamRow:
     """One way: means over clips, as in `RowScores`; of lost frames, the warp errors alone.
 
-    invert_ms: from the aligned face to its codes, mean over frames. encoded: share of frames that the encoder saw. None
-    where it was not measured.
+    Attributes:
+        invert_ms: from the aligned face to its codes, mean over frames.
+        encoded: share of frames that the encoder saw. None where it was not measured.
     """
 
     name: str
@@ -163,7 +164,7 @@ def score_lost(
 def _with_losses(
     clip: LookedClip, editor: FaceEditor, renderer: KeyframedRenderer, lost: FrameConcealment | None
 ) -> list[Pixels]:
-    """What is shown at the time of each frame; of a lost one nothing is looked at but its time.
+    """What is shown at the time of each frame; of a lost one only the time is used.
 
     lost: makes them; None shows the last frame again.
     """

@@ -6,7 +6,7 @@ random gaps of 0.02 to 0.5 s.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -35,9 +35,12 @@ PULL = 0.1
 class DynamicsConfig:
     """Settings of the training.
 
-    leading: directions with constants of their own. columns: numbers of each code of whose rest is learned.
-    observations: of a clip in a step; the cost grows with their cube. gaps: seconds between two, least and most.
-    generated: share of the steps that see a generated clip: its movements are known, but smoother than real ones.
+    Attributes:
+        leading: directions with constants of their own.
+        columns: numbers of each code of whose rest is learned.
+        observations: of a clip in a step; the cost grows with their cube.
+        gaps: seconds between two, least and most.
+        generated: share of the steps that see a generated clip: its movements are known, but smoother than real ones.
     """
 
     loop: LoopConfig = CONFIG
@@ -134,9 +137,3 @@ def draw_rows(seconds: Floats, config: DynamicsConfig, chance: np.random.Generat
 
 def _spread(series: CodeSeries) -> float:
     return max(1e-6, float((series.codes - series.codes.mean(0)).square().mean().sqrt()))
-
-
-def shorter(config: DynamicsConfig, steps: int | None, lr: float | None) -> DynamicsConfig:
-    """The settings with other steps or another learning rate where they are given."""
-    loop = replace(config.loop, steps=steps or config.loop.steps, lr=lr or config.loop.lr)
-    return replace(config, loop=loop)

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from ....models.faces.faces import Floats
 from ....stream.frame import Pixels
+from ...common.cache import Cache, digest
 from ...common.flow import Field, FlowPair
 from ...tracking.align import Quad
-from ..common.feature_cache import Store, digest
 from ..metrics import motion, reconstruction
 from ..metrics.video_clips import clip_features
 from ..metrics.warp_error import Mask, WarpError, pair_errors
@@ -42,11 +42,11 @@ class Picture:
 
 
 class Looked:
-    """The networks behind the store. Several threads may ask at once."""
+    """The networks behind the cache. Several threads may ask at once."""
 
-    def __init__(self, networks: "Networks", store: Store) -> None:
+    def __init__(self, networks: "Networks", cache: Cache) -> None:
         self._networks = networks
-        self._store = store
+        self._cache = cache
         # dlib's and the tflite networks compute in buffers of their own; torch's do not.
         self._locks = {name: threading.Lock() for name in ("dlib", "mesh", "attributes", "flow")}
         self._looks: dict[str, Any] = {}
@@ -61,7 +61,7 @@ class Looked:
             with self._locks.get(family, nullcontext()):
                 return {"e": embedder.embed([crop.pixels])[0]}
 
-        return self._store.get(key, compute)["e"]
+        return self._cache.get(key, compute)["e"]
 
     def inception(self, picture: Picture) -> Floats:
         """(2048,) features."""
@@ -71,7 +71,7 @@ class Looked:
         def compute() -> Mapping[str, Floats]:
             return {"f": network.features(reconstruction.to_tensor([picture.pixels]))[0].numpy()}
 
-        return self._store.get(f"inception-1:{picture.digest}", compute)["f"]
+        return self._cache.get(f"inception-1:{picture.digest}", compute)["f"]
 
     def classes(self, picture: Picture) -> Floats:
         """(1008,) class probabilities; the user's file is not known by a digest, so nothing is kept."""
@@ -95,7 +95,7 @@ class Looked:
                 found = scorer(crop.pixels)
             return {"s": np.zeros(0) if found is None else found}
 
-        scores = self._store.get(f"attributes-1:{crop.digest}", compute)["s"]
+        scores = self._cache.get(f"attributes-1:{crop.digest}", compute)["s"]
         return scores if len(scores) else None
 
     def landmarks(self, crop: Picture) -> Floats | None:
@@ -108,7 +108,7 @@ class Looked:
                 found = motion.landmarks(backend, crop.pixels)
             return {"p": np.zeros((0, 2), np.float32) if found is None else found}
 
-        points = self._store.get(f"mesh-1:{crop.digest}", compute)["p"]
+        points = self._cache.get(f"mesh-1:{crop.digest}", compute)["p"]
         return points if len(points) else None
 
     def lpips(self, backbone: str, a: Picture, b: Picture) -> float:
@@ -118,7 +118,7 @@ class Looked:
         def compute() -> Mapping[str, Floats]:
             return {"d": np.array(reconstruction.lpips(network, [a.pixels], [b.pixels]), np.float32)}
 
-        return float(self._store.get(f"lpips-{backbone}-1:{a.digest}:{b.digest}", compute)["d"][0])
+        return float(self._cache.get(f"lpips-{backbone}-1:{a.digest}:{b.digest}", compute)["d"][0])
 
     def ssim(self, a: Picture, b: Picture) -> float:
         """Structural similarity of two pictures of one size."""
@@ -126,7 +126,7 @@ class Looked:
         def compute() -> Mapping[str, npt.NDArray[np.float64]]:
             return {"s": np.array([reconstruction.ssim(a.pixels, b.pixels)])}
 
-        return float(self._store.get(f"ssim-1:{a.digest}:{b.digest}", compute)["s"][0])
+        return float(self._cache.get(f"ssim-1:{a.digest}:{b.digest}", compute)["s"][0])
 
     def warp_errors(
         self, source: tuple[Picture, Picture], result: tuple[Picture, Picture], quad: Quad | None
@@ -143,7 +143,7 @@ class Looked:
             found = pair_errors(*frames, self.flow(*source), regions)
             return {"e": np.array([(error.result, error.source, error.visible) for error in found])}
 
-        whole, face = self._store.get(f"warp-1:{flow.name}:{digests}:{place}", compute)["e"].tolist()
+        whole, face = self._cache.get(f"warp-1:{flow.name}:{digests}:{place}", compute)["e"].tolist()
         return WarpError(*whole), WarpError(*face)
 
     def flow(self, before: Picture, now: Picture) -> FlowPair:
@@ -167,7 +167,7 @@ class Looked:
             pair = flow.pair(look(before), look(now))
             return {"forward": pack(pair.forward), "backward": pack(pair.backward)}
 
-        kept = self._store.get(key, compute)
+        kept = self._cache.get(key, compute)
         self._looks = {name: seen for name, seen in self._looks.items() if name == now.digest}
         self._last_flow = key, FlowPair(unpack(kept["forward"]), unpack(kept["backward"]))
         return self._last_flow[1]

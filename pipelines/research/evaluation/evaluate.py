@@ -14,7 +14,7 @@ from ....models.faces.faces import Floats
 from ...common.errors import PipelineError
 from ...common.machine import usable_cores
 from ...edits.edit import EditSpec
-from ..common.feature_cache import Store
+from ..common.cache import open_cache
 from ..directions.attributes import NAMES
 from .cached_features import Looked
 from .clip_metrics import Gathering, Measurer
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 SOURCE: Final = "source"
 RESULT: Final = "result"
 INVERTED: Final = "inverted"
-STORE_FILE: Final = "evaluate.sqlite"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +145,8 @@ def evaluate(
         options.groups, zoo, flow=options.flow, i3d=options.i3d, inception_classes=options.inception_classes
     )
     seconds: list[float] = []
-    with Store(zoo.cache / STORE_FILE if options.keep else None) as store, _workers() as pool:
-        looked = Looked(networks, store)
+    with open_cache(zoo.cache if options.keep else None) as cache, _workers() as pool:
+        looked = Looked(networks, cache)
         measurer = Measurer(options.groups, networks, looked, list(paths), SOURCE, options.asked, pool)
         for moment in moments(read(SOURCE, scanned, matching), SOURCE, networks):
             values = measurer.add(moment)
@@ -155,7 +154,7 @@ def evaluate(
             if watch is not None:
                 watch(moment, values)
             progress(len(seconds))
-        notes = [*matching.notes, *store.notes]
+        notes = [*matching.notes, *cache.notes]
     gathered = measurer.gathered
     candidates = {name: gathering for name, gathering in gathered.items() if name != SOURCE}
     table = Table(gathered[SOURCE], candidates, [g for g in GROUPS if g in options.groups], networks.missing)

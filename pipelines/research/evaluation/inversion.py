@@ -13,10 +13,10 @@ from torch import Tensor
 
 from ....models.faces.faces import Floats
 from ....stream.frame import Pixels
+from ...common.cache import Cache, digest
 from ...common.image_ops import mse
 from ...common.tensors import to_pixels, to_tensor
 from ...fitting.code_optimization import optimize_codes
-from ..common.feature_cache import Store, digest
 from ..common.progress import Watch, unwatched
 from ..common.timing import Spread, timed
 from ..metrics import identity, reconstruction
@@ -144,7 +144,7 @@ class Inversions:
 
     lpips: on `settings.device`, for the optimization. refine: fits to a file's faces, None for no such row; a set of
     pictures of one face each has none, either: it is a clip's own fit.
-    store: keeps optimized codes by the digest of their face, so that a run that was stopped goes on.
+    cache: keeps optimized codes by the digest of their face, so that a run that was stopped goes on.
     """
 
     def __init__(
@@ -156,11 +156,11 @@ class Inversions:
         settings: Settings,
         *,
         refine: Refine | None = None,
-        store: Store | None = None,
+        cache: Cache | None = None,
     ) -> None:
         self._encoder, self._generator, self._lpips = encoder, generator, lpips
         self._judges, self._settings, self._refine = judges, settings, refine
-        self._store = store or Store(None)
+        self._cache = cache or Cache(None)
 
     def score(self, face_set: FaceSet, watch: Watch = unwatched) -> SetResult:
         """All rows of one set."""
@@ -247,7 +247,7 @@ class Inversions:
         for (chunk,) in _chunks(faces, size=batch):
             done = len(found) * steps
             key = f"optimize-1:{steps}:{drawn_mean}:{digest(chunk)}"
-            kept = self._store.get(key, partial(self._optimize, chunk, partial(_after, done, count)))
+            kept = self._cache.get(key, partial(self._optimize, chunk, partial(_after, done, count)))
             found += torch.from_numpy(kept["w"].copy())
             count(len(found) * steps)
         return torch.stack(found)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ....models.metrics.arcface import ArcFace
     from ....models.metrics.lpips import LPIPS
     from ....models.zoo.zoo import Zoo
-    from ..common.feature_cache import Store
+    from ...common.cache import Cache
     from .face_sets import Faces
 
 
@@ -35,7 +35,7 @@ def load_inversions(
     encoder: Path | None = None,
     generator: str = "mobilestylegan",
     refine: int = 0,
-    store: "Store | None" = None,
+    cache: "Cache | None" = None,
     report: Callable[[str], None] = lambda _note: None,
 ) -> Inversions:
     """Ready to score.
@@ -56,7 +56,7 @@ def load_inversions(
         raise PipelineError(f"--device {settings.device}: {error}; leave it out to use the CPU") from error
     judges = Judges(load_lpips(zoo), load_embedders(("arcface", "dlib"), zoo, report))
     fitted = _refine(network_in, network_out, lpips, arcface, refine, settings.device) if refine else None
-    return Inversions(network_in, network_out, lpips, judges, settings, refine=fitted, store=store)
+    return Inversions(network_in, network_out, lpips, judges, settings, refine=fitted, cache=cache)
 
 
 def _refine(

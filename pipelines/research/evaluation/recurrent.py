@@ -23,6 +23,7 @@ from ....models.encoders.recurrent_encoder import RecurrentEncoder
 from ....models.faces.faces import Floats
 from ....models.generator.generator import Generator
 from ....stream.reader import VideoReader
+from ...common.cache import digest
 from ...common.errors import PipelineError
 from ...common.image_ops import mse
 from ...common.stage_timing import Stages
@@ -35,7 +36,6 @@ from ...inversion.latent_memory import LatentState, Parts
 from ...inversion.recurrent_inverter import RecurrentInverter
 from ...tracking.align import CROP, Quad, crop
 from ...tracking.tracker import Tracker
-from ..common.feature_cache import digest
 from ..metrics import identity
 from .cached_features import Looked, Picture
 

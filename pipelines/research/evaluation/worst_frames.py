@@ -1,4 +1,4 @@
-"""What a report shows of the pictures themselves: the worst frames, and a small clip of all videos in a row."""
+"""Pictures of a report: the worst frames, and a small clip of all videos side by side."""
 
 import heapq
 import io
@@ -94,8 +94,8 @@ class WorstFrames:
         ]
 
 
-class BesideClip:
-    """An MP4 in memory of all videos beside each other, small, the first seconds of it."""
+class SideBySideClip:
+    """An MP4 in memory of all videos side by side: small, and only the first seconds."""
 
     def __init__(self, names: Sequence[str], *, seconds: float = CLIP_SECONDS) -> None:
         self._names = tuple(names)
@@ -135,3 +135,25 @@ class BesideClip:
         self._container.mux(self._stream.encode(None))
         self._container.close()
         return self._file.getvalue()
+
+
+class ReportPictures:
+    """Collects the pictures of a report while `evaluate` runs; pass `watch` to it.
+
+    Attributes:
+        worst: the worst frames, by candidate.
+    """
+
+    def __init__(self, names: Sequence[str], source: str) -> None:
+        self._clip = SideBySideClip(names)
+        self.worst = {name: WorstFrames(name, source) for name in names if name != source}
+
+    def watch(self, moment: "Moment", values: Mapping[str, Mapping[str, float]]) -> None:
+        """See `evaluate.Watch`."""
+        self._clip.see(moment)
+        for name, worst in self.worst.items():
+            worst.see(moment, values[name])
+
+    def clip(self) -> bytes:
+        """The MP4; to be asked for once, at the end."""
+        return self._clip.finish()

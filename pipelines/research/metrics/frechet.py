@@ -16,8 +16,11 @@ Array = npt.NDArray[np.float64]
 class Gathered:
     """A set of feature vectors, as far as a Gaussian fit needs it.
 
-    count: how many. width: D. batches: of (R_i, 1 + D) float64 rows with sum rows^T rows = sum (1, x)^T (1, x) over the
-    vectors x; at most 2 (1 + D) rows in all, because more of them are taken together to a triangle.
+    Attributes:
+        count: how many.
+        width: D.
+        batches: of (R_i, 1 + D) float64 rows with sum rows^T rows = sum (1, x)^T (1, x) over the vectors x; at most 2
+            (1 + D) rows in all, because more of them are taken together to a triangle.
     """
 
     count: int
@@ -56,7 +59,12 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gaussian:
-    """mean: (D,). factor: (R, D) with factor^T factor the covariance (unbiased, as `numpy.cov`)."""
+    """A Gaussian distribution of features.
+
+    Attributes:
+        mean: (D,).
+        factor: (R, D) with factor^T factor the covariance (unbiased, as `numpy.cov`).
+    """
 
     mean: Array
     factor: Array

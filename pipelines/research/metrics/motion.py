@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from ....models.faces.faces import Floats
+from ....models.faces.faces import Floats, locate_face
 from ....stream.frame import Pixels
 from . import identity
 
@@ -17,13 +17,8 @@ LEAST_PRESENCE: Final = 0.5
 
 def landmarks(backend: "FaceBackend", crop: Pixels) -> Floats | None:
     """(N, 2) float32 landmarks of the largest face on an aligned crop, in its pixels; None where none is found."""
-    regions = backend.detect(crop)
-    if not regions:
-        return None
-    # Placed twice: the detector's box is coarse, the landmarks' own is not.
-    first = backend.locate(crop, regions[0])
-    face = backend.locate(crop, backend.follow(first))
-    return face.landmarks[:, :2].copy() if face.presence >= LEAST_PRESENCE else None
+    face = locate_face(backend, crop)
+    return face.landmarks[:, :2].copy() if face is not None and face.presence >= LEAST_PRESENCE else None
 
 
 def akd(a: Floats, b: Floats) -> float:

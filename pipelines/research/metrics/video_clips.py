@@ -23,7 +23,11 @@ SIZE: Final = 224
 
 @dataclass(frozen=True, slots=True)
 class Ticks:
-    """Which frames a video at `RATE` keeps: the first at or after each tenth of a second. due: number of the next."""
+    """Which frames a video at `RATE` keeps: the first at or after each tenth of a second.
+
+    Attributes:
+        due: number of the next.
+    """
 
     due: int = 0
 

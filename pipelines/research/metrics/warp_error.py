@@ -37,8 +37,10 @@ different papers agree in their order of magnitude at best; what compares is the
 class WarpError:
     """One pair of consecutive frames, mean squares of pixels in [0, 1].
 
-    result: of the result. source: the same of the source, the floor: noise, light and errors of the flow.
-    visible: 0..1, share of the pixels that count.
+    Attributes:
+        result: of the result.
+        source: the same of the source, the floor: noise, light and errors of the flow.
+        visible: 0..1, share of the pixels that count.
     """
 
     result: float
@@ -50,7 +52,9 @@ class WarpError:
 class VideoWarpError:
     """Means over a video; lower is better, 0 for a still picture.
 
-    result, source: mean square in [0, 1], see `warp_error`. pairs: how many pairs of frames they are the mean of.
+    Attributes:
+        result, source: mean square in [0, 1], see `warp_error`.
+        pairs: how many pairs of frames they are the mean of.
     """
 
     result: float

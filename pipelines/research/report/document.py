@@ -1,6 +1,7 @@
 """What a section of the page of results shows: tables and plots with what they were measured by and on.
 
-As JSON, the form that any measurement may be written in (all but "title", "columns", "rows" and names may be left out):
+Commands write one as JSON, by itself or under "document" beside the raw result (all but "columns", "rows" and names
+may be left out):
 
     {"title": "Live", "note": "What was done, and what differs from the papers: data, weights.",
      "command": "dynstream bench live --json live.json", "machine": {...},
@@ -17,15 +18,18 @@ plot of kind "bar" or "stack" have names for their places (`x`).
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from ...common.errors import PipelineError
+from ..common.timing import plain
 
 Better = Literal["lower", "higher", ""]
 Kind = Literal["line", "bar", "stack"]
 Value = float | str | None
+Data = Mapping[str, Any]
+"""A raw result in the form of its JSON."""
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -90,11 +94,19 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """x: numbers, or names of places. y: as many numbers, null where there is none."""
+    """A line, or bars of one colour.
+
+    Attributes:
+        name: in the legend.
+        x: numbers, or names of places.
+        y: as many numbers, null where there is none.
+        reference: whether the others are seen beside it; it is drawn grey.
+    """
 
     name: str
     x: Sequence[Value]
     y: Sequence[float | None]
+    reference: bool = False
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y) or not self.x:
@@ -131,10 +143,19 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """One section. machine: see `bench.machine.describe_machine`, empty where it says nothing. runs: instead of command
-    and machine, where there were several."""
+    """One section.
 
-    title: str
+    Attributes:
+        title: of the section; the page has titles of its own for the sections that it knows.
+        note: what was done, and what differs from the papers.
+        command: what printed it.
+        machine: see `describe_machine`, empty where it is not known.
+        tables: in their order.
+        plots: below the tables.
+        runs: in place of command and machine, where there were several.
+    """
+
+    title: str = ""
     note: str = ""
     command: str = ""
     machine: Mapping[str, Any] = field(default_factory=dict)
@@ -143,9 +164,61 @@ class Document:
     runs: Sequence[Run] = ()
 
 
+Find = str | tuple[str, ...] | Callable[[Data], Value]
+"""A value of a raw result: its key, or the keys that lead to it, where each may be missing; or a function."""
+Columns = Sequence[tuple[Column, Find]]
+
+
+def named(rows: Sequence[Data], key: str = "name") -> list[tuple[str, Data]]:
+    """Raw results with their names, for `table`."""
+    return [(row[key], row) for row in rows]
+
+
+def table(rows: Iterable[tuple[str, Data]], columns: Columns, **options: Any) -> Table:
+    """A table of raw results.
+
+    rows: each with its name. columns: each with its value in a result. options: see `Table`.
+    """
+    made = []
+    for name, data in rows:
+        made.append(Row(name=name, values={column.name: _find(data, find) for column, find in columns}))
+    return Table(columns=[column for column, _ in columns], rows=made, **options)
+
+
+def _find(data: Data, find: Find) -> Any:
+    if isinstance(find, str):
+        return data[find]
+    if not isinstance(find, tuple):
+        return find(data)
+    value: Any = data
+    for key in find:
+        value = value.get(key) if value else None
+    return value
+
+
+def with_document(raw: Mapping[str, object], make: Callable[[Data], Document]) -> dict[str, Any]:
+    """A raw result, in the form of its JSON, with its document beside it.
+
+    make: the document of a result; the result's own "command" and "machine" are added to it.
+    """
+    data = plain(raw)
+    document = make(data)
+    if not document.runs:
+        document = replace(
+            document,
+            command=document.command or data.get("command", ""),
+            machine=document.machine or data.get("machine", {}),
+        )
+    return {**data, "document": plain(document)}
+
+
 def parse(data: Mapping[str, Any], name: str) -> Document:
-    """A document from its JSON. name: of the file, for the PipelineError where it is laid out otherwise."""
+    """A document from its JSON, or from that of a result that carries one.
+
+    name: of the file, for the PipelineError where it is laid out otherwise.
+    """
     try:
+        data = data.get("document", data)
         rest = {key: value for key, value in data.items() if key not in ("tables", "plots", "runs")}
         tables = [
             Table(
@@ -163,7 +236,7 @@ def parse(data: Mapping[str, Any], name: str) -> Document:
         )
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise PipelineError(
-            f"{name} cannot be shown ({error}); expected the form that pipelines/results/document.py describes"
+            f"{name} cannot be shown ({error}); expected the form that pipelines/research/report/document.py describes"
         ) from error
 
 

@@ -48,7 +48,8 @@ def _lines(axes: "Axes", plot: Plot) -> None:
         x = [value if isinstance(value, str) else np.nan if value is None else float(value) for value in series.x]
         y = [np.nan if value is None else value for value in series.y]
         marker = "o" if len(y) <= 25 else None
-        axes.plot(np.array(x), np.array(y), label=series.name, linewidth=1.2, marker=marker, markersize=3)
+        colour = "0.6" if series.reference else None
+        axes.plot(np.array(x), np.array(y), label=series.name, linewidth=1.2, marker=marker, markersize=3, color=colour)
     axes.set_xlabel(plot.x)
     axes.set_ylabel(plot.y)
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from .paths import Drift, drift, random_of
 
 Picture = npt.NDArray[np.float32]
-Look = Literal["room", "gradient", "texture", "shapes", "plain"]
-LOOKS: tuple[Look, ...] = get_args(Look)
+BackgroundStyle = Literal["room", "gradient", "texture", "shapes", "plain"]
+BACKGROUND_STYLES: tuple[BackgroundStyle, ...] = get_args(BackgroundStyle)
 
 TILE: Final = 256
 BLOBS: Final = 9
@@ -35,17 +35,17 @@ class Blob:
 class Background:
     """Frames of one clip's background.
 
-    size: (width, height). look: "plain" is one colour that stands still, "gradient" two colours that turn,
+    size: (width, height). style: "plain" is one colour that stands still, "gradient" two colours that turn,
     "texture" and "shapes" add to it what their names say, "room" adds both.
     """
 
-    def __init__(self, seed: int, size: tuple[int, int], look: Look = "room", motion: float = 1.0) -> None:
-        if look not in LOOKS:
-            raise ValueError(f"unknown background {look!r}; expected one of {', '.join(LOOKS)}")
+    def __init__(self, seed: int, size: tuple[int, int], style: BackgroundStyle = "room", motion: float = 1.0) -> None:
+        if style not in BACKGROUND_STYLES:
+            raise ValueError(f"unknown background {style!r}; expected one of {', '.join(BACKGROUND_STYLES)}")
         random = random_of(seed, "background")
         self.size = size
-        self.look = look
-        self.motion = motion if look != "plain" else 0.0
+        self.style = style
+        self.motion = motion if style != "plain" else 0.0
         base = _colour(random)
         self._colours = (base, np.clip(base + random.uniform(-50, 50) + random.uniform(-15, 15, 3), 20, 235))
         self._turn = drift(random, 0.1)
@@ -58,13 +58,13 @@ class Background:
         """(H, W, 3) float32 in 0..255 at a time."""
         width, height = self.size
         picture = self._gradient(seconds)
-        if self.look in ("room", "shapes"):
+        if self.style in ("room", "shapes"):
             for blob in self._blobs:
                 self._paint(picture, blob, seconds)
             # One blur for all: they are out of focus together.
             picture = cv2.GaussianBlur(picture, (0, 0), max(0.6, height / 45)).astype(np.float32)
-        if self.look in ("room", "texture"):
-            strength = 0.5 if self.look == "room" else 1.0
+        if self.style in ("room", "texture"):
+            strength = 0.5 if self.style == "room" else 1.0
             picture = picture + strength * self._pattern(seconds)[..., None]
         return np.clip(picture, 0, 255).reshape(height, width, 3)
 
@@ -75,7 +75,7 @@ class Background:
         along = ((x - width / 2) * np.cos(angle) + (y - height / 2) * np.sin(angle)) / max(width, height) + 0.5
         share = np.clip(along, 0, 1).astype(np.float32)[..., None]
         first, second = (colour.astype(np.float32) for colour in self._colours)
-        if self.look == "plain":
+        if self.style == "plain":
             return np.broadcast_to(first, (height, width, 3)).copy()
         return np.asarray(first + (second - first) * share, dtype=np.float32)
 

@@ -17,10 +17,10 @@ from ....stream.frame import Pixels
 from ...edits.edit import Edits, apply
 from ...tracking.align import Quad
 from .describe import describe
-from .drawn_landmarks import measure
+from .drawn_landmarks import measure_landmarks
 from .mask import SIDE
 from .media import ClipWriter
-from .networks import Networks, draw
+from .networks import SynthNetworks, draw
 from .scene import body_colour, compose_scene
 from .script import Script, make_script
 from .settings import ClipSettings
@@ -33,7 +33,7 @@ DEFAULT_OPTIONS = EncoderOptions()
 def make_clip(
     target: Path,
     settings: ClipSettings,
-    networks: Networks,
+    networks: SynthNetworks,
     directions: Mapping[str, Direction],
     *,
     edits: Edits | None = None,
@@ -106,7 +106,7 @@ class _Clip:
     """Draws the frames of one clip and puts their rows."""
 
     def __init__(
-        self, script: Script, settings: ClipSettings, networks: Networks, edits: Edits | None, rows: TensorWriter
+        self, script: Script, settings: ClipSettings, networks: SynthNetworks, edits: Edits | None, rows: TensorWriter
     ) -> None:
         self._script = script
         self._networks = networks
@@ -146,7 +146,7 @@ class _Clip:
     def _measure(self, row: int, drawing: Pixels, quad: Quad) -> None:
         if self._networks.backend is None:
             return
-        measured = measure(self._networks.backend, drawing, quad)
+        measured = measure_landmarks(self._networks.backend, drawing, quad)
         self._rows.put("landmarks", row, measured.landmarks)
         self._rows.put("blendshapes", row, measured.blendshapes)
         self._rows.put("presence", row, measured.presence)
@@ -176,7 +176,7 @@ def _sound(settings: ClipSettings, script: Script) -> Callable[[float], Iterator
 
 
 def _shapes(
-    frames: int, networks: Networks, moves: int, *, edited: bool
+    frames: int, networks: SynthNetworks, moves: int, *, edited: bool
 ) -> dict[str, tuple[tuple[int, ...], npt.DTypeLike]]:
     codes = networks.generator.codes
     shapes: dict[str, tuple[tuple[int, ...], npt.DTypeLike]] = {

@@ -5,7 +5,7 @@ from typing import Any
 from .... import __version__
 from ....stream.encoding import EncoderOptions
 from ...edits.edit import Edits
-from .networks import Networks
+from .networks import SynthNetworks
 from .script import Script
 from .settings import ClipSettings
 from .truth import FORMAT, VERSION, TruthFiles
@@ -13,7 +13,7 @@ from .truth import FORMAT, VERSION, TruthFiles
 
 def describe(
     settings: ClipSettings,
-    networks: Networks,
+    networks: SynthNetworks,
     script: Script,
     edits: Edits | None,
     options: EncoderOptions,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ....models.faces.faces import BLENDSHAPE_COUNT, POINTS, FaceBackend, Layout
+from ....models.faces.faces import BLENDSHAPE_COUNT, POINTS, FaceBackend, Layout, locate_face
 from ....stream.frame import Pixels
 from ...tracking.align import Quad, side, to_frame
 
@@ -13,31 +13,34 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
-    """landmarks: (N, 3) in frame pixels. blendshapes: (52,). presence: 0..1. Not-a-number where no face is found."""
+class DrawnLandmarks:
+    """What the face networks found on a drawing; not-a-number where no face is found.
+
+    Attributes:
+        landmarks: (N, 3) in frame pixels.
+        blendshapes: (52,).
+        presence: 0..1.
+    """
 
     landmarks: Floats
     blendshapes: Floats
     presence: float
 
 
-def measure(backend: FaceBackend, drawing: Pixels, quad: Quad) -> Measured:
+def measure_landmarks(backend: FaceBackend, drawing: Pixels, quad: Quad) -> DrawnLandmarks:
     """The largest face of a drawing (S, S, 3), carried to where `quad` puts the drawing in the frame."""
-    regions = backend.detect(drawing)
-    if not regions:
+    face = locate_face(backend, drawing)
+    if face is None:
         return nothing(backend.layout)
-    # Placed twice: the detector's box is coarse, the landmarks' own is not.
-    face = backend.locate(drawing, regions[0])
-    face = backend.locate(drawing, backend.follow(face))
     size = drawing.shape[0]
     plane = to_frame(face.landmarks[:, :2].astype(np.float64), quad, size)
     depth = face.landmarks[:, 2:].astype(np.float64) * (side(quad) / size)
     blendshapes = nothing(backend.layout).blendshapes if face.blendshapes is None else face.blendshapes
-    return Measured(np.concatenate([plane, depth], axis=1).astype(np.float32), blendshapes, face.presence)
+    return DrawnLandmarks(np.concatenate([plane, depth], axis=1).astype(np.float32), blendshapes, face.presence)
 
 
-def nothing(layout: Layout) -> Measured:
+def nothing(layout: Layout) -> DrawnLandmarks:
     """What stands where no face is found."""
-    return Measured(
+    return DrawnLandmarks(
         np.full((POINTS[layout], 3), np.nan, np.float32), np.full(BLENDSHAPE_COUNT, np.nan, np.float32), 0.0
     )

@@ -33,8 +33,10 @@ def square(x: float, y: float, side: float, roll: float) -> Quad:
 class HeadPath:
     """A quad over time.
 
-    size: (width, height) of the frame. side: of the quad in pixels, in the middle of its path. motion: 0 for a head
-    that stands still, 1 for a lively speaker.
+    Attributes:
+        size: (width, height) of the frame.
+        side: of the quad in pixels, in the middle of its path.
+        motion: 0 for a head that stands still, 1 for a lively speaker.
     """
 
     size: tuple[int, int]

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Networks:
-    """What draws and measures. backend: None leaves the measured landmarks out."""
+class SynthNetworks:
+    """What draws and measures.
+
+    Attributes:
+        backend: None leaves the measured landmarks out.
+    """
 
     generator: Generator
     cutter: Cutter
@@ -28,7 +32,7 @@ class Networks:
     name: str = "mobilestylegan"
 
 
-def load_networks(zoo: "Zoo", settings: ClipSettings, generator: str, *, landmarks: bool = True) -> Networks:
+def load_networks(zoo: "Zoo", settings: ClipSettings, generator: str, *, landmarks: bool = True) -> SynthNetworks:
     """The networks that a clip of these settings needs, pulled where they are missing."""
     cutter: Cutter = OvalCutter()
     if settings.mask == "parser":
@@ -40,7 +44,7 @@ def load_networks(zoo: "Zoo", settings: ClipSettings, generator: str, *, landmar
         from ....models.faces.mesh import load_mesh_backend
 
         backend = load_mesh_backend(zoo)
-    return Networks(load_generator(generator, zoo), cutter, backend, generator)
+    return SynthNetworks(load_generator(generator, zoo), cutter, backend, generator)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +55,7 @@ class Drawn:
     mask: Mask
 
 
-def draw(networks: Networks, w_plus: Tensor, size: int) -> Drawn:
+def draw(networks: SynthNetworks, w_plus: Tensor, size: int) -> Drawn:
     """w_plus: (codes, 512) -> the generator's picture and where the person is in it."""
     with torch.inference_mode():
         image = networks.generator.synthesize(w_plus[None], size=size)

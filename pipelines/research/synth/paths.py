@@ -39,7 +39,8 @@ def random_of(seed: int, name: str) -> np.random.Generator:
 class Drift:
     """A sum of sines: nothing above a chosen frequency, and never outside -1..1.
 
-    hertz, weights, phases: (S,). The weights' magnitudes add up to one.
+    Attributes:
+        hertz, weights, phases: (S,). The weights' magnitudes add up to one.
     """
 
     hertz: Floats
@@ -65,7 +66,10 @@ def drift(random: np.random.Generator, highest: float) -> Drift:
 class Bumps:
     """Short events from 0 up and back, each a raised cosine that may rise faster than it falls; the highest counts.
 
-    times: (E,) seconds of the peaks, ascending. rises, falls: (E,) seconds before and after. heights: (E,) in 0..1.
+    Attributes:
+        times: (E,) seconds of the peaks, ascending.
+        rises, falls: (E,) seconds before and after.
+        heights: (E,) in 0..1.
     """
 
     times: Floats
@@ -122,8 +126,10 @@ def speech(random: np.random.Generator, duration: float) -> Bumps:
 class Jumps:
     """A value that rests and then goes quickly elsewhere, as eyes do.
 
-    times: (E,) seconds at which a jump begins, ascending. values: (E + 1,) in -1..1, before the first and after each.
-    took: seconds that a jump takes.
+    Attributes:
+        times: (E,) seconds at which a jump begins, ascending.
+        values: (E + 1,) in -1..1, before the first and after each.
+        took: seconds that a jump takes.
     """
 
     times: Floats

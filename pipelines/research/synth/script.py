@@ -22,7 +22,10 @@ from .settings import ClipSettings, Move
 class Script:
     """All that moves in a clip, as functions of time.
 
-    base: (codes, 512), the person. moves: direction -> how it is moved along. opening: of the mouth, 0..1.
+    Attributes:
+        base: (codes, 512), the person.
+        moves: direction -> how it is moved along.
+        opening: of the mouth, 0..1.
     """
 
     base: Tensor

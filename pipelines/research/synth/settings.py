@@ -1,14 +1,14 @@
 """What a clip is to be like, checked before anything is drawn, and when its frames are shown."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import Any, Final, Literal, get_args
 
 from ....models.directions.directions import Direction
 from ...common.errors import PipelineError
-from .background import LOOKS, Look
+from .background import BACKGROUND_STYLES, BackgroundStyle
 from .paths import Kind, random_of
 from .sound import VOICES, Voice
 
@@ -23,7 +23,11 @@ TICKS: Final = 90_000
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """How the face moves along a direction. peak: the strength that the path reaches at most; its sign may be less."""
+    """How the face moves along a direction.
+
+    Attributes:
+        peak: the strength that the path reaches at most; its sign may be less.
+    """
 
     kind: Kind
     peak: float
@@ -45,13 +49,20 @@ MOVES: Final[Mapping[str, Move]] = {
 class ClipSettings:
     """Everything that decides what a clip looks like; the same settings give the same clip.
 
-    seed: of the person and of all movement. truncation: 0 is the mean face, 1 a face as odd as they come.
-    size: (width, height). seconds: length. rate: frames a second. jitter: by how much of a frame's time each is
-    shown early or late, 0 to 0.45. drop: share of frames that are missing, 0 to 0.9.
-    moves: direction -> peak strength, over the defaults; 0 keeps it still. motion: of the head in the frame and of
-    the background, 0 to 3. light: swing of exposure and white balance, 0 to 3.
-    head: side of the drawing as a share of the frame's shorter side. drawn: pixels that the generator draws, None for
-    the smallest that the head needs. background, mask, sound: how each is made.
+    Attributes:
+        seed: of the person and of all movement.
+        truncation: 0 is the mean face, 1 a face as odd as they come.
+        size: (width, height).
+        seconds: length.
+        rate: frames a second.
+        jitter: by how much of a frame's time each is shown early or late, 0 to 0.45.
+        drop: share of frames that are missing, 0 to 0.9.
+        moves: direction -> peak strength, over the defaults; 0 keeps it still.
+        motion: of the head in the frame and of the background, 0 to 3.
+        light: swing of exposure and white balance, 0 to 3.
+        head: side of the drawing as a share of the frame's shorter side.
+        drawn: pixels that the generator draws, None for the smallest that the head needs.
+        background, mask, sound: how each is made.
 
     Raises PipelineError.
     """
@@ -68,7 +79,7 @@ class ClipSettings:
     light: float = 1.0
     head: float = 0.9
     drawn: int | None = None
-    background: Look = "room"
+    background: BackgroundStyle = "room"
     mask: Cut = "parser"
     sound: Voice = "none"
 
@@ -91,7 +102,7 @@ class ClipSettings:
             raise PipelineError(f"--seconds {self.seconds}: expected a time above zero")
         if self.seed < 0:
             raise PipelineError(f"--seed {self.seed}: expected zero or more")
-        _one_of("background", self.background, LOOKS)
+        _one_of("background", self.background, BACKGROUND_STYLES)
         _one_of("mask", self.mask, CUTS)
         _one_of("sound", self.sound, VOICES)
         if self.drawn is not None and self.drawn not in DRAWN:
@@ -146,6 +157,26 @@ class ClipSettings:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {**asdict(self), "rate": str(self.rate), "size": list(self.size), "moves": dict(self.moves)}
+
+
+def parse_rate(text: str) -> Fraction:
+    """`25`, `23.976` or `30000/1001`. Raises PipelineError."""
+    try:
+        return Fraction(text.strip())
+    except (ValueError, ZeroDivisionError):
+        raise PipelineError(f"--fps {text}: expected a number such as 25, 29.97 or 30000/1001") from None
+
+
+def parse_moves(texts: Sequence[str]) -> dict[str, float]:
+    """`yaw=2` each -> direction -> peak strength; the last of a name counts. Raises PipelineError."""
+    moves = {}
+    for text in texts:
+        name, _, peak = text.partition("=")
+        try:
+            moves[name.strip()] = float(peak)
+        except ValueError:
+            raise PipelineError(f"--move {text}: expected NAME=PEAK, such as yaw=2") from None
+    return moves
 
 
 def _one_of(option: str, got: str, allowed: tuple[str, ...]) -> None:

@@ -117,7 +117,11 @@ class TensorWriter:
 class Truth:
     """What is known about a clip.
 
-    files: the clip's files. about: the JSON document, as it is. frames: their number. size: (width, height).
+    Attributes:
+        files: the clip's files.
+        about: the JSON document, as it is.
+        frames: their number.
+        size: (width, height).
     """
 
     files: TruthFiles

@@ -1,4 +1,4 @@
-"""Clips as aligned faces with their landmarks and flow, found once and kept: what recurrent training reads."""
+"""Clips as aligned faces with their landmarks and flow, found once and cached: what recurrent training reads."""
 
 import hashlib
 import os
@@ -23,16 +23,19 @@ from ..synth.truth import load_truth
 from .crops import data_files
 
 SHORTEST: Final = 8
-VERSION: Final = 1  # of what is kept; a new one where alignment changes
+VERSION: Final = 1  # of what is cached; a new one where alignment changes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceClip:
     """N frames of one face that is in sight all the time, aligned.
 
-    faces: (N, 256, 256, 3) uint8. points: (N, P, 2) float32 landmarks in crop pixels. seconds: (N,) float64, rising.
-    codes: (N, codes, 512) float32 that drew the face, where the project drew it; None for a real one.
-    flows: between consecutive faces.
+    Attributes:
+        faces: (N, 256, 256, 3) uint8.
+        points: (N, P, 2) float32 landmarks in crop pixels.
+        seconds: (N,) float64, rising.
+        codes: (N, codes, 512) float32 that drew the face, where the project drew it; None for a real one.
+        flows: between consecutive faces.
     """
 
     name: str
@@ -62,24 +65,24 @@ def read_clips(
 ) -> list[FaceClip]:
     """The faces of each clip, one `FaceClip` for each stretch in which the largest face is in sight.
 
-    folder: where crops and flow are kept. `skipped` is told of a file that gives nothing. Raises TrainingError where
+    folder: where crops and flow are cached. `skipped` is told of a file that gives nothing. Raises TrainingError where
     none gives anything.
     """
     cache = FlowCache(folder)
     found: list[FaceClip] = []
     for path in files:
         try:
-            kept = _kept(path, tracker, folder, progress)
+            cached = _cached_clip(path, tracker, folder, progress)
         except SourceError as error:
             skipped(path, f"cannot be read: {error}")
             continue
-        stretches = _stretches(np.load(kept / "link.npy"))
+        stretches = _stretches(np.load(cached / "link.npy"))
         if not stretches:
             skipped(path, f"has no stretch of {SHORTEST} frames with a face")
             continue
         # A map, not memory: the crops of an hour of video are 20 GB.
-        faces = np.load(kept / "faces.npy", mmap_mode="r")
-        points, seconds, numbers = (np.load(kept / f"{what}.npy") for what in ("points", "seconds", "numbers"))
+        faces = np.load(cached / "faces.npy", mmap_mode="r")
+        points, seconds, numbers = (np.load(cached / f"{what}.npy") for what in ("points", "seconds", "numbers"))
         codes = _drawn_codes(path)
         for first, last in stretches:
             progress(f"{path.name}: flow of frames {numbers[first]} to {numbers[last - 1]}")
@@ -105,13 +108,13 @@ def clip_files(folders: Sequence[Path], exclude: Sequence[str] = ()) -> list[Pat
     return [path for path in files if not path.stem.endswith(".edited")]
 
 
-def _kept(path: Path, tracker: Tracker, folder: Path, progress: Callable[[str], None]) -> Path:
+def _cached_clip(path: Path, tracker: Tracker, folder: Path, progress: Callable[[str], None]) -> Path:
     """Folder of the clip's crops, landmarks, times and links; made where it is not there."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    kept = folder / f"clip-{VERSION}-{digest[:20]}"
-    if kept.is_dir():
-        return kept
+    cached = folder / f"clip-{VERSION}-{digest[:20]}"
+    if cached.is_dir():
+        return cached
     progress(f"{path.name}: looking for its face")
     faces, points, seconds, numbers, link = [], [], [], [], []
     state, last_id = TrackerState(), None
@@ -131,7 +134,7 @@ def _kept(path: Path, tracker: Tracker, folder: Path, progress: Callable[[str], 
             numbers.append(number)
             link.append(track.id == last_id)
             last_id = track.id
-    part = kept.with_name(f"{kept.name}.{os.getpid()}.part")
+    part = cached.with_name(f"{cached.name}.{os.getpid()}.part")
     part.mkdir(parents=True, exist_ok=True)
     empty = np.zeros((0, 256, 256, 3), np.uint8)
     arrays: dict[str, npt.NDArray[Any]] = {
@@ -143,8 +146,8 @@ def _kept(path: Path, tracker: Tracker, folder: Path, progress: Callable[[str], 
     }
     for name, array in arrays.items():
         np.save(part / f"{name}.npy", array)
-    part.rename(kept)
-    return kept
+    part.rename(cached)
+    return cached
 
 
 def _stretches(link: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:

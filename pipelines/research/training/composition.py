@@ -2,8 +2,8 @@
 
 RIGID (arXiv 2308.06097), sec. 3.3 and eq. 8-16. Everything lies in the 256x256 crop. A crop is an affine picture of
 its frame, and the flow between two crops holds both frames' alignments; so a crop that is pasted into its own frame's
-crop and then warped by that flow is what the pasted frame, warped by the frames' flow, shows in the crop. A test holds
-this against `align_torch.unalign_tensor`, the differentiable way back into the whole frame.
+crop and then warped by that flow is what the pasted frame, warped by the frames' flow, shows in the crop. A test
+compares both ways.
 """
 
 import torch

@@ -11,11 +11,13 @@ from ...common.errors import TrainingError
 Config = TypeVar("Config")
 
 
-def read_config(path: Path, default: Config) -> Config:
-    """`default` with the file's values; tables are nested dataclasses.
+def read_config(path: Path | None, default: Config) -> Config:
+    """`default` with the file's values; tables are nested dataclasses. Without a file: `default`.
 
     Raises TrainingError for a file that cannot be read, a name that is not known, a value of another type.
     """
+    if path is None:
+        return default
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -1,22 +1,22 @@
 """Aligned faces out of folders of pictures and clips, for training and scoring."""
 
 import fnmatch
-import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ....models.faces.faces import FaceBackend
+from ....models.faces.faces import FaceBackend, locate_face
 from ....stream.errors import SourceError
 from ....stream.frame import Pixels
 from ....stream.reader import VideoReader
 from ...common.clips import VIDEO_SUFFIXES
 from ...common.errors import TrainingError
 from ...tracking.align import alignment_points, crop, ffhq_quad
+from ..common.array_cache import cached_map, digest
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 PRESENCE = 0.5
@@ -63,12 +63,8 @@ def aligned_faces(
 
 def crop_largest(pixels: Pixels, backend: FaceBackend) -> Pixels | None:
     """The aligned crop of the largest face of a picture, None where there is none."""
-    regions = backend.detect(pixels)
-    if not regions:
-        return None
-    face = backend.locate(pixels, regions[0])
-    face = backend.locate(pixels, backend.follow(face))
-    if face.presence < PRESENCE:
+    face = locate_face(backend, pixels)
+    if face is None or face.presence < PRESENCE:
         return None
     return crop(pixels, ffhq_quad(alignment_points(face)))
 
@@ -86,7 +82,7 @@ def _pictures(path: Path, every: int) -> Iterator[Pixels]:
                 yield frame.pixels
 
 
-def kept_faces(
+def cached_faces(
     folder: Path,
     backend: FaceBackend,
     run: Path,
@@ -95,17 +91,10 @@ def kept_faces(
     every: int = 4,
     skipped: Callable[[Path, str], None] = lambda _path, _why: None,
 ) -> npt.NDArray[np.uint8]:
-    """`collect_faces` of one folder, kept as a file in `run`, so that a training that goes on begins at once."""
-    key = hashlib.sha256(repr((str(folder.resolve()), sorted(exclude))).encode()).hexdigest()[:12]
-    kept = run / f"faces-{key}.npy"
-    if kept.exists():
-        return np.asarray(np.load(kept), dtype=np.uint8)
-    faces = collect_faces([folder], backend, exclude=exclude, every=every, skipped=skipped)
-    run.mkdir(parents=True, exist_ok=True)
-    part = kept.with_suffix(f".{os.getpid()}.part.npy")
-    np.save(part, faces)
-    part.replace(kept)
-    return faces
+    """`collect_faces` of one folder, cached in a file in `run`, so that a training that goes on begins at once."""
+    collect = partial(collect_faces, [folder], backend, exclude=exclude, every=every, skipped=skipped)
+    name = digest(repr((str(folder.resolve()), sorted(exclude))))
+    return np.array(cached_map(run / f"faces-{name}.npy", collect), dtype=np.uint8)
 
 
 def collect_faces(

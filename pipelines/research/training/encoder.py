@@ -37,7 +37,7 @@ FEATURES = (slice(88, 216), slice(64, 192))  # rows and columns of eyes, nose an
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weights:
+class EncoderLossWeights:
     """Weight of each loss term."""
 
     l2: float = 1.0
@@ -53,13 +53,17 @@ class Weights:
 class EncoderConfig:
     """Settings of the encoder's training.
 
-    regression_steps: steps of codes alone, before the pictures. synthetic, real: faces a step of each kind; in the
-    first part `synthetic_first` drawn ones. drawn: how many of the drawn ones are judged as pictures, too.
-    replay: drawn faces kept. fresh: new ones a step. bfloat16: mixed precision.
+    Attributes:
+        regression_steps: steps of codes alone, before the pictures.
+        synthetic, real: faces a step of each kind; in the first part `synthetic_first` drawn ones.
+        drawn: how many of the drawn ones are judged as pictures, too.
+        replay: drawn faces kept.
+        fresh: new ones a step.
+        bfloat16: mixed precision.
     """
 
     loop: LoopConfig = CONFIG
-    weights: Weights = Weights()
+    weights: EncoderLossWeights = EncoderLossWeights()
     regression_steps: int = 500
     synthetic_first: int = 24
     synthetic: int = 6

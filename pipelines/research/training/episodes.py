@@ -24,7 +24,7 @@ from ..common.flow_cache import enlarge
 from ..synth.paths import Drift, drift
 from .augment import compress
 from .clips import FaceClip
-from .morph import FURTHEST, TRIES, Morphs
+from .morph import Morphs
 
 RATE: Final = 25.0  # frames a second of a picture that is set in motion
 SHIFT, ZOOM, TURN, LIGHT = 4.0, 0.03, 0.04, 0.06  # crop pixels, e-folds, radians, share: the most that it drifts
@@ -37,10 +37,15 @@ Matrix = npt.NDArray[np.float64]
 class Episode:
     """T consecutive frames of a stream.
 
-    faces: (T, 3, 256, 256) in [-1, 1], what is to be drawn. inputs: the same as a codec leaves them. back: (T, 2, 256,
-    256) crop pixels, where each pixel of a frame is found in the one before, zero for the first of a stream. ahead:
-    in the next one, zero for the last of an episode. masks: (T, 1, 256, 256) in 0..1, the face. seconds: (T,).
-    codes: (T, codes, 512) that drew it, None where they are not known.
+    Attributes:
+        faces: (T, 3, 256, 256) in [-1, 1], what is to be drawn.
+        inputs: the same as a codec leaves them.
+        back: (T, 2, 256, 256) crop pixels, where each pixel of a frame is found in the one before, zero for the first
+            of a stream.
+        ahead: in the next one, zero for the last of an episode.
+        masks: (T, 1, 256, 256) in 0..1, the face.
+        seconds: (T,).
+        codes: (T, codes, 512) that drew it, None where they are not known.
     """
 
     faces: Tensor
@@ -65,28 +70,34 @@ class Moving(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How a stream is seen. flip: mirrored. gains: of red, green and blue. quality: of H.264, 0..1, None for none."""
+class CaptureStyle:
+    """How a stream is seen.
+
+    Attributes:
+        flip: mirrored.
+        gains: of red, green and blue.
+        quality: of H.264, 0..1, None for none.
+    """
 
     flip: bool
     gains: tuple[float, float, float]
     quality: float | None
 
     @staticmethod
-    def draw(random: np.random.Generator) -> "Look":
+    def draw(random: np.random.Generator) -> "CaptureStyle":
         """Half are mirrored, all have another light, a third have been compressed."""
         gains = np.exp(random.normal(0, 0.04, 3) + random.normal(0, 0.12))
         quality = float(random.random()) if random.random() < 1 / 3 else None
-        return Look(bool(random.random() < 0.5), (float(gains[0]), float(gains[1]), float(gains[2])), quality)
+        return CaptureStyle(bool(random.random() < 0.5), (float(gains[0]), float(gains[1]), float(gains[2])), quality)
 
 
 class MovingClip:
     """Frames of a clip from `first` on."""
 
-    def __init__(self, clip: FaceClip, first: int, look: Look) -> None:
+    def __init__(self, clip: FaceClip, first: int, style: CaptureStyle) -> None:
         self._clip = clip
         self._first = first
-        self._look = look
+        self._style = style
 
     def __len__(self) -> int:
         return len(self._clip) - self._first
@@ -98,7 +109,7 @@ class MovingClip:
         back = [enlarge(clip.flows.back[row - 1]) if row > self._first else still for row in rows]
         ahead = [enlarge(clip.flows.ahead[row]) for row in rows[:-1]] + [still]
         codes = None
-        if clip.codes is not None and not self._look.flip:  # a mirrored face has other codes
+        if clip.codes is not None and not self._style.flip:  # a mirrored face has other codes
             codes = torch.from_numpy(np.asarray(clip.codes[start : start + count]))
         return _episode(
             [np.asarray(clip.faces[row]) for row in rows],
@@ -107,15 +118,15 @@ class MovingClip:
             [clip.points[row].astype(np.float64) for row in rows],
             clip.seconds[start : start + count],
             codes,
-            self._look,
+            self._style,
         )
 
 
 class MovingPicture:
-    """A person out of two pictures, whose features follow a clip's landmarks; nobody's, and never at rest."""
+    """A new person made of two pictures, whose features follow a clip's landmarks and never rest."""
 
     def __init__(self, people: Morphs, drive: FaceClip, random: np.random.Generator) -> None:
-        first, second = _pair(people, random)
+        first, second = people.pair(random)
         self._faces = [people.faces[first], people.faces[second]]
         self._points = [people.points[first], people.points[second]]
         self._skin = float(random.uniform(0.3, 0.7)) if random.random() < 1 / 3 else 0.0
@@ -126,7 +137,7 @@ class MovingPicture:
         self._drifts: list[Drift] = [drift(random, HERTZ) for _ in range(5)]
         self._rest = random.normal(0, (0.02, 0.02, 0.03, 0.03)) * (CROP, CROP, 1, 1)
         self._calm = float(random.uniform(0, 1))
-        self._look = Look.draw(random)
+        self._style = CaptureStyle.draw(random)
 
     def __len__(self) -> int:
         return 10 * len(self._drive)
@@ -147,7 +158,7 @@ class MovingPicture:
             [_move(points[row], matrices[row]) for row in rows],
             np.array([row / RATE for row in rows]),
             None,
-            self._look,
+            self._style,
         )
 
     def _landmarks(self, row: int) -> Points:
@@ -180,15 +191,6 @@ class MovingPicture:
                 )
         gain = 1 + LIGHT * float(self._drifts[4](row / RATE))
         return np.asarray(np.clip(np.rint(sum(parts) * gain), 0, 255), dtype=np.uint8)
-
-
-def _pair(people: Morphs, random: np.random.Generator) -> tuple[int, int]:
-    first = second = 0
-    for _ in range(TRIES):
-        first, second = (int(index) for index in random.choice(len(people), 2, replace=False))
-        if np.abs(people.points[first] - people.points[second]).mean() < FURTHEST:
-            break
-    return first, second
 
 
 def _inverse(matrix: Matrix) -> Matrix:
@@ -227,17 +229,17 @@ def _episode(
     points: list[Points],
     seconds: npt.NDArray[np.float64],
     codes: Tensor | None,
-    look: Look,
+    style: CaptureStyle,
 ) -> Episode:
     clean = to_tensor(np.stack(faces))
-    clean = ((clean + 1) * torch.tensor(look.gains)[:, None, None] - 1).clamp(-1, 1)
+    clean = ((clean + 1) * torch.tensor(style.gains)[:, None, None] - 1).clamp(-1, 1)
     there, forth = (torch.from_numpy(np.stack(fields)).permute(0, 3, 1, 2) for fields in (back, ahead))
     masks = torch.from_numpy(np.stack([hull_mask(own) for own in points]))[:, None]
-    if look.flip:
+    if style.flip:
         clean, masks = clean.flip(-1), masks.flip(-1)
         mirror = torch.tensor([-1.0, 1.0])[:, None, None]
         there, forth = there.flip(-1) * mirror, forth.flip(-1) * mirror
-    quality = look.quality
+    quality = style.quality
     inputs = clean
     if quality is not None:
         inputs = torch.cat([compress(face, quality, h264=True) for face in clean.split(1)])

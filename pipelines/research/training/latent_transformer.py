@@ -2,8 +2,8 @@
 
 After Yao et al. (ICCV 2021), with scores of pictures in the place of a classifier of codes: a code is moved by a random
 strength, both faces are drawn, and the loss is how far the attribute is from where the strength should have taken it,
-how far the other scores and the identity have moved, and how long the step is. A score has an end (nobody smiles more
-than fully), and the target stops there: the network may move faces less that have little way to go.
+how far the other scores and the identity have moved, and how long the step is. A score has an end (a full smile cannot
+grow), and the target stops there: the network may move faces less that have little way to go.
 """
 
 from collections.abc import Callable
@@ -22,8 +22,7 @@ from ....models.generator.generator import Generator
 from ....models.metrics.age_gender import AgeModel, GenderModel
 from ...common.errors import TrainingError
 from ...inversion.code_sampling import sample_codes
-from ..common import array_cache as keep
-from ..common.array_cache import Array
+from ..common.array_cache import Array, cached
 from ..directions.face_scores import NAMES
 from ..directions.labels import Labelled
 from .loop import LoopConfig, train
@@ -44,8 +43,13 @@ class Identity(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BendConfig:
-    """own, others, identity, length: weights of the losses. batch: faces a step."""
+class NonlinearDirectionConfig:
+    """Settings of the training of a nonlinear direction.
+
+    Attributes:
+        own, others, identity, length: weights of the losses.
+        batch: faces a step.
+    """
 
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(steps=400, lr=1e-3, warmup=20, ema=0.99, log_steps=20, save_seconds=60)
@@ -58,11 +62,12 @@ class BendConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class Judges:
+class DifferentiableScorer:
     """What scores a drawn face with a gradient.
 
-    mean, spread: (scores,) over labelled faces. low, high: (scores,) quantiles beyond which a score hardly goes, in
-    standard deviations from the mean.
+    Attributes:
+        mean, spread: (scores,) over labelled faces.
+        low, high: (scores,) quantiles beyond which a score hardly goes, in standard deviations from the mean.
     """
 
     reader: ScoreReader
@@ -90,11 +95,13 @@ def _unsure(probability: Tensor) -> Tensor:
     return torch.logit(probability.clamp(1e-5, 1 - 1e-5)) / (2 * LOGIT) + 0.5
 
 
-def judges(reader: ScoreReader, age: AgeModel, gender: GenderModel, identity: Identity, scores: Tensor) -> Judges:
+def make_scorer(
+    reader: ScoreReader, age: AgeModel, gender: GenderModel, identity: Identity, scores: Tensor
+) -> DifferentiableScorer:
     """scores: (N, scores) of labelled faces in their own units, for the means and ends."""
     mean, spread = scores.mean(0), scores.std(0)
     ends = torch.quantile((scores - mean) / spread, torch.tensor([EDGE, 1 - EDGE]).to(scores), dim=0)
-    return Judges(reader, age, gender, identity, mean, spread, ends[0], ends[1])
+    return DifferentiableScorer(reader, age, gender, identity, mean, spread, ends[0], ends[1])
 
 
 def untrained(direction: Direction, generator: Generator, seed: int = 0) -> LatentTransformer:
@@ -111,15 +118,15 @@ def untrained(direction: Direction, generator: Generator, seed: int = 0) -> Late
     return network
 
 
-def train_bend(
+def train_nonlinear_direction(
     direction: Direction,
     score: str,
     step: float,
     generator: Generator,
-    judge: Judges,
+    scorer: DifferentiableScorer,
     run: Path,
     *,
-    config: BendConfig | None = None,
+    config: NonlinearDirectionConfig | None = None,
     evaluate: Callable[[nn.Module, int], dict[str, float]] | None = None,
     echo: Callable[[str], None] = print,
 ) -> LatentTransformer:
@@ -127,29 +134,29 @@ def train_bend(
 
     score: of NAMES. step: change of it, in its own unit, that a strength of 1 shall make.
     """
-    config = config or BendConfig()
+    config = config or NonlinearDirectionConfig()
     own = NAMES.index(score)
     network = untrained(direction, generator, config.loop.seed)
     device = generator.mean_w().device
     network.to(device)
-    wanted = float(step / judge.spread[own])
+    wanted = float(step / scorer.spread[own])
 
     def one(number: int, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         w_plus = sample_codes(generator, config.batch, random, low=0.5, high=1.0, mix=0.3)
         strengths = ((torch.rand(config.batch, generator=random) * 2 - 1) * STRONGEST).to(device)
         with torch.no_grad():
             before = generator.synthesize(w_plus, size=256)
-            old = judge.scores(before)
-            who = judge.identity.embed_ffhq(before)
+            old = scorer.scores(before)
+            who = scorer.identity.embed_ffhq(before)
         added = network(w_plus)
         after = generator.synthesize(w_plus + strengths[:, None, None] * added, size=256)
-        new = judge.scores(after)
-        low, high = torch.minimum(old[:, own], judge.low[own]), torch.maximum(old[:, own], judge.high[own])
+        new = scorer.scores(after)
+        low, high = torch.minimum(old[:, own], scorer.low[own]), torch.maximum(old[:, own], scorer.high[own])
         target = (old[:, own] + strengths * wanted).clamp(low, high)
         losses = {
             "own": F.smooth_l1_loss(new[:, own], target),
             "others": _others(new - old, own),
-            "identity": (1 - (judge.identity.embed_ffhq(after) * who).sum(1)).mean(),
+            "identity": (1 - (scorer.identity.embed_ffhq(after) * who).sum(1)).mean(),
             "length": added.square().sum((1, 2)).mean() / network.direction.square().sum().clamp_min(1e-6),
         }
         weights = {"own": config.own, "others": config.others, "identity": config.identity, "length": config.length}
@@ -166,7 +173,7 @@ def _others(moved: Tensor, own: int) -> Tensor:
     return moved[:, held].square().mean()
 
 
-def read_judges(
+def fit_scorer(
     labelled: Labelled,
     generator: Generator,
     features: Features,
@@ -175,10 +182,10 @@ def read_judges(
     identity: Identity,
     *,
     faces: int,
-    kept: Path | None = None,
+    cache: Path | None = None,
     progress: Callable[[int], None] = lambda _faces: None,
-) -> Judges:
-    """Draw labelled faces again and learn to read their scores. kept: a file that spares this the next time."""
+) -> DifferentiableScorer:
+    """Draw labelled faces again and learn to read their scores. cache: a file that spares this the next time."""
     device = generator.mean_w().device
     scores = torch.from_numpy(labelled.scores).float()
     wanted = ((scores - scores.mean(0)) / scores.std(0))[:faces].to(device)
@@ -193,6 +200,6 @@ def read_judges(
         reader = fit_reader(features, [partial(face, code) for code in codes], wanted, progress)
         return {name: getattr(reader, name).cpu().numpy() for name in ("mean", "weight", "explained")}
 
-    arrays = {name: torch.from_numpy(value).to(device) for name, value in keep.kept(kept, compute).items()}
+    arrays = {name: torch.from_numpy(value).to(device) for name, value in cached(cache, compute).items()}
     reader = ScoreReader(features, arrays["mean"], arrays["weight"], arrays["explained"])
-    return judges(reader, age, gender, identity, scores.to(device))
+    return make_scorer(reader, age, gender, identity, scores.to(device))

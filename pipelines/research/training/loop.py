@@ -10,8 +10,9 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import torch
 from safetensors.torch import save
@@ -34,9 +35,14 @@ Step = Callable[[int, torch.Generator], Loss]
 class LoopConfig:
     """Settings of a training.
 
-    steps: optimizer steps in all. lr: peak learning rate of Adam, reached after `warmup` steps, then a cosine to zero.
-    ema: decay per step of the averaged weights, which are the result. clip: largest gradient norm.
-    save_seconds: seconds between checkpoints. log_steps: steps between log lines. seed: of every random choice.
+    Attributes:
+        steps: optimizer steps in all.
+        lr: peak learning rate of Adam, reached after `warmup` steps, then a cosine to zero.
+        ema: decay per step of the averaged weights, which are the result.
+        clip: largest gradient norm.
+        save_seconds: seconds between checkpoints.
+        log_steps: steps between log lines.
+        seed: of every random choice.
     """
 
     steps: int
@@ -51,6 +57,10 @@ class LoopConfig:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.lr <= 0:
             raise TrainingError(f"expected steps of 1 or more and lr above 0, got steps={self.steps}, lr={self.lr}")
+
+    def changed(self, steps: int | None, lr: float | None) -> Self:
+        """With other steps or another learning rate, where they are given."""
+        return replace(self, steps=steps or self.steps, lr=lr or self.lr)
 
     def rate(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then half a cosine."""

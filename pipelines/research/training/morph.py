@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ....models.faces.faces import FaceBackend, FaceRegion
+from ....models.faces.faces import FaceBackend, FaceRegion, locate_face
 from ....stream.frame import Pixels
 from ...compositing.composite import warp
 from ...compositing.shape_match import displacement
@@ -27,9 +27,9 @@ def landmarks_of_crops(faces: npt.NDArray[np.uint8], backend: FaceBackend) -> li
     region = FaceRegion(CROP / 2, CROP * 0.53, CROP * 0.85)
     found: list[Landmarks | None] = []
     for face in faces:
-        seen = backend.locate(face, region)
-        seen = backend.locate(face, backend.follow(seen))
-        found.append(seen.landmarks[:, :2].astype(np.float64) if seen.presence >= LEAST_PRESENCE else None)
+        seen = locate_face(backend, face, region)
+        sure = seen if seen is not None and seen.presence >= LEAST_PRESENCE else None
+        found.append(None if sure is None else sure.landmarks[:, :2].astype(np.float64))
     return found
 
 
@@ -60,13 +60,18 @@ class Morphs:
     def __len__(self) -> int:
         return len(self.faces)
 
-    def draw(self, random: np.random.Generator) -> Pixels:
-        """Shape anywhere between two faces, skin of one of them or, one time in three, of both."""
+    def pair(self, random: np.random.Generator) -> tuple[int, int]:
+        """Two faces whose features lie alike, as far as TRIES draws find such."""
         first = second = 0
         for _ in range(TRIES):
-            first, second = random.choice(len(self.faces), 2, replace=False)
+            first, second = (int(index) for index in random.choice(len(self.faces), 2, replace=False))
             if np.abs(self.points[first] - self.points[second]).mean() < FURTHEST:
                 break
+        return first, second
+
+    def draw(self, random: np.random.Generator) -> Pixels:
+        """Shape anywhere between two faces, skin of one of them or, one time in three, of both."""
+        first, second = self.pair(random)
         skin = float(random.uniform(0.3, 0.7)) if random.random() < 1 / 3 else 0.0
         shape = float(random.uniform(0.0, 1.0))
         return morph([self.faces[first], self.faces[second]], [self.points[first], self.points[second]], shape, skin)

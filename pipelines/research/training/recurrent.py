@@ -35,7 +35,7 @@ from ...inversion.recurrent_inverter import FIRST_PASSES
 from .clips import FaceClip
 from .composition import composition_loss, consistency_loss, paste, seen
 from .encoder import FEATURES
-from .episodes import Episode, Look, Moving, MovingClip, MovingPicture
+from .episodes import CaptureStyle, Episode, Moving, MovingClip, MovingPicture
 from .loop import LoopConfig, train
 from .morph import Morphs
 from .score_reader import pooled
@@ -48,12 +48,16 @@ LEAST_MOVED: Final = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weights:
+class RecurrentLossWeights:
     """Weight of each loss term; at zero a term is not computed.
 
-    codes: of generated clips, whose codes are known. features: LPIPS over eyes, nose and mouth. identity: 1 - cosine of
-    ArcFace, on one frame. compensation, noise: mean squares of w'_t and n_t, which keep a face one that can be edited.
-    edit: see `edit_loss`, on one frame. steadiness: see `steadiness_loss`, on one frame.
+    Attributes:
+        codes: of generated clips, whose codes are known.
+        features: LPIPS over eyes, nose and mouth.
+        identity: 1 - cosine of ArcFace, on one frame.
+        compensation, noise: mean squares of w'_t and n_t, which keep a face one that can be edited.
+        edit: see `edit_loss`, on one frame.
+        steadiness: see `steadiness_loss`, on one frame.
     """
 
     l2: float = 1.0
@@ -73,15 +77,20 @@ class Weights:
 class RecurrentConfig:
     """Settings of the recurrent encoder's training.
 
-    frames: T, of an episode. streams: faces a step, that begin and end together. groups: of such streams, taken in
-    turn. renew: probability that a group makes way for a new one after an episode. pictures: share of streams that are
-    pictures set in motion, the others are clips. unedited: share of streams without an edit. noise_from: the step from
-    which the noise map is drawn; it learns fastest, and what it explains the codes no longer learn. bfloat16: mixed
-    precision.
+    Attributes:
+        frames: T, of an episode.
+        streams: faces a step, that begin and end together.
+        groups: of such streams, taken in turn.
+        renew: probability that a group makes way for a new one after an episode.
+        pictures: share of streams that are pictures set in motion, the others are clips.
+        unedited: share of streams without an edit.
+        noise_from: the step from which the noise map is drawn; it learns fastest, and what it explains the codes no
+            longer learn.
+        bfloat16: mixed precision.
     """
 
     loop: LoopConfig = CONFIG
-    weights: Weights = Weights()
+    weights: RecurrentLossWeights = RecurrentLossWeights()
     frames: int = 6
     streams: int = 1
     groups: int = 8
@@ -97,7 +106,7 @@ class RecurrentConfig:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Networks:
+class FrozenNetworks:
     """What is trained against; all of it is frozen."""
 
     encoder: Encoder
@@ -109,7 +118,7 @@ class Networks:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Memory:
+class EpisodeMemory:
     """What B streams carry over to their next episode; as `latent.RecurrentMemory`, in batches and as floats."""
 
     base: Tensor
@@ -123,7 +132,11 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Persons:
-    """Who B streams have shown so far, averages of ArcFace's embeddings. source, edited: (B, 512)."""
+    """Who B streams have shown so far, averages of ArcFace's embeddings.
+
+    Attributes:
+        source, edited: (B, 512).
+    """
 
     source: Tensor
     edited: Tensor
@@ -131,15 +144,19 @@ class Persons:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """B streams. place: the next frame. offset: (B, codes, 512) of the edits. memory: None before the first frame.
+    """B streams.
 
-    persons: None before the first episode.
+    Attributes:
+        place: the next frame.
+        offset: (B, codes, 512) of the edits.
+        memory: None before the first frame.
+        persons: None before the first episode.
     """
 
     sources: tuple[Moving, ...]
     offset: Tensor
     place: int
-    memory: Memory | None
+    memory: EpisodeMemory | None
     persons: Persons | None
 
 
@@ -147,8 +164,10 @@ class Group:
 class Rolled:
     """An episode drawn.
 
-    inverted, edited: (B, T, 3, 256, 256). codes, plain: (B, T, codes, 512) without the edit, and without w'_t.
-    compensation, noise: mean squares of what was added.
+    Attributes:
+        inverted, edited: (B, T, 3, 256, 256).
+        codes, plain: (B, T, codes, 512) without the edit, and without w'_t.
+        compensation, noise: mean squares of what was added.
     """
 
     inverted: Tensor
@@ -157,7 +176,7 @@ class Rolled:
     plain: Tensor
     compensation: Tensor
     noise: Tensor
-    memory: Memory
+    memory: EpisodeMemory
 
 
 class Sources:
@@ -188,7 +207,7 @@ class Sources:
         if self._people is not None and random.random() < self._config.pictures:
             return MovingPicture(self._people, clip, random)
         first = int(random.integers(len(clip) - 2 * self._config.frames + 1))
-        return MovingClip(clip, first, Look.draw(random))
+        return MovingClip(clip, first, CaptureStyle.draw(random))
 
     def _offset(self, random: np.random.Generator, codes: int) -> Tensor:
         if not self._directions or random.random() < self._config.unedited:
@@ -197,7 +216,9 @@ class Sources:
         return direction.offset(float(random.uniform(direction.low, direction.high)))
 
 
-def _meet(network: nn.Module, networks: Networks, own: Tensor, face: Tensor, seconds: Tensor, noisy: bool) -> Memory:
+def _meet(
+    network: nn.Module, networks: FrozenNetworks, own: Tensor, face: Tensor, seconds: Tensor, noisy: bool
+) -> EpisodeMemory:
     """Streams just before the last pass over their first frame (`recurrent.FIRST_PASSES`).
 
     own: (B, codes, 512) of E0. face: (B, 3, 256, 256). seconds: (B,).
@@ -210,17 +231,17 @@ def _meet(network: nn.Module, networks: Networks, own: Tensor, face: Tensor, sec
             break
         state = network(torch.cat([face, face, drawn, drawn], 1), state)
         w_plus, noise = own + state.compensation, state.noise if noisy else None
-    return Memory(own, own[:, latent.SHARED_FROM :], state, face, drawn, drawn, seconds)
+    return EpisodeMemory(own, own[:, latent.SHARED_FROM :], state, face, drawn, drawn, seconds)
 
 
 def roll(
     network: nn.Module,
-    networks: Networks,
+    networks: FrozenNetworks,
     own: Tensor,
     inputs: Tensor,
     seconds: Tensor,
     offset: Tensor,
-    memory: Memory | None,
+    memory: EpisodeMemory | None,
     edited_with_gradient: range = range(0),
     noisy: bool = True,
 ) -> Rolled:
@@ -258,7 +279,7 @@ def roll(
         added.append(state.compensation.square().mean())
         noises.append(state.noise.square().mean())
         fed = [image.detach().clamp(-1, 1) for image in (drawn, changed)]
-        memory = Memory(base, shared, state, face, fed[0], fed[1], seconds[:, frame])
+        memory = EpisodeMemory(base, shared, state, face, fed[0], fed[1], seconds[:, frame])
     return Rolled(
         inverted=torch.stack(inverted, 1),
         edited=torch.stack(edited, 1),
@@ -274,14 +295,14 @@ def _follow(before: Tensor, now: Tensor, elapsed: Tensor, seconds: float) -> Ten
     return torch.lerp(before, now, 1 - torch.exp(-elapsed / seconds))
 
 
-def encode(networks: Networks, inputs: Tensor) -> Tensor:
+def encode(networks: FrozenNetworks, inputs: Tensor) -> Tensor:
     """(B, T, 3, 256, 256) -> (B, T, codes, 512): E0's own codes, without gradient."""
     with torch.no_grad():
         codes: Tensor = networks.encoder(inputs.flatten(0, 1)).float()
     return codes.view(*inputs.shape[:2], *codes.shape[1:])
 
 
-def edit_loss(rolled: Rolled, networks: Networks, offset: Tensor, frame: int) -> Tensor:
+def edit_loss(rolled: Rolled, networks: FrozenNetworks, offset: Tensor, frame: int) -> Tensor:
     """What an edit lacks of the strength that it has on E0's own codes, squared; (), 0 where it lacks nothing.
 
     Both are measured in features that are pooled over cells, since the two faces do not lie alike to the pixel: with m
@@ -298,7 +319,7 @@ def edit_loss(rolled: Rolled, networks: Networks, offset: Tensor, frame: int) ->
     return (lacking / expected.square().sum(1).clamp_min(LEAST_MOVED)).square().mean()
 
 
-def look_at_persons(rolled: Rolled, batch: Episode, networks: Networks, frame: int) -> Persons:
+def look_at_persons(rolled: Rolled, batch: Episode, networks: FrozenNetworks, frame: int) -> Persons:
     """Who a frame shows; the edited face's has a gradient."""
     with torch.no_grad():
         source = networks.arcface.embed_ffhq(batch.faces[:, frame]).float()
@@ -324,8 +345,8 @@ def _remember(before: Persons | None, now: Persons) -> Persons:
 def losses(
     rolled: Rolled,
     batch: Episode,
-    networks: Networks,
-    weights: Weights,
+    networks: FrozenNetworks,
+    weights: RecurrentLossWeights,
     middle: int,
     offset: Tensor,
     shown: Persons | None,
@@ -377,7 +398,7 @@ def losses(
 
 
 def train_recurrent(
-    networks: Networks,
+    networks: FrozenNetworks,
     sources: Sources,
     run: Path,
     *,
@@ -428,7 +449,7 @@ def _lasts(group: Group, frames: int) -> bool:
     return all(len(source) >= group.place + frames for source in group.sources)
 
 
-def _cut(memory: Memory) -> Memory:
+def _cut(memory: EpisodeMemory) -> EpisodeMemory:
     """The same values without their history."""
     return replace(memory, base=memory.base.detach(), shared=memory.shared.detach(), state=memory.state.detach())
 
@@ -445,7 +466,7 @@ def _read(group: Group, frames: int, device: torch.device) -> Episode:
     return Episode(**parts, codes=stack("codes") if known else None)
 
 
-def score_refinement(network: nn.Module, networks: Networks, faces: Tensor, frames: int = 8) -> dict[str, float]:
+def score_refinement(network: nn.Module, networks: FrozenNetworks, faces: Tensor, frames: int = 8) -> dict[str, float]:
     """MSE (range [-1, 1]) and LPIPS of still pictures: by E0, and after so many frames of the recurrent encoder.
 
     faces: (N, 3, 256, 256) uint8.

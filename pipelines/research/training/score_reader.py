@@ -17,7 +17,7 @@ from ...common.errors import TrainingError
 GRIDS: Final = (0, 8, 8, 6, 4)
 """Cells across, into which each level of features is pooled; 0 leaves a level out."""
 RIDGE: Final = 0.3
-HELD_OUT: Final = 5  # every fifth face tells how well the others foretell it
+HELD_OUT: Final = 5  # every fifth face tells how well the others predict it
 
 
 class Features(Protocol):
@@ -37,9 +37,12 @@ def pooled(network: Features, faces: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class ScoreReader:
-    """weight: (D, scores). mean: (D,) of the features. scores are in standard deviations from their mean.
+    """A linear map from pooled features to scores, in standard deviations from their mean.
 
-    explained: (scores,) share of each score's variance that it foretells on faces that it was not fitted to.
+    Attributes:
+        weight: (D, scores).
+        mean: (D,) of the features.
+        explained: (scores,) share of each score's variance that it explains on faces that it was not fitted to.
     """
 
     network: Features

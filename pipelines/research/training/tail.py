@@ -19,7 +19,13 @@ UNSEEN_SEED = 10_000_019
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayConfig:
-    """size: faces kept for reuse. batch: faces a step. fresh: steps between two new faces of the full generator."""
+    """How many faces are kept, and how often a new one is drawn.
+
+    Attributes:
+        size: faces kept for reuse.
+        batch: faces a step.
+        fresh: steps between two new faces of the full generator.
+    """
 
     size: int = 512
     batch: int = 4

@@ -30,7 +30,11 @@ BATCH: Final = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Triples:
-    """B times three frames: before, now, after: (B, 3, 256, 256); back, ahead: (B, 2, 256, 256) from the middle one."""
+    """B times three frames: before, now, after: (B, 3, 256, 256);
+
+    Attributes:
+        back, ahead: (B, 2, 256, 256) from the middle one.
+    """
 
     before: Tensor
     now: Tensor

@@ -12,7 +12,12 @@ from torch import nn
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """rank: of this process, 0 is the one that writes. count: of processes."""
+    """The processes that train together.
+
+    Attributes:
+        rank: of this process, 0 is the one that writes.
+        count: of processes.
+    """
 
     rank: int = 0
     count: int = 1

@@ -10,10 +10,9 @@ import pytest
 
 from dynstream.cli.main import main
 from dynstream.cli.research import bench
-from dynstream.pipelines.research.bench.generator import Row
-from dynstream.pipelines.research.bench.generator import Settings as GeneratorSettings
-from dynstream.pipelines.research.bench.quality import Judges
-from dynstream.pipelines.research.bench.transcode import Settings
+from dynstream.pipelines.research.bench.generator import GeneratorBenchSettings, GeneratorRow
+from dynstream.pipelines.research.bench.quality import QualityScorers
+from dynstream.pipelines.research.bench.transcode import TranscodeBenchSettings
 from dynstream.pipelines.research.common.timing import Spread
 from dynstream.pipelines.tracking.face_selection import POLICIES
 
@@ -48,14 +47,14 @@ def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeZoo:
     def open_zoo(**_options: object) -> Iterator[FakeZoo]:
         yield fake
 
-    def command(_settings: Settings) -> object:
+    def command(_settings: TranscodeBenchSettings) -> object:
         return lambda source, target, _mode, _stats: [sys.executable, "-I", "-S", "-c", COPY, str(source), str(target)]
 
     monkeypatch.setattr(bench, "open_zoo", open_zoo)
     monkeypatch.setattr("dynstream.models.directions.directions.load_directions", lambda: DIRECTIONS)
     monkeypatch.setattr("dynstream.pipelines.research.bench.transcode.transcode_command", command)
-    judges = Judges(backend=OvalBackend(), policy=POLICIES["largest"])
-    monkeypatch.setattr(bench, "_judges", lambda *_arguments: judges)
+    scorers = QualityScorers(backend=OvalBackend(), policy=POLICIES["largest"])
+    monkeypatch.setattr(bench, "_scorers", lambda *_arguments: scorers)
     return fake
 
 
@@ -112,12 +111,12 @@ def test_generator_prints_rows_and_reasons(
     zoo: FakeZoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def measured(
-        _generator: object, name: str, _zoo: object, settings: GeneratorSettings, **_rest: object
-    ) -> Sequence[Row]:
+        _generator: object, name: str, _zoo: object, settings: GeneratorBenchSettings, **_rest: object
+    ) -> Sequence[GeneratorRow]:
         assert settings.threads == 1
         return [
-            Row(name=f"{name}, eager", size=256, milliseconds=Spread((50.0, 52.0, 60.0)), apart=1.5e-5),
-            Row(name="a peer", size=1024, milliseconds=None, note="not installed: pip install 'a[b]'"),
+            GeneratorRow(name=f"{name}, eager", size=256, milliseconds=Spread((50.0, 52.0, 60.0)), apart=1.5e-5),
+            GeneratorRow(name="a peer", size=1024, milliseconds=None, note="not installed: pip install 'a[b]'"),
         ]
 
     monkeypatch.setattr("dynstream.models.generator.load.load_generator", lambda _name, _zoo: object())

@@ -8,7 +8,7 @@ import pytest
 
 from dynstream.cli.main import main
 from dynstream.pipelines.research.bench import serve
-from dynstream.pipelines.research.bench.serve import Row, Settings
+from dynstream.pipelines.research.bench.serve import ServeBenchSettings, ServeRow
 
 
 def run(*arguments: str) -> int:
@@ -18,20 +18,23 @@ def run(*arguments: str) -> int:
 
 
 @pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[ServeBenchSettings]:
     """The settings of each measurement."""
-    asked: list[Settings] = []
+    asked: list[ServeBenchSettings] = []
 
-    async def bench_serve(names: Sequence[str], settings: Settings, _watch: object) -> list[Row]:
+    async def bench_serve(names: Sequence[str], settings: ServeBenchSettings, _watch: object) -> list[ServeRow]:
         asked.append(settings)
-        return [Row(f"{name}, {settings.seconds:g} s", None, None, None, {}, name) for name in names]
+        return [ServeRow(f"{name}, {settings.seconds:g} s", None, None, None, {}, name) for name in names]
 
     monkeypatch.setattr(serve, "bench_serve", bench_serve)
     return asked
 
 
 def test_runs_are_put_together(
-    measured: list[Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    measured: list[ServeBenchSettings],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("deep").mkdir()
@@ -53,13 +56,13 @@ def test_runs_are_put_together(
 
 
 def test_what_cannot_be_added_to_is_said_before_the_measurement(
-    measured: list[Settings], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    measured: list[ServeBenchSettings], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = tmp_path / "old.json"
     old.write_text('{"machine": {}, "settings": {}, "rows": [{"scenario": "1 stream"}]}')
     assert run("--json", str(old), "--add") == 2
     assert run("--add") == 2
     said = capsys.readouterr().err
-    assert "leave out --add to measure all anew" in said
+    assert "leave out --add to measure everything again" in said
     assert "expected --json FILE" in said
     assert measured == []

@@ -10,21 +10,21 @@ import pytest
 import torch
 
 from dynstream.cli.main import main
-from dynstream.models.directions import latent_transformer as bends_module
+from dynstream.models.directions import latent_transformer as nonlinear_module
 from dynstream.models.directions.directions import Direction, load_directions, save_directions
-from dynstream.models.directions.latent_transformer import Bend, LatentTransformer
+from dynstream.models.directions.latent_transformer import LatentTransformer, NonlinearDirection
 from dynstream.models.encoders import encoder as encoder_module
-from dynstream.models.generator import generator as generator_module
-from dynstream.pipelines.editor import load as load_module
+from dynstream.models.generator import load as generator_module
 from dynstream.pipelines.research.directions import effects as effects_module
 from dynstream.pipelines.research.directions import face_scores as scores_module
 from dynstream.pipelines.research.directions import find as find_module
 from dynstream.pipelines.research.directions import measure as measure_module
 from dynstream.pipelines.research.directions.face_scores import NAMES
-from dynstream.pipelines.research.directions.find import WANTED, Blocks, Wanted, in_layers
+from dynstream.pipelines.research.directions.find import RECIPES, Blocks, DirectionRecipe, in_layers
 from dynstream.pipelines.research.directions.labels import Labelled
 from dynstream.pipelines.research.evaluation import face_sets as faces_module
 from dynstream.pipelines.research.evaluation.face_sets import FaceSet
+from dynstream.pipelines.tracking import backends as backends_module
 
 from ...pipelines.linear_world import LIVE, LinearGenerator, read_stripes
 
@@ -67,8 +67,8 @@ def test_the_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_list_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine").mkdir()
     save_directions(tmp_path / "mine" / "tilt.safetensors", {"tilt": direction("tilt")})
-    bend = Bend("age@nonlinear", LatentTransformer(), about="older, by the face")
-    monkeypatch.setattr(bends_module, "load_bends", lambda: {"age@nonlinear": bend})
+    older = NonlinearDirection("age@nonlinear", LatentTransformer(), about="older, by the face")
+    monkeypatch.setattr(nonlinear_module, "load_nonlinear_directions", lambda: {"age@nonlinear": older})
     assert run("list") == 0
     said = capsys.readouterr()
     names = [line.split()[0] for line in said.out.splitlines()[1:]]
@@ -105,7 +105,7 @@ def slow_parts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         calls.append(f"blocks {len(labelled.codes)} {faces}")
         return Blocks(torch.zeros(1, 18, 512), np.zeros((1, 17)))
 
-    def find(wanted: Wanted, *_: object, **_options: object) -> Direction:
+    def find(wanted: DirectionRecipe, *_: object, **_options: object) -> Direction:
         calls.append(f"find {wanted.name}")
         return direction(wanted.name)
 
@@ -119,9 +119,9 @@ def test_finding_all(
 ) -> None:
     out = tmp_path / "mine.safetensors"
     assert run("find", "--out", out, "--count", 200, "--faces", 3, "--run", tmp_path / "run") == 0
-    assert slow_parts == ["blocks 200 3", *(f"find {name}" for name in WANTED)]
-    assert list(load_directions(out)) == sorted(WANTED)
-    assert capsys.readouterr().out == f"{len(WANTED)} directions in {out}\n"
+    assert slow_parts == ["blocks 200 3", *(f"find {name}" for name in RECIPES)]
+    assert list(load_directions(out)) == sorted(RECIPES)
+    assert capsys.readouterr().out == f"{len(RECIPES)} directions in {out}\n"
     world.drawn = 0
     assert run("find", "age", "--out", out, "--count", 200, "--faces", 3, "--run", tmp_path / "run") == 0
     assert world.drawn == 0
@@ -180,7 +180,7 @@ def test_measuring_on_inverted_faces_of_files(
 
     asked: list[object] = []
     monkeypatch.setattr(faces_module, "cut_faces", lambda _name, files, _backend, every: asked.append(every) or cut)
-    monkeypatch.setattr(load_module, "load_backend", lambda _name, _zoo: None)
+    monkeypatch.setattr(backends_module, "load_backend", lambda _name, _zoo: None)
     monkeypatch.setattr(encoder_module, "load_encoder", lambda: encoder)
     save_directions(tmp_path / "d.safetensors", {"smile": direction("smile")})
     clip = tmp_path / "a.mp4"

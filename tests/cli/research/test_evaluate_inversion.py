@@ -39,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def load(_zoo: object, settings: Settings, **options: object) -> Inversions:
         judges = Judges(Squares(), {"arcface": Levels()})  # type: ignore[arg-type, dict-item]
         parts = LevelEncoder(), LevelGenerator(), Squares(), judges, settings
-        return Inversions(*parts, store=options["store"])  # type: ignore[arg-type]
+        return Inversions(*parts, cache=options["cache"])  # type: ignore[arg-type]
 
     monkeypatch.setattr(evaluate_inversion, "open_zoo", open_zoo)
     monkeypatch.setattr("dynstream.pipelines.tracking.backends.load_backend", lambda _name, _zoo: OvalBackend())

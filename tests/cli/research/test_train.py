@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from dynstream.cli.main import main
 from dynstream.models.faces import mesh
-from dynstream.models.generator import generator, mobile_stylegan
+from dynstream.models.generator import load as generator
+from dynstream.models.generator import mobile_stylegan
 from dynstream.models.metrics import arcface, lpips
 from dynstream.pipelines.common.errors import TrainingError
 from dynstream.pipelines.research.training import crops, encoder, morph, tail

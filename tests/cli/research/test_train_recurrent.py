@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dynstream.cli.main import main
 from dynstream.models.encoders import encoder, visibility
 from dynstream.models.faces import mesh
-from dynstream.models.generator import generator
+from dynstream.models.generator import load as generator
 from dynstream.models.metrics import lpips
 from dynstream.pipelines.common import flow
 from dynstream.pipelines.common.errors import TrainingError
@@ -53,7 +53,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Calls:
         made.append(("clips", ([file.name for file in files], method.name, folder.name)))
         return [clip(frames=20)]
 
-    def kept_faces(folder: Path, _backend: object, _run: Path, **_: object) -> object:
+    def cached_faces(folder: Path, _backend: object, _run: Path, **_: object) -> object:
         made.append(("faces", folder.name))
         return np.zeros((30, 4, 4, 3), np.uint8)
 
@@ -72,7 +72,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Calls:
 
     still = visibility_training.Triples(*[torch.zeros(1, 3, 32, 32)] * 3, *[torch.zeros(1, 2, 32, 32)] * 2)
     monkeypatch.setattr(clips, "read_clips", read_clips)
-    monkeypatch.setattr(crops, "kept_faces", kept_faces)
+    monkeypatch.setattr(crops, "cached_faces", cached_faces)
     monkeypatch.setattr(visibility_training, "train_visibility", train_visibility)
     monkeypatch.setattr(visibility_training, "read_triples", lambda *_: still)
     monkeypatch.setattr(recurrent, "train_recurrent", train_recurrent)

@@ -8,7 +8,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from dynstream.models.directions.latent_transformer import Bend, LatentTransformer, load_bends, save_bends
+from dynstream.models.directions.latent_transformer import (
+    LatentTransformer,
+    NonlinearDirection,
+    load_nonlinear_directions,
+    save_nonlinear_directions,
+)
 from dynstream.models.errors import ShapeError, WeightsError
 
 
@@ -69,26 +74,33 @@ def test_layers_that_are_none(layers: tuple[int, int]) -> None:
 
 
 def test_strengths_scale_the_step() -> None:
-    bend = Bend("age@nonlinear", network())
-    torch.testing.assert_close(bend.step(codes(), -2.0), -2 * bend.step(codes(), 1.0))
+    direction = NonlinearDirection("age@nonlinear", network())
+    torch.testing.assert_close(direction.step(codes(), -2.0), -2 * direction.step(codes(), 1.0))
     with pytest.raises(ValueError, match="expected low < high"):
-        Bend("x", network(), low=1.0, high=0.0)
+        NonlinearDirection("x", network(), low=1.0, high=0.0)
 
 
 def test_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "l.safetensors"
     given = {
-        "age@nonlinear": Bend("age@nonlinear", network(1), low=-2.0, high=2.5, about="older", effect={"age": 7.0}),
-        "smile@nonlinear": Bend("smile@nonlinear", network(2, 2, 6)),
+        "age@nonlinear": NonlinearDirection(
+            "age@nonlinear", network(1), low=-2.0, high=2.5, about="older", effect={"age": 7.0}
+        ),
+        "smile@nonlinear": NonlinearDirection("smile@nonlinear", network(2, 2, 6)),
     }
-    save_bends(path, given)
-    found = load_bends(path)
+    save_nonlinear_directions(path, given)
+    found = load_nonlinear_directions(path)
     assert list(found) == sorted(given)
-    for name, bend in given.items():
+    for name, direction in given.items():
         other = found[name]
-        assert (other.name, other.low, other.high, other.about) == (name, bend.low, bend.high, bend.about)
-        assert dict(other.effect) == dict(bend.effect)
-        torch.testing.assert_close(other.step(codes(), 1.0), bend.step(codes(), 1.0), atol=0.02, rtol=0.01)
+        assert (other.name, other.low, other.high, other.about) == (
+            name,
+            direction.low,
+            direction.high,
+            direction.about,
+        )
+        assert dict(other.effect) == dict(direction.effect)
+        torch.testing.assert_close(other.step(codes(), 1.0), direction.step(codes(), 1.0), atol=0.02, rtol=0.01)
         assert not any(value.requires_grad for value in other.network.parameters())
     assert [file.name for file in tmp_path.iterdir()] == ["l.safetensors"]
 
@@ -96,34 +108,34 @@ def test_round_trip(tmp_path: Path) -> None:
 def test_files_that_are_none(tmp_path: Path) -> None:
     path = tmp_path / "l.safetensors"
     with pytest.raises(WeightsError, match="is not a file of nonlinear edits"):
-        load_bends(path)
+        load_nonlinear_directions(path)
     for metadata in (None, {"bends": "no json"}, {"bends": '{"a": {}}'}, {"bends": "[]"}):
         save_file({"a": torch.zeros(1)}, path, metadata=metadata)
         with pytest.raises(WeightsError, match=r"is not a file of nonlinear edits .*train latent-transformer"):
-            load_bends(path)
-    save_bends(path, {"age@nonlinear": Bend("age@nonlinear", network())})
+            load_nonlinear_directions(path)
+    save_nonlinear_directions(path, {"age@nonlinear": NonlinearDirection("age@nonlinear", network())})
     about = {"age@nonlinear": {"layers": [3, 9], "codes": 18, "hidden": 16}}
     tensors = {f"age@nonlinear.{key}": value.contiguous() for key, value in network().state_dict().items()}
     save_file(tensors, path, metadata={"bends": json.dumps(about)})
     with pytest.raises(WeightsError, match=r"'place' of age@nonlinear of .* is \(6, 8\), but LatentTransformer"):
-        load_bends(path)
+        load_nonlinear_directions(path)
 
 
 def test_a_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "l.safetensors"
-    save_bends(path, {"age@nonlinear": Bend("age@nonlinear", network())})
+    save_nonlinear_directions(path, {"age@nonlinear": NonlinearDirection("age@nonlinear", network())})
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
         with pytest.raises(WeightsError, match="cannot write"):
-            save_bends(path, {"smile@nonlinear": Bend("smile@nonlinear", network())})
+            save_nonlinear_directions(path, {"smile@nonlinear": NonlinearDirection("smile@nonlinear", network())})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert list(load_bends(path)) == ["age@nonlinear"]
+    assert list(load_nonlinear_directions(path)) == ["age@nonlinear"]
 
 
 def test_where_none_ship_there_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dynstream.models.directions.latent_transformer.WEIGHTS", tmp_path / "none.safetensors")
-    assert load_bends() == {}
+    assert load_nonlinear_directions() == {}
     with pytest.raises(WeightsError, match="train latent-transformer"):
-        load_bends(tmp_path / "none.safetensors")
+        load_nonlinear_directions(tmp_path / "none.safetensors")

@@ -69,10 +69,10 @@ def test_a_batch_starts_as_single_faces_do(updater: OnlineDynamics, clip: CodeSe
 
 
 def test_the_filter_agrees_with_the_closed_form() -> None:
-    """Under one temper, what the state says ahead is the mean of the Gaussian process given all observations."""
+    """With one component, the prediction of the state is the mean of the Gaussian process given all observations."""
     clip = paths.walk(30)
     model = paths.model(clip).requires_grad_(False)
-    model.tempers.fill_(1.0)
+    model.components.fill_(1.0)
     model.rest_tempers.fill_(1.0)
     state = through(OnlineDynamics(model), clip)
     times, asked = torch.from_numpy(clip.seconds), torch.tensor([clip.seconds[-1] + 0.3])
@@ -175,7 +175,7 @@ def test_each_channel_has_the_temper_that_suits_it() -> None:
         state = updater.start(now, clip.codes[row]) if state is None else updater.observe(state, now, clip.codes[row])
         if row > 60:
             elapsed = torch.tensor(float(clip.seconds[row + 4]) - now)
-            phi = read @ model.transition(elapsed, model.tempers[:, 0])
+            phi = read @ model.transition(elapsed, model.components[:, 0])
             said = (phi[:, None, :] @ state.leading).squeeze(1)
             shared = state.errors.sum(-1, keepdim=True).expand_as(state.errors)
             true = model.project(clip.codes[row + 4])[0]

@@ -17,7 +17,6 @@ from dynstream.pipelines.tracking.align import (
     unalign,
     window,
 )
-from dynstream.pipelines.tracking.align_torch import crop_tensor, unalign_tensor
 
 from ...drawn_face import draw_face
 
@@ -216,51 +215,3 @@ def test_any_crop_of_up_to_four_channels(shape: tuple[int, ...], dtype: type) ->
 def test_other_crops_are_refused(patch: np.ndarray) -> None:
     with pytest.raises(ValueError, match="expected"):
         unalign(patch, square(100, 100, 90), (200, 200))
-
-
-def tensor(pixels: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
-
-
-@pytest.mark.parametrize("length", [90.0, 256.0, 380.0, 700.0])
-def test_torch_crops_as_opencv_does(length: float) -> None:
-    # OpenCV clips each sample to 0..255, torch none of them: compare where neither has to.
-    pixels = picture(contrast=25)
-    quad = square(203.3, 148.9, length, 11)
-    reference = crop(pixels, quad).astype(float)
-    values = crop_tensor(tensor(pixels), [quad])[0].permute(1, 2, 0).clamp(0, 255).numpy()
-    assert np.abs(values - reference).max() < 3
-    assert np.abs(values - reference).mean() < 0.4
-
-
-@pytest.mark.parametrize("outside", ["edge", "zero"])
-@pytest.mark.parametrize("length", [90.0, 256.0, 500.0])
-def test_torch_unaligns_as_opencv_does(length: float, outside: str) -> None:
-    patch = picture(CROP, CROP, contrast=25)
-    quad = square(203.3, 148.9, length, 11)
-    reference = unalign(patch, quad, (400, 300), outside=outside)  # type: ignore[arg-type]
-    frame = unalign_tensor(tensor(patch), [quad], (400, 300), outside=outside)[0]  # type: ignore[arg-type]
-    values = frame.permute(1, 2, 0).clamp(0, 255).numpy()
-    assert values.shape == (300, 400, 3)
-    assert np.abs(values[reference.window] - reference.values).max() < 3
-    values[reference.window] = 0
-    assert not values.any()
-
-
-def test_gradients_flow_through_both_ways() -> None:
-    images = torch.rand(2, 3, 60, 80, requires_grad=True)
-    quads = [square(40, 30, 50, 10), square(30, 25, 40)]
-    crops = crop_tensor(images, quads, 32)
-    frames = unalign_tensor(crops, quads, (80, 60))
-    frames.square().mean().backward()
-    assert crops.shape == (2, 3, 32, 32)
-    assert images.grad is not None
-    assert images.grad[0, :, 30, 40].abs().sum() > 0
-    assert images.grad[0, :, 0, 79].abs().sum() == 0
-
-
-def test_torch_quads_outside_the_frame_give_zeros() -> None:
-    patches = torch.rand(1, 3, 32, 32, requires_grad=True)
-    frames = unalign_tensor(patches, [square(-500, 100, 80)], (80, 60))
-    frames.sum().backward()
-    assert not frames.any()

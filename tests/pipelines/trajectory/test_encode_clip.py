@@ -23,7 +23,7 @@ from dynstream.pipelines.motion.retimed_reader import RetimedReader, parse_times
 from dynstream.pipelines.run.interpolate import check_method, codes_by, interpolate, times_at
 from dynstream.pipelines.tracking.tracker import Tracker
 from dynstream.pipelines.trajectory.coordinates import Coordinates
-from dynstream.pipelines.trajectory.encode_clip import encode_clip, kept_codes, weights_digest
+from dynstream.pipelines.trajectory.encode_clip import cached_codes, encode_clip, weights_digest
 from dynstream.pipelines.trajectory.trajectory import Trajectory
 from dynstream.stream.reader import VideoReader
 
@@ -91,7 +91,7 @@ def test_codes_are_kept_by_what_they_are_of(clip: Path, series: CodeSeries, tmp_
         return series
 
     def keep(digest: str, **settings: int) -> CodeSeries:
-        return kept_codes(clip, tmp_path, digest, make, **settings)
+        return cached_codes(clip, tmp_path, digest, make, **settings)
 
     assert torch.equal(keep("a").codes, keep("a").codes)
     assert len(made) == 1

@@ -9,7 +9,7 @@ import pytest
 
 from dynstream.models.faces.faces import Floats
 from dynstream.pipelines.common.errors import PipelineError
-from dynstream.pipelines.research.bench.compositing import SHIPS, WAYS, Judges, bench_compositing
+from dynstream.pipelines.research.bench.compositing import SHIPS, WAYS, CompositingScorers, bench_compositing
 from dynstream.stream.frame import Pixels
 
 from ...fakes import editor, scene, write_clip
@@ -31,14 +31,14 @@ class Brightness:
         return np.full(7, face[96:160, 96:160].mean() / 255)
 
 
-def judges(own: str = "smile") -> Judges:
-    return Judges({"arcface": Levels(), "dlib": Levels()}, Brightness(), own)  # type: ignore[arg-type, dict-item]
+def scorers(own: str = "smile") -> CompositingScorers:
+    return CompositingScorers({"arcface": Levels(), "dlib": Levels()}, Brightness(), own)  # type: ignore[arg-type, dict-item]
 
 
 def test_every_way_is_scored_on_the_same_frames(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", [scene((96 + i, 60)) for i in range(5)])
     read: list[int] = []
-    document = bench_compositing([clip], editor("smile=2"), judges(), every=2, progress=read.append)
+    document = bench_compositing([clip], editor("smile=2"), scorers(), every=2, progress=read.append)
     rows = {row.name: row.values for row in document.tables[0].rows}
     assert list(rows) == [*WAYS, SHIPS]
     assert read == [1, 2, 3, 4, 5]
@@ -53,9 +53,9 @@ def test_every_way_is_scored_on_the_same_frames(tmp_path: Path) -> None:
 def test_a_clip_without_a_face(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "none.mp4", [scene(None)] * 3)
     with pytest.raises(PipelineError, match=r"no frame of none.mp4 has a face"):
-        bench_compositing([clip], editor("smile=2"), judges(), every=1)
+        bench_compositing([clip], editor("smile=2"), scorers(), every=1)
 
 
 def test_an_edit_that_nothing_scores() -> None:
     with pytest.raises(PipelineError, match="--edit beard: nothing scores it"):
-        judges("beard")
+        scorers("beard")

@@ -14,7 +14,12 @@ from torch import Tensor
 from dynstream.models.zoo.zoo import Zoo
 from dynstream.pipelines.research.bench import generator as module
 from dynstream.pipelines.research.bench import peers
-from dynstream.pipelines.research.bench.generator import Settings, bench_generator, draw_code, why_not_compiled
+from dynstream.pipelines.research.bench.generator import (
+    GeneratorBenchSettings,
+    bench_generator,
+    draw_code,
+    why_not_compiled,
+)
 from dynstream.pipelines.research.bench.peers import RANDOM_FACE, STYLIZER, PeerAbsentError, add_peers, load_random_face
 from dynstream.pipelines.research.common.timing import plain
 
@@ -53,7 +58,7 @@ def test_rows_for_every_size_and_every_peer(empty_zoo: Zoo, monkeypatch: pytest.
 
     monkeypatch.setattr(module, "load_random_face", draw)
     drawn, told = Flat(), list[str]()
-    settings = Settings(warm_up=1, repeats=2, compiled=False, threads=1)
+    settings = GeneratorBenchSettings(warm_up=1, repeats=2, compiled=False, threads=1)
     threads = torch.get_num_threads()
     rows = bench_generator(drawn, "flat", empty_zoo, settings, progress=told.append)
     assert torch.get_num_threads() == threads
@@ -69,14 +74,14 @@ def test_rows_for_every_size_and_every_peer(empty_zoo: Zoo, monkeypatch: pytest.
 
 def test_a_peer_that_is_not_there_says_why(empty_zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    settings = Settings(sizes=(256,), warm_up=0, repeats=1, compiled=False)
+    settings = GeneratorBenchSettings(sizes=(256,), warm_up=0, repeats=1, compiled=False)
     rows = bench_generator(Flat(), "flat", empty_zoo, settings)
     assert [row.note for row in rows[1:3]] == ["not installed: pip install openvino"] * 2
 
 
 def test_a_network_that_cannot_be_had_says_why(empty_zoo: Zoo) -> None:
     pytest.importorskip("openvino")
-    settings = Settings(sizes=(256,), warm_up=0, repeats=1, compiled=False, stylizer=Path(sys.executable))
+    settings = GeneratorBenchSettings(sizes=(256,), warm_up=0, repeats=1, compiled=False, stylizer=Path(sys.executable))
     rows = bench_generator(Flat(), "flat", empty_zoo, settings)
     assert all("--offline forbids fetching" in row.note for row in rows[1:])
 
@@ -84,7 +89,7 @@ def test_a_network_that_cannot_be_had_says_why(empty_zoo: Zoo) -> None:
 def test_without_a_compiler_nothing_is_compiled(empty_zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _program: None)
     assert "g++" in why_not_compiled()
-    rows = bench_generator(Flat(), "flat", empty_zoo, Settings(sizes=(256,), warm_up=0, repeats=1))
+    rows = bench_generator(Flat(), "flat", empty_zoo, GeneratorBenchSettings(sizes=(256,), warm_up=0, repeats=1))
     assert rows[1].milliseconds is None
     assert "C++ compiler" in rows[1].note
 
@@ -95,7 +100,7 @@ def test_a_compiler_that_fails_is_a_row(empty_zoo: Zoo, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(shutil, "which", lambda program: program)
     monkeypatch.setattr(torch, "compile", broken)
-    rows = bench_generator(Flat(), "flat", empty_zoo, Settings(sizes=(256,), warm_up=0, repeats=1))
+    rows = bench_generator(Flat(), "flat", empty_zoo, GeneratorBenchSettings(sizes=(256,), warm_up=0, repeats=1))
     assert rows[1].note == "torch.compile failed: g++: internal error"
 
 

@@ -10,7 +10,7 @@ from dynstream.cli.main import main
 from dynstream.cli.research import bench_live as bench_command
 from dynstream.pipelines.engine.load import hold
 from dynstream.pipelines.engine.settings import EngineSettings
-from dynstream.pipelines.research.bench.live import Overhead, Settings, bench_live, read_frames
+from dynstream.pipelines.research.bench.live import LiveBenchSettings, Overhead, bench_live, read_frames
 from dynstream.pipelines.research.bench.stub_editor import NO_EDITS
 from dynstream.pipelines.research.common.timing import plain
 from dynstream.stream.errors import SourceError
@@ -22,7 +22,7 @@ PICTURES = [np.full((2, 2, 3), level, np.uint8) for level in range(4)]
 
 
 def run(world: World, **settings: object) -> object:
-    options = Settings(**{"seconds": 10.0, "warm_up": 2.0, **settings})  # type: ignore[arg-type]
+    options = LiveBenchSettings(**{"seconds": 10.0, "warm_up": 2.0, **settings})  # type: ignore[arg-type]
     workers = world.workers
     return bench_live(
         world.engine, PICTURES, 25.0, NO_EDITS, options,
@@ -95,7 +95,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
         worlds.append(World(settings))
         return worlds[-1].engine
 
-    def measure(_engine: object, _pictures: object, rate: float, _edits: object, options: Settings) -> object:
+    def measure(_engine: object, _pictures: object, rate: float, _edits: object, options: LiveBenchSettings) -> object:
         assert rate == 24.0
         return run(worlds[-1], streams=options.streams)
 

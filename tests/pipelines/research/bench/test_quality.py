@@ -10,7 +10,7 @@ import pytest
 from dynstream.models.faces.faces import Face, FaceRegion, Floats
 from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.common.flow import load_flow
-from dynstream.pipelines.research.bench.quality import Judges, Quality, face_region, judge
+from dynstream.pipelines.research.bench.quality import Quality, QualityScorers, face_region, measure_quality
 from dynstream.pipelines.research.directions.attributes import SMILE
 from dynstream.pipelines.tracking.face_selection import POLICIES
 from dynstream.pipelines.tracking.tracker import Tracker, TrackerState
@@ -39,9 +39,9 @@ class MeanEmbedder:
         return np.stack([crop.reshape(-1, 3).mean(axis=0) / 255 for crop in crops]).astype(np.float32)
 
 
-def judges(every: int = 1) -> Judges:
+def scorers(every: int = 1) -> QualityScorers:
     embedder = MeanEmbedder()
-    return Judges(
+    return QualityScorers(
         backend=SmilingBackend(),
         policy=POLICIES["largest"],
         embedders={"dlib": embedder, "arcface": embedder},
@@ -60,13 +60,13 @@ def pictures(green: int, count: int = 6) -> list[Pixels]:
 def compare(tmp_path: Path, source: Sequence[Pixels], *results: Sequence[Pixels], every: int = 1) -> list[Quality]:
     clip = write_clip(tmp_path / "source.mp4", source)
     files = {str(i): write_clip(tmp_path / f"{i}.mp4", result) for i, result in enumerate(results)}
-    return list(judge(clip, files, judges(every)).values())
+    return list(measure_quality(clip, files, scorers(every)).values())
 
 
 def test_the_source_against_itself_is_perfect(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "source.mp4", pictures(180))
     done: list[int] = []
-    quality = judge(clip, {"same": clip}, judges(), done.append)["same"]
+    quality = measure_quality(clip, {"same": clip}, scorers(), done.append)["same"]
     assert done == list(range(1, 7))
     assert quality.frames == 6
     assert quality.outside_psnr == quality.outside_psnr_worst == math.inf
@@ -164,4 +164,4 @@ def test_the_face_region_is_the_grown_box_inside_the_frame() -> None:
 @pytest.mark.parametrize("wrong", [{"every": 0}, {"embedders": {"guess": MeanEmbedder()}}])
 def test_judges_are_checked(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"every first frame|no measure"):
-        Judges(backend=SmilingBackend(), policy=POLICIES["largest"], **wrong)  # type: ignore[arg-type]
+        QualityScorers(backend=SmilingBackend(), policy=POLICIES["largest"], **wrong)  # type: ignore[arg-type]

@@ -4,10 +4,9 @@ import random
 import pytest
 
 from dynstream.pipelines.common.errors import PipelineError
-from dynstream.pipelines.research.bench.plain_server import make_app
-from dynstream.pipelines.research.bench.serve import SCENARIOS, Settings, bench_serve, make_picture
-from dynstream.pipelines.research.bench.serve_clients import freeze, sound_offsets, summarize
-from dynstream.pipelines.research.bench.serve_process import server_process
+from dynstream.pipelines.research.bench.serve import SCENARIOS, ServeBenchSettings, bench_serve, make_picture
+from dynstream.pipelines.research.bench.serve_numbers import freeze, sound_offsets, summarize
+from dynstream.pipelines.research.bench.servers import make_app, server_process
 from dynstream.stream.webrtc.client import LiveClient, Received, Seen
 from dynstream.stream.webrtc.lossy import LossyLine
 from dynstream.stream.webrtc.stamp import read_stamp, write_stamp
@@ -52,13 +51,13 @@ def test_a_beep_is_compared_with_the_pictures_around_it() -> None:
 def test_settings_and_names_that_cannot_be_are_refused() -> None:
     for wrong in ({"seconds": 1.0}, {"rate": 0.0}, {"loss": 1.0}, {"streams": 0}, {"warm_up": -1.0}):
         with pytest.raises(PipelineError):
-            Settings(**wrong)  # type: ignore[arg-type]
+            ServeBenchSettings(**wrong)  # type: ignore[arg-type]
     with pytest.raises(PipelineError, match=f"expected one of {next(iter(SCENARIOS))}"):
-        asyncio.run(bench_serve(["nothing"], Settings()))
+        asyncio.run(bench_serve(["nothing"], ServeBenchSettings()))
 
 
 def test_the_start_is_told_beside_what_comes_after_it() -> None:
-    settings = Settings(seconds=2, warm_up=0.5, size=(160, 96), rate=5)
+    settings = ServeBenchSettings(seconds=2, warm_up=0.5, size=(160, 96), rate=5)
     rows = asyncio.run(asyncio.wait_for(bench_serve(["one"], settings), 200))
     settled, whole = rows
     assert settled.scenario == "pass-through, 1 stream, after 0.5 s of warm-up"

@@ -7,16 +7,15 @@ from typing import Any
 import pytest
 
 from dynstream.pipelines.common.errors import PipelineError
-from dynstream.pipelines.research.bench.serve import Row, Settings
-from dynstream.pipelines.research.bench.serve_report import Run, make_report, read_report
+from dynstream.pipelines.research.bench.serve import ServeBenchSettings, ServeRow, ServeRun, make_report, read_report
 
 
-def run(command: str, **settings: float) -> Run:
-    return Run(command=command, machine={"utc": command}, settings=Settings(**settings))  # type: ignore[arg-type]
+def run(command: str, **settings: float) -> ServeRun:
+    return ServeRun(command=command, machine={"utc": command}, settings=ServeBenchSettings(**settings))  # type: ignore[arg-type]
 
 
-def rows(key: str, *names: str) -> list[Row]:
-    return [Row(name, None, None, None, {}, key) for name in names]
+def rows(key: str, *names: str) -> list[ServeRow]:
+    return [ServeRow(name, None, None, None, {}, key) for name in names]
 
 
 def names_and_commands(report: dict[str, Any]) -> list[tuple[str, str]]:

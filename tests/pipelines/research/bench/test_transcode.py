@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dynstream.pipelines.common.errors import PipelineError
-from dynstream.pipelines.research.bench.quality import Judges
-from dynstream.pipelines.research.bench.transcode import LONG, Settings, bench_clip, transcode_command
+from dynstream.pipelines.research.bench.quality import QualityScorers
+from dynstream.pipelines.research.bench.transcode import LONG, TranscodeBenchSettings, bench_clip, transcode_command
 from dynstream.pipelines.research.common.timing import plain
 from dynstream.pipelines.tracking.face_selection import POLICIES
 
@@ -34,14 +34,14 @@ def clip(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def judges() -> Judges:
-    return Judges(backend=OvalBackend(), policy=POLICIES["largest"])
+def scorers() -> QualityScorers:
+    return QualityScorers(backend=OvalBackend(), policy=POLICIES["largest"])
 
 
-def test_both_modes_are_run_and_judged(clip: Path, tmp_path: Path, judges: Judges) -> None:
+def test_both_modes_are_run_and_judged(clip: Path, tmp_path: Path, scorers: QualityScorers) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
-    result = bench_clip(clip, folder, Settings(repeats=2, long=True), judges, command=command)
+    result = bench_clip(clip, folder, TranscodeBenchSettings(repeats=2, long=True), scorers, command=command)
     assert (folder / "clip-stats.json.log").read_text().split() == ["replace", "detail", "detail"]
     assert (result.clip, result.size) == ("clip.mp4", (200, 160))
     assert result.speed.frames == 6
@@ -56,16 +56,16 @@ def test_both_modes_are_run_and_judged(clip: Path, tmp_path: Path, judges: Judge
     json.dumps(plain(result), allow_nan=False)
 
 
-def test_a_command_that_fails_stops_the_benchmark(clip: Path, tmp_path: Path, judges: Judges) -> None:
+def test_a_command_that_fails_stops_the_benchmark(clip: Path, tmp_path: Path, scorers: QualityScorers) -> None:
     def failing(*_arguments: object) -> list[str]:
         return [sys.executable, "-c", "raise SystemExit('Error: unknown edit')"]
 
     with pytest.raises(PipelineError, match="unknown edit"):
-        bench_clip(clip, tmp_path, Settings(repeats=1), judges, command=failing)
+        bench_clip(clip, tmp_path, TranscodeBenchSettings(repeats=1), scorers, command=failing)
 
 
 def test_the_command_is_the_users_own() -> None:
-    made = transcode_command(Settings(edits=("smile=2", "age=1"), faces="all"))
+    made = transcode_command(TranscodeBenchSettings(edits=("smile=2", "age=1"), faces="all"))
     words = list(made(Path("in.mp4"), Path("out.mp4"), "detail", Path("stats.json")))
     assert words[:5] == [sys.executable, "-m", "dynstream", "transcode", "in.mp4"]
     assert " ".join(words).endswith(
@@ -75,4 +75,4 @@ def test_the_command_is_the_users_own() -> None:
 
 def test_at_least_one_run() -> None:
     with pytest.raises(ValueError, match="one run"):
-        Settings(repeats=0)
+        TranscodeBenchSettings(repeats=0)

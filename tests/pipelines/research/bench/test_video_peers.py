@@ -8,11 +8,11 @@ import pytest
 
 from dynstream.pipelines.research.bench import video_peers
 from dynstream.pipelines.research.bench.peers import PeerAbsentError
-from dynstream.pipelines.research.bench.video_peers import Settings, bench_video_peers, time_rife
+from dynstream.pipelines.research.bench.video_peers import PeerBenchSettings, bench_video_peers, time_rife
 
 from ...fakes import scene, write_clip
 
-QUICK = Settings(repeats=1, warm_up=0)
+QUICK = PeerBenchSettings(repeats=1, warm_up=0)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_ffmpeg_is_timed_and_its_failure_reported(clip: Path, tmp_path: Path) ->
 
 
 def rife(python: Path | None, **options: object) -> object:
-    return time_rife([scene(), scene()], Settings(repeats=2, warm_up=0, rife=python, **options))  # type: ignore[arg-type]
+    return time_rife([scene(), scene()], PeerBenchSettings(repeats=2, warm_up=0, rife=python, **options))  # type: ignore[arg-type]
 
 
 def test_rife_in_an_environment_that_lacks_it(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_rife_that_works_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
         return subprocess.CompletedProcess(command, 0, 'chatter\n{"seconds": [0.5, 0.7], "torch": "2.13"}\n', "")
 
     monkeypatch.setattr(subprocess, "run", run)
-    spread, note = time_rife([scene(), scene()], Settings(repeats=2, rife=Path("python")))
+    spread, note = time_rife([scene(), scene()], PeerBenchSettings(repeats=2, rife=Path("python")))
     assert spread.values == (0.5, 0.7)
     assert note == "its network alone, 1 threads, PyTorch 2.13"
 

@@ -1,4 +1,4 @@
-"""Work that is kept: computed once, whole or not there, and refused where it is something else."""
+"""Cached work: computed once, whole or not there, and refused where it is something else."""
 
 import resource
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dynstream.pipelines.common.errors import TrainingError
-from dynstream.pipelines.research.common.array_cache import digest, kept
+from dynstream.pipelines.research.common.array_cache import cached, digest
 
 
 def test_computed_once(tmp_path: Path) -> None:
@@ -19,9 +19,9 @@ def test_computed_once(tmp_path: Path) -> None:
 
     path = tmp_path / "run" / "a.npz"
     for _ in range(2):
-        np.testing.assert_array_equal(kept(path, compute)["a"], np.arange(3.0))
+        np.testing.assert_array_equal(cached(path, compute)["a"], np.arange(3.0))
     assert len(calls) == 1
-    kept(None, compute)
+    cached(None, compute)
     assert len(calls) == 2
     assert [file.name for file in path.parent.iterdir()] == ["a.npz"]
 
@@ -31,8 +31,8 @@ def test_a_full_disk(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        with pytest.raises(TrainingError, match=r"cannot keep .*a\.npz"):
-            kept(tmp_path / "a.npz", lambda: {"a": random})
+        with pytest.raises(TrainingError, match=r"cannot write .*a\.npz"):
+            cached(tmp_path / "a.npz", lambda: {"a": random})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(tmp_path.iterdir()) == []

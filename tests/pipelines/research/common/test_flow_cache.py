@@ -1,4 +1,4 @@
-"""Kept flow: what comes back is what would be computed, in half the size; wrong files are named."""
+"""Cached flow: what comes back is what would be computed, in half the size; wrong files are named."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def moving(count: int = 4, step: int = 2) -> Pixels:
     return np.stack([big[:, 40 - step * i : 136 - step * i] for i in range(count)])
 
 
-def test_motion_is_found_once_and_kept(tmp_path: Path) -> None:
+def test_motion_is_found_once_and_cached(tmp_path: Path) -> None:
     flow, told = Counting(), []
     first = FlowCache(tmp_path / "kept").get(moving(), flow, told.append)
     assert flow.pairs == 3
@@ -68,7 +68,7 @@ def test_no_pair_no_flow(count: int, tmp_path: Path) -> None:
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     cache, flow = FlowCache(tmp_path), Counting()
     cache.path(moving(), flow).write_bytes(b"nothing")
-    with pytest.raises(PipelineError, match=r"flow-dis-medium.*cannot be read as kept flow .*remove it"):
+    with pytest.raises(PipelineError, match=r"flow-dis-medium.*cannot be read .*remove it"):
         cache.get(moving(), flow)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dynstream.pipelines.common.errors import TrainingError
-from dynstream.pipelines.research.directions.effects import Measured, changes, unseen_codes
+from dynstream.pipelines.research.directions.effects import EditEffects, changes, unseen_codes
 from dynstream.pipelines.research.directions.face_scores import NAMES
 from dynstream.pipelines.research.directions.find import in_layers
 
@@ -50,12 +50,12 @@ def test_unseen_faces_are_numbered() -> None:
     assert torch.equal(unseen_codes(world, 5)[3:], unseen_codes(world, 2, first=3))
 
 
-def measured(*rows: tuple[float, ...]) -> Measured:
+def measured(*rows: tuple[float, ...]) -> EditEffects:
     strengths = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
     scores = np.zeros((len(rows), 5, len(NAMES)))
     scores[:, :, 0] = rows
     scores[:, :, 1] = -0.5 * strengths
-    return Measured(strengths, scores, np.ones((len(rows), 5)))
+    return EditEffects(strengths, scores, np.ones((len(rows), 5)))
 
 
 def test_what_a_measurement_says() -> None:

@@ -11,9 +11,9 @@ from dynstream.pipelines.research.directions.face_scores import NAMES
 from dynstream.pipelines.research.directions.find import (
     BLOCKS,
     LAYERS,
-    WANTED,
+    RECIPES,
     Blocks,
-    Wanted,
+    DirectionRecipe,
     combine,
     conditional,
     find,
@@ -116,7 +116,7 @@ def test_a_combination_may_leave_scores_free(world: LinearGenerator, blocks: Blo
 
 
 def test_kinds_are_judged_by_faces_that_they_were_not_fitted_to(blocks: Blocks) -> None:
-    """Effects that differ wildly from face to face foretell nothing, however well they can be fitted."""
+    """Effects that differ wildly from face to face predict nothing, however well they can be fitted."""
     kinds = try_kinds(blocks, 0)
     assert kinds[0].leak < 0.4
     assert [kind.leak for kind in kinds] == sorted(kind.leak for kind in kinds)
@@ -128,7 +128,7 @@ def test_kinds_are_judged_by_faces_that_they_were_not_fitted_to(blocks: Blocks) 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_known_direction_is_found(world: LinearGenerator, labelled: Labelled, blocks: Blocks, sign: int) -> None:
-    wanted = Wanted(name="older", score="age", step=0.5, sign=sign, about="older")
+    wanted = DirectionRecipe(name="older", score="age", step=0.5, sign=sign, about="older")
     said: list[str] = []
     direction = find(wanted, labelled, blocks, echo=said.append)
     assert (direction.name, direction.about, direction.low, direction.high) == ("older", "older", -3, 3)
@@ -143,18 +143,18 @@ def test_a_known_direction_is_found(world: LinearGenerator, labelled: Labelled, 
 
 def test_lost_faces_are_left_out(labelled: Labelled, blocks: Blocks) -> None:
     effects = np.concatenate([blocks.effects, np.full((1, *blocks.effects.shape[1:]), np.nan)])
-    found = find(WANTED["smile"], labelled, Blocks(blocks.vectors, effects))
-    assert found.effect["smile"] == pytest.approx(WANTED["smile"].step)
+    found = find(RECIPES["smile"], labelled, Blocks(blocks.vectors, effects))
+    assert found.effect["smile"] == pytest.approx(RECIPES["smile"].step)
 
 
 def test_a_direction_that_nothing_raises(labelled: Labelled, blocks: Blocks) -> None:
     nothing = Blocks(blocks.vectors, np.zeros_like(blocks.effects))
     with pytest.raises(TrainingError, match="no combination of layers moves the score of the direction 'smile'"):
-        find(WANTED["smile"], labelled, nothing)
+        find(RECIPES["smile"], labelled, nothing)
 
 
 def test_the_recipes_are_sound() -> None:
-    for name, wanted in WANTED.items():
+    for name, wanted in RECIPES.items():
         assert name == wanted.name
         assert {wanted.score, *wanted.kin} <= set(NAMES)
         assert wanted.score not in wanted.kin

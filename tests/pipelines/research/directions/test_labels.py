@@ -8,7 +8,7 @@ import torch
 
 from dynstream.pipelines.common.errors import TrainingError
 from dynstream.pipelines.research.directions.face_scores import NAMES
-from dynstream.pipelines.research.directions.labels import Labelled, code_of, draw, kept_labels, label
+from dynstream.pipelines.research.directions.labels import Labelled, cached_labels, code_of, draw, label
 
 from ...linear_world import LinearGenerator, read_stripes
 
@@ -43,7 +43,7 @@ def test_a_labelling_goes_on_where_it_stopped(tmp_path: Path) -> None:
     whole = label(world, read_stripes, 300)
     np.testing.assert_allclose(found.codes, whole.codes, atol=1e-7)
     np.testing.assert_array_equal(found.scores, whole.scores)
-    np.testing.assert_array_equal(kept_labels(tmp_path / "run").scores, whole.scores)
+    np.testing.assert_array_equal(cached_labels(tmp_path / "run").scores, whole.scores)
     assert found.spread.shape == (len(NAMES),)
 
 
@@ -68,15 +68,15 @@ def test_a_shard_of_other_scores(tmp_path: Path) -> None:
     path = tmp_path / "labels-0-000000.npz"
     np.savez(path, names=np.array(["smile"]), codes=np.zeros((2, 512)), scores=np.zeros((2, 1)))
     with pytest.raises(TrainingError, match="holds the scores smile; expected smile, age"):
-        kept_labels(tmp_path)
+        cached_labels(tmp_path)
     np.savez(path, other=np.zeros(3))
     with pytest.raises(TrainingError, match="holds no labels"):
-        kept_labels(tmp_path)
+        cached_labels(tmp_path)
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="holds no labels of seed 7"):
-        kept_labels(tmp_path, seed=7)
+        cached_labels(tmp_path, seed=7)
 
 
 def test_labels_of_a_wrong_shape() -> None:

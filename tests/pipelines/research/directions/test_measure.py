@@ -13,7 +13,7 @@ from dynstream.pipelines.common.errors import TrainingError
 from dynstream.pipelines.research.directions.effects import unseen_codes
 from dynstream.pipelines.research.directions.face_scores import NAMES, SPREADS, UNITS
 from dynstream.pipelines.research.directions.find import in_layers
-from dynstream.pipelines.research.directions.measure import STRENGTHS, judge, judge_edit, measure
+from dynstream.pipelines.research.directions.measure import STRENGTHS, measure, summarize, summarize_edit
 from dynstream.pipelines.research.directions.report import heat_map, strength_sheet, table
 from dynstream.stream.frame import Pixels
 
@@ -77,15 +77,15 @@ def test_the_verdict() -> None:
     world = LinearGenerator()
     found = measure(direction(world, "x", 0, scale=2.0), world, read_stripes, embed, unseen_codes(world, 2))
     spread = np.ones(len(NAMES))
-    verdict = judge("x", "smile", found, spread)
+    verdict = summarize("x", "smile", found, spread)
     assert verdict.range == (-3, 3)
     assert verdict.monotone == 1.0
     assert verdict.slope == pytest.approx(1.0, abs=0.05)
     assert verdict.leak == pytest.approx(0.6, abs=0.1)
     assert not verdict.good
-    assert judge("x", "smile", found, spread, kin=["age"]).good
+    assert summarize("x", "smile", found, spread, kin=["age"]).good
     assert verdict.faces == 2
-    backwards = judge("x", "smile", found, spread, sign=-1)
+    backwards = summarize("x", "smile", found, spread, sign=-1)
     assert backwards.range is None
     assert not backwards.good
 
@@ -96,8 +96,8 @@ def test_an_edit_without_a_recipe_is_judged_by_what_it_moves() -> None:
     glasses = NAMES.index("glasses")
     edit = direction(world, "pc-3", glasses, scale=1.0)
     backwards = Direction("pc-4", -edit.vector)
-    assert judge_edit(edit, measure(edit, world, read_stripes, None, codes)).score == "glasses"
-    verdict = judge_edit(backwards, measure(backwards, world, read_stripes, None, codes))
+    assert summarize_edit(edit, measure(edit, world, read_stripes, None, codes)).score == "glasses"
+    verdict = summarize_edit(backwards, measure(backwards, world, read_stripes, None, codes))
     assert verdict.score == "glasses"
     assert verdict.slope < 0
     assert verdict.range == (-3, 3)
@@ -107,7 +107,7 @@ def test_what_people_are_shown() -> None:
     world = LinearGenerator()
     codes = unseen_codes(world, 2)
     edits = [direction(world, "smile", 0, scale=2.0), direction(world, "age", 1, scale=2.0)]
-    verdicts = [judge_edit(edit, measure(edit, world, read_stripes, embed, codes)) for edit in edits]
+    verdicts = [summarize_edit(edit, measure(edit, world, read_stripes, embed, codes)) for edit in edits]
     lines = table(verdicts).splitlines()
     assert len(lines) == 4
     assert lines[2].startswith("| smile | +1")

@@ -10,30 +10,30 @@ from safetensors.torch import save_file
 
 from dynstream.cli.main import main
 from dynstream.models.dynamics import motion_model as motion
-from dynstream.models.generator import generator as generator_module
+from dynstream.models.dynamics import motion_model as motion_module
+from dynstream.models.generator import load as generator_module
 from dynstream.pipelines.common.errors import DynamicsError
 from dynstream.pipelines.motion.code_series import CodeSeries, save_series
-from dynstream.pipelines.research.bench.dynamics import Settings, bench_dynamics, moving_codes
+from dynstream.pipelines.research.bench.dynamics import DynamicsBenchSettings, bench_dynamics, moving_codes
 from dynstream.pipelines.research.dynamics.evaluate import (
-    Ahead,
-    Protocol,
-    evaluate_ahead,
-    evaluate_between,
-    mean_between,
-    summarize_ahead,
+    DynamicsProtocol,
+    PredictionRow,
+    evaluate_interpolation,
+    evaluate_prediction,
+    mean_interpolation,
+    summarize_prediction,
 )
-from dynstream.pipelines.trajectory import load as load_module
 from dynstream.pipelines.trajectory.trajectory import load_trajectory
 
 from ...trajectory import paths
 from ...trajectory.test_fit import Sketch
 
-PROTOCOL = Protocol(frames=60, gaps=(4, 8), drawn=0, horizons=(1, 4), online_frames=60)
+PROTOCOL = DynamicsProtocol(frames=60, gaps=(4, 8), drawn=0, horizons=(1, 4), online_frames=60)
 
 
 def test_between_rows() -> None:
     clip = paths.series(60)
-    rows = evaluate_between("a", clip, paths.model(clip).requires_grad_(False), None, PROTOCOL)
+    rows = evaluate_interpolation("a", clip, paths.model(clip).requires_grad_(False), None, PROTOCOL)
     assert [(row.gap, row.method) for row in rows[:3]] == [("every 4", m) for m in ("linear", "spline", "ode")]
     assert {row.gap for row in rows} == {"every 4", "every 8", "irregular, a quarter"}
     assert rows[0].observed == pytest.approx(0, abs=1e-9)
@@ -41,7 +41,7 @@ def test_between_rows() -> None:
     assert all(row.mse is None for row in rows)
     missed = (clip.codes[2] - (clip.codes[0] + clip.codes[4]) / 2).square().mean()
     assert 0.1 < float(missed / (clip.codes - clip.codes.mean(0)).square().mean()) / rows[0].unobserved < 10
-    mean = mean_between([*rows, *rows])
+    mean = mean_interpolation([*rows, *rows])
     assert len(mean) == len(rows)
     assert mean[0].unobserved == rows[0].unobserved
 
@@ -52,21 +52,23 @@ def test_drawings_are_held_against_those_of_the_codes() -> None:
             return (w_plus.mean(2) / 4)[:, :, None, None].expand(-1, -1, 16, 16)
 
     clip = paths.series(60)
-    protocol = Protocol(frames=60, gaps=(8,), drawn=3, horizons=(1,))
-    rows = evaluate_between("a", clip, paths.model(clip).requires_grad_(False), Wide(), protocol)
+    protocol = DynamicsProtocol(frames=60, gaps=(8,), drawn=3, horizons=(1,))
+    rows = evaluate_interpolation("a", clip, paths.model(clip).requires_grad_(False), Wide(), protocol)
     assert all(row.mse is not None and row.mse < 0.1 and row.ssim is not None and row.ssim > 0.5 for row in rows)
     assert rows[0].mse_observed == 0
 
 
 def test_ahead_rows_and_their_summary() -> None:
     clip = paths.walk(60)
-    rows = evaluate_ahead("a", clip, paths.model(clip).requires_grad_(False), PROTOCOL)
+    rows = evaluate_prediction("a", clip, paths.model(clip).requires_grad_(False), PROTOCOL)
     held = next(row for row in rows if row.method == "hold last")
     steps = (clip.codes[12 + 4 : 60] - clip.codes[12 : 60 - 4]).square().mean()
     assert held.errors[4] == pytest.approx(float(steps / (clip.codes - clip.codes.mean(0)).square().mean()), rel=1e-4)
-    made = [Ahead(clip="a", method=name, errors={4: error}) for name, error in (("dynstream", 0.4), ("x", 0.5))]
-    made += [Ahead(clip="b", method=name, errors={4: error}) for name, error in (("dynstream", 0.4), ("x", 0.5))]
-    (line,) = summarize_ahead(made)
+    made = [PredictionRow(clip="a", method=name, errors={4: error}) for name, error in (("dynstream", 0.4), ("x", 0.5))]
+    made += [
+        PredictionRow(clip="b", method=name, errors={4: error}) for name, error in (("dynstream", 0.4), ("x", 0.5))
+    ]
+    (line,) = summarize_prediction(made)
     assert (line.best, line.best_error) == ("x", 0.5)
     assert line.under == pytest.approx(0.2)
 
@@ -74,17 +76,17 @@ def test_ahead_rows_and_their_summary() -> None:
 def test_too_few_frames() -> None:
     model = paths.model().requires_grad_(False)
     with pytest.raises(DynamicsError, match="gaps of 8 need more"):
-        evaluate_between("a", paths.series(10), model, None, PROTOCOL)
+        evaluate_interpolation("a", paths.series(10), model, None, PROTOCOL)
     with pytest.raises(DynamicsError, match="too few to look 4 ahead"):
-        evaluate_ahead("a", paths.series(14), model, PROTOCOL)
+        evaluate_prediction("a", paths.series(14), model, PROTOCOL)
     with pytest.raises(DynamicsError, match="gaps from 2"):
-        Protocol(gaps=(1,))
+        DynamicsProtocol(gaps=(1,))
 
 
 def test_bench_rows() -> None:
     clip = moving_codes(20, 3, 8)
     assert clip.shape == (3, 8)
-    settings = Settings(frames=20, repeats=1, warm_up=0, paper_steps=1, batch=2, threads=1)
+    settings = DynamicsBenchSettings(frames=20, repeats=1, warm_up=0, paper_steps=1, batch=2, threads=1)
     rows = bench_dynamics(paths.model(clip).requires_grad_(False), settings)
     assert [row.name for row in rows[:4]] == [
         f"{what}, {n}" for n in ("1 stream", "2 streams") for what in ("observe", "predict")
@@ -107,7 +109,7 @@ def codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     clip = paths.series(60)
     save_series(clip, tmp_path / "walk.safetensors")
     model = paths.model(clip).requires_grad_(False)
-    monkeypatch.setattr(load_module, "load_motion", lambda _path=None: model)
+    monkeypatch.setattr(motion_module, "load_motion", lambda _path=None: model)
     monkeypatch.setattr(generator_module, "load_generator", lambda _name, _zoo: Sketch())
     monkeypatch.setenv("DYNSTREAM_CACHE", str(tmp_path / "cache"))
     return tmp_path / "walk.safetensors"

@@ -10,21 +10,21 @@ from torch import Tensor
 
 from dynstream.models.dynamics.motion_model import MotionModel
 from dynstream.models.zoo.zoo import Zoo
+from dynstream.pipelines.common.cache import Cache
 from dynstream.pipelines.common.errors import DynamicsError
 from dynstream.pipelines.common.flow import DisFlow
 from dynstream.pipelines.editor.renderer import Renderer
 from dynstream.pipelines.engine import frame_concealment as lost
 from dynstream.pipelines.research.bench.peers import PeerAbsentError
-from dynstream.pipelines.research.bench.rife_frames import rife_between
-from dynstream.pipelines.research.common.feature_cache import Store
+from dynstream.pipelines.research.bench.video_peers import rife_between
 from dynstream.pipelines.research.common.timing import plain
 from dynstream.pipelines.research.dynamics import evaluate_streams as module
-from dynstream.pipelines.research.dynamics.evaluate_frames import Dropped, evaluate_dropped, mean_dropped
+from dynstream.pipelines.research.dynamics.documents import dynamics_document
+from dynstream.pipelines.research.dynamics.evaluate_frames import DroppedFramesRow, evaluate_dropped, mean_dropped
 from dynstream.pipelines.research.dynamics.evaluate_streams import evaluate_streams, is_lost, make_rows, time_inversion
 from dynstream.pipelines.research.evaluation.cached_features import Looked
 from dynstream.pipelines.research.evaluation.networks import Networks
 from dynstream.pipelines.research.evaluation.recurrent import Row, look_at
-from dynstream.pipelines.research.results.readers import read_dynamics
 from dynstream.pipelines.tracking.tracker import Tracker
 from dynstream.pipelines.trajectory.encode_clip import encode_clip
 from dynstream.pipelines.trajectory.fit import FitConfig
@@ -89,13 +89,13 @@ def test_streams(clip: Path, prior: MotionModel, tmp_path: Path, monkeypatch: py
     assert networks.tracker is not None
     renderer = Renderer(LevelEncoder(), LevelGenerator())  # type: ignore[arg-type]
     looked_clip = look_at(clip, networks.tracker, renderer, 5)
-    with Store(tmp_path / "store") as store:
-        rows = evaluate_streams(renderer, renderer, prior, [looked_clip], {}, networks, Looked(networks, store))
+    with Cache(tmp_path / "cache") as cache:
+        rows = evaluate_streams(renderer, renderer, prior, [looked_clip], {}, networks, Looked(networks, cache))
     plainly, again, moved = rows
     assert plainly.frame_warp < moved.frame_warp < again.frame_warp
     assert (plainly.encoded, again.encoded) == (1.0, None)
     empty: dict[str, object] = {"between": [], "between_mean": [], "ahead": [], "ahead_mean": []}
-    table = read_dynamics(plain({**empty, "streams": rows})).tables[-1]
+    table = dynamics_document(plain({**empty, "streams": rows})).tables[-1]
     assert [row.name for row in table.rows] == [row.name for row in rows]
     assert table.rows[0].values["encoded, %"] == 100
     assert table.rows[-1].values["frames/s to the codes"] is None
@@ -111,8 +111,8 @@ def test_a_lost_frame_is_held_where_holding_was_nearer(
     assert networks.tracker is not None
     renderer = Renderer(LevelEncoder(), LevelGenerator())  # type: ignore[arg-type]
     looked_clip = look_at(clip, networks.tracker, renderer, 5)
-    with Store(tmp_path / "store") as store:
-        again, moved = evaluate_streams(renderer, renderer, prior, [looked_clip], {}, networks, Looked(networks, store))
+    with Cache(tmp_path / "cache") as cache:
+        again, moved = evaluate_streams(renderer, renderer, prior, [looked_clip], {}, networks, Looked(networks, cache))
     assert (moved.warp, moved.frame_warp) == (again.warp, again.frame_warp)
 
 
@@ -127,7 +127,7 @@ def test_dropped_frames(clip: Path, prior: MotionModel) -> None:
     def absent(frames: list[Pixels]) -> tuple[np.ndarray, float]:
         raise PeerAbsentError("not here")
 
-    def score(rife: object) -> list[Dropped]:
+    def score(rife: object) -> list[DroppedFramesRow]:
         return evaluate_dropped(
             clip, series, prior, LevelGenerator(), MeanDistance(), rife, config=FitConfig(steps=0)  # type: ignore[arg-type]
         )  # fmt: skip
@@ -154,7 +154,7 @@ def test_dropped_frames(clip: Path, prior: MotionModel) -> None:
     assert means[1].lpips == pytest.approx(other.lpips)
     assert mean_dropped([missing])[0].note == "not here"
     ahead: dict[str, object] = {"between": [], "between_mean": [], "ahead": [], "ahead_mean": []}
-    table = read_dynamics(plain({**ahead, "dropped_mean": [ode, missing]})).tables[-1]
+    table = dynamics_document(plain({**ahead, "dropped_mean": [ode, missing]})).tables[-1]
     assert [row.values["note"] for row in table.rows] == [None, "not here"]
 
 
@@ -174,9 +174,9 @@ def test_every_second_frame_dropped(clip: Path, prior: MotionModel) -> None:
     assert rife is not None  # the middle of the three, which is nearly the truth
     assert rife > 30
     assert all(row.gap == 2 and (row.psnr or 0) > (found["the last frame again"].psnr or 0) for row in rows[1:])
-    tables = read_dynamics(plain({"between": [], "between_mean": [], "ahead": [], "ahead_mean": [], "dropped_mean": [
-        *mean_dropped(rows), *mean_dropped([Dropped(clip="a", method="ode", psnr=30.0, mse=0.01)]),
-    ]})).tables[-2:]  # fmt: skip
+    means = [*mean_dropped(rows), *mean_dropped([DroppedFramesRow(clip="a", method="ode", psnr=30.0, mse=0.01)])]
+    empty: dict[str, object] = {"between": [], "between_mean": [], "ahead": [], "ahead_mean": []}
+    tables = dynamics_document(plain({**empty, "dropped_mean": means})).tables[-2:]
     assert [table.heading.split()[0] for table in tables] == ["Every", "Three"]
     assert tables[0].rows[2].values["PSNR, face"] == found["ode"].face_psnr
     with pytest.raises(DynamicsError, match="expected a gap of 2 or 4 frames, got 3"):

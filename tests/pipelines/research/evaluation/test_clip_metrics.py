@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from dynstream.pipelines.common.cache import Cache
 from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.common.flow import DisFlow
 from dynstream.pipelines.edits.edit import parse_edit
-from dynstream.pipelines.research.common.feature_cache import Store
 from dynstream.pipelines.research.evaluation.cached_features import Looked
 from dynstream.pipelines.research.evaluation.clip_metrics import Measurer
 from dynstream.pipelines.research.evaluation.cost_rows import cost_rows
@@ -88,8 +88,8 @@ def rows(
         Step(i, Frame(a, i, Fraction(1, rate)), {"source": a, "result": b})
         for i, (a, b) in enumerate(zip(source, result, strict=True))
     ]
-    with Store(None) as store:
-        looked = Looked(loaded, store)
+    with Cache(None) as cache:
+        looked = Looked(loaded, cache)
         measurer = Measurer(groups, loaded, looked, ["source", "result"], "source", [parse_edit(asked)])
         for moment in moments(steps, "source", loaded):
             measurer.add(moment)

@@ -72,7 +72,7 @@ def test_the_same_digits_again_and_from_what_was_kept(
 ) -> None:
     groups = ("time", "identity", "motion")
     wanted = [row.as_dict() for row in spoiled.rows if row.group in groups]
-    monkeypatch.setattr("dynstream.pipelines.research.evaluation.evaluate.STORE_FILE", str(tmp_path / "kept.sqlite"))
+    monkeypatch.setattr("dynstream.pipelines.research.common.cache.FILE", str(tmp_path / "kept.sqlite"))
     options = Options(groups=groups, flow="dis", asked=ALL.asked)
     for _ in range(2):
         found = evaluate(source, result, zoo, inverted=source, options=options)

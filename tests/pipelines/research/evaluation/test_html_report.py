@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from dynstream.pipelines.research.evaluation.cached_features import Picture
+from dynstream.pipelines.research.evaluation.curve_plots import thin
 from dynstream.pipelines.research.evaluation.evaluate import Evaluation
-from dynstream.pipelines.research.evaluation.html_report import Keepsakes, number, render
+from dynstream.pipelines.research.evaluation.html_report import render
 from dynstream.pipelines.research.evaluation.metric_rows import Cell, Row
 from dynstream.pipelines.research.evaluation.moments import Moment, Shot
-from dynstream.pipelines.research.evaluation.plots import thin
-from dynstream.pipelines.research.evaluation.worst_frames import CRITERIA, BesideClip, WorstFrames
+from dynstream.pipelines.research.evaluation.worst_frames import CRITERIA, ReportPictures, SideBySideClip, WorstFrames
+from dynstream.pipelines.research.report.format import number
 
 from ...textures import Pixels, moving
 
@@ -49,10 +50,10 @@ def evaluation(frames: int = 6) -> Evaluation:
 
 
 def report(frames: Sequence[Pixels] | None = None) -> str:
-    keepsakes = Keepsakes(["source", "result"], "source")
+    pictures = ReportPictures(["source", "result"], "source")
     for index, picture in enumerate(frames or moving(6)):
-        keepsakes.watch(moment(index, picture, picture // 2), {"source": {}, "result": {"mse": float(index)}})
-    return render(evaluation(), keepsakes, "source")
+        pictures.watch(moment(index, picture, picture // 2), {"source": {}, "result": {"mse": float(index)}})
+    return render(evaluation(), pictures, "source")
 
 
 def test_one_file_that_loads_nothing() -> None:
@@ -86,12 +87,12 @@ def test_the_clip_plays(tmp_path: Path) -> None:
 
 
 def test_the_clip_ends_after_its_seconds() -> None:
-    clip = BesideClip(["source", "result"], seconds=0.25)
+    clip = SideBySideClip(["source", "result"], seconds=0.25)
     for index, picture in enumerate(moving(6)):
         clip.see(moment(index, picture, picture))
     with av.open(io.BytesIO(clip.finish())) as container:
         assert len(list(container.decode(video=0))) == 3
-    assert BesideClip(["source"]).finish() == b""
+    assert SideBySideClip(["source"]).finish() == b""
 
 
 @pytest.mark.parametrize(("key", "expected"), [("mse", [9, 8]), ("cosine-arcface", [0, 5])])

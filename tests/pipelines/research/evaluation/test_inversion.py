@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from dynstream.models.faces.faces import Floats
+from dynstream.pipelines.common.cache import Cache
 from dynstream.pipelines.common.tensors import to_pixels
-from dynstream.pipelines.research.common.feature_cache import Store
 from dynstream.pipelines.research.evaluation import inversion
 from dynstream.pipelines.research.evaluation.face_sets import Faces, FaceSet
 from dynstream.pipelines.research.evaluation.face_sheet import CELL, GAP, HEADING, sheet
@@ -82,8 +82,8 @@ def test_optimization_beside_its_own_faces() -> None:
 def test_an_optimization_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(optimize=3, optimize_faces=2)
     one, both = faces(0.1), faces(0.1, 0.3)
-    with Store(tmp_path / "kept.sqlite") as store:
-        inversions(settings, store=store).score(one)
+    with Cache(tmp_path / "kept.sqlite") as cache:
+        inversions(settings, cache=cache).score(one)
     asked = []
     real = inversion.optimize_codes
 
@@ -92,8 +92,8 @@ def test_an_optimization_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: p
         return real(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(inversion, "optimize_codes", optimize)
-    with Store(tmp_path / "kept.sqlite") as store:
-        found = inversions(settings, store=store).score(both)
+    with Cache(tmp_path / "kept.sqlite") as cache:
+        found = inversions(settings, cache=cache).score(both)
     assert len(asked) == 1
     assert found.rows[-1].faces == 2
 

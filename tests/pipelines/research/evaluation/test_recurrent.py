@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from dynstream.models.encoders.recurrent_encoder import RecurrentEncoder
+from dynstream.pipelines.common.cache import Cache
 from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.common.flow import DisFlow
 from dynstream.pipelines.fitting.pivotal_tuning import Fit
 from dynstream.pipelines.fitting.refinement import refined
-from dynstream.pipelines.research.common.feature_cache import Store
 from dynstream.pipelines.research.evaluation.cached_features import Looked
 from dynstream.pipelines.research.evaluation.networks import Networks
 from dynstream.pipelines.research.evaluation.recurrent import (
@@ -107,8 +107,8 @@ def test_the_encoder_is_asked_once(encoder: KnownCodes) -> None:
 def test_averaging_steadies(rows: dict[str, Row], looked_clip: LookedClip, networks: Networks, tmp_path: Path) -> None:
     offset = torch.full((18, 512), 0.05)
     told: list[int] = []
-    with Store(tmp_path / "store") as store:
-        looked = Looked(networks, store)
+    with Cache(tmp_path / "cache") as cache:
+        looked = Looked(networks, cache)
         scores = {
             name: score_row(
                 rows[name], [looked_clip], {"brighter": offset}, networks, looked,
@@ -133,9 +133,9 @@ def test_a_row_that_is_fitted_to_each_clip(
     darker = refined(rows["recurrent"].renderer, Fit(torch.full((18, 512), -0.3)))
     fitted, elsewhere = (refined_row(rows["E0 averaged"], {name: darker}) for name in (looked_clip.name, "b.mp4"))
     assert fitted.name == "E0 averaged, refined"
-    with Store(tmp_path / "store") as store:
+    with Cache(tmp_path / "cache") as cache:
         plain, own, other = (
-            score_row(row, [looked_clip], {}, networks, Looked(networks, store))
+            score_row(row, [looked_clip], {}, networks, Looked(networks, cache))
             for row in (rows["E0 averaged"], fitted, elsewhere)
         )
     assert other.mse == plain.mse

@@ -7,7 +7,18 @@ import pytest
 
 from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.research.common.timing import plain
-from dynstream.pipelines.research.report.document import Column, Document, Plot, Row, Series, Table, parse
+from dynstream.pipelines.research.report.document import (
+    Column,
+    Document,
+    Plot,
+    Row,
+    Series,
+    Table,
+    named,
+    parse,
+    table,
+    with_document,
+)
 
 
 def good() -> dict[str, Any]:
@@ -68,3 +79,29 @@ def test_the_best_is_of_measured_rows_alone() -> None:
 def test_a_document_may_be_built_in_code() -> None:
     plot = Plot(name="a-b", title="", kind="bar", series=[Series(name="", x=["one"], y=[1])])
     assert Document(title="x", plots=[plot]).tables == ()
+
+
+def test_a_table_of_raw_results() -> None:
+    results = [{"name": "a", "ms": 2.0, "ages": {"p50": 80.0}}, {"name": "b", "ms": 3.0, "ages": None}]
+    found = table(
+        named(results),
+        [
+            (Column(name="ms"), "ms"),
+            (Column(name="age"), ("ages", "p50")),
+            (Column(name="twice"), lambda row: 2 * row["ms"]),
+        ],
+        heading="All",
+    )
+    assert found.heading == "All"
+    assert [list(row.values.values()) for row in found.rows] == [[2.0, 80.0, 4.0], [3.0, None, 6.0]]
+    with pytest.raises(KeyError):
+        table(named(results), [(Column(name="s"), "s")])
+
+
+def test_a_result_carries_its_document() -> None:
+    raw = {"command": "dynstream bench x", "machine": {"cores": 2}, "rows": [{"name": "a", "ms": 2.0}]}
+    made = with_document(raw, lambda data: Document(tables=[table(named(data["rows"]), [(Column(name="ms"), "ms")])]))
+    assert {key: made[key] for key in raw} == raw
+    document = parse(json.loads(json.dumps(made)), "x.json")
+    assert (document.command, document.machine) == ("dynstream bench x", {"cores": 2})
+    assert document.tables[0].rows[0].values == {"ms": 2.0}

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from dynstream.pipelines.research.report.document import Column, Document, Plot, Row, Series, Table
-from dynstream.pipelines.research.report.markdown import machine_words, nth, number, section, table_lines
+from dynstream.pipelines.research.report.format import machine_words, nth, number
+from dynstream.pipelines.research.report.markdown import section, table_lines
 
 
 def test_a_table() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dynstream.models.faces.bisenet import CLASSES
-from dynstream.pipelines.research.synth.background import LOOKS, Background
+from dynstream.pipelines.research.synth.background import BACKGROUND_STYLES, Background
 from dynstream.pipelines.research.synth.head import make_head_path, square
 from dynstream.pipelines.research.synth.mask import SIDE, OvalCutter, ParserCutter, as_floats
 from dynstream.pipelines.research.synth.scene import body_colour, compose_scene, make_light
@@ -17,7 +17,7 @@ NO_GAIN = np.ones(3)
 GREY = np.full(3, 100.0)
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", BACKGROUND_STYLES)
 @pytest.mark.parametrize("size", [(64, 48), (31, 97)])
 def test_a_background_is_a_function_of_time(look, size):
     background, again = Background(5, size, look), Background(5, size, look)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from dynstream.pipelines.common.errors import PipelineError
-from dynstream.pipelines.research.synth import options
-from dynstream.pipelines.research.synth.settings import MOVES, ClipSettings
+from dynstream.pipelines.research.synth.settings import MOVES, ClipSettings, parse_moves, parse_rate
 
 from ....synthetic import tiny_directions
 
@@ -84,19 +83,19 @@ def test_the_drawing_is_as_large_as_the_head_needs():
 
 
 def test_words_of_the_command_line():
-    assert options.parse_rate("30000/1001") == Fraction(30000, 1001)
-    assert options.parse_rate("29.97") == Fraction(2997, 100)
-    assert options.parse_moves(["yaw=2", "smile=-0.5", "yaw=1"]) == {"yaw": 1.0, "smile": -0.5}
+    assert parse_rate("30000/1001") == Fraction(30000, 1001)
+    assert parse_rate("29.97") == Fraction(2997, 100)
+    assert parse_moves(["yaw=2", "smile=-0.5", "yaw=1"]) == {"yaw": 1.0, "smile": -0.5}
 
 
 @pytest.mark.parametrize(
     ("parse", "text"),
     [
-        (options.parse_rate, "fast"),
-        (options.parse_rate, "1/0"),
-        (options.check_background, "sky"),
-        (options.check_mask, ""),
-        (options.check_sound, "song"),
+        (parse_rate, "fast"),
+        (parse_rate, "1/0"),
+        (lambda text: ClipSettings(background=text), "sky"),
+        (lambda text: ClipSettings(mask=text), ""),
+        (lambda text: ClipSettings(sound=text), "song"),
     ],
 )
 def test_other_words_are_refused(parse, text):
@@ -107,4 +106,4 @@ def test_other_words_are_refused(parse, text):
 @pytest.mark.parametrize("text", ["yaw", "yaw=", "yaw=much"])
 def test_a_move_needs_a_number(text):
     with pytest.raises(PipelineError, match="expected NAME=PEAK"):
-        options.parse_moves([text])
+        parse_moves([text])

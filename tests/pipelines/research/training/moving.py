@@ -1,4 +1,4 @@
-"""Small clips of nobody for recurrent training: soft patterns that move as they say."""
+"""Small clips without a person for recurrent training: soft patterns that move as they say."""
 
 import numpy as np
 

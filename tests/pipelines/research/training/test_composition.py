@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from dynstream.models.encoders.visibility import Visibility
+from dynstream.pipelines.common.tensors import to_pixels, to_tensor
 from dynstream.pipelines.research.training.composition import (
     composition_loss,
     consistency_loss,
@@ -12,8 +13,7 @@ from dynstream.pipelines.research.training.composition import (
     seen,
     warp_tensor,
 )
-from dynstream.pipelines.tracking.align import CROP, ffhq_quad, to_crop, to_frame
-from dynstream.pipelines.tracking.align_torch import crop_tensor, unalign_tensor
+from dynstream.pipelines.tracking.align import CROP, crop, ffhq_quad, to_crop, to_frame, unalign
 
 
 def texture(seed: int, size: int = 64, cell: int = 8) -> Tensor:
@@ -104,12 +104,15 @@ def test_the_crops_flow_says_what_the_frames_flow_says() -> None:
     quads = [ffhq_quad(points), ffhq_quad(points + move)]
     size = (256, 256)
     drawn = texture(3, CROP, 32)  # coarse enough for a frame in which the crop is 200 pixels wide
-    frame = unalign_tensor(drawn, [quads[0]], size)
+    frame = np.zeros((*size, 3), np.uint8)
+    placed = unalign(to_pixels(drawn[0]), quads[0], size)
+    frame[placed.window] = placed.values
     # Between the frames the face moves by 9, 1; the crop's quad follows it only in part.
     true = np.array([9.0, 1.0])
     back = torch.zeros(1, 2, 256, 256)
     back[:, 0], back[:, 1] = -float(true[0]), -float(true[1])
-    through_frames = crop_tensor(warp_tensor(frame, back), [quads[1]])
+    moved = to_pixels(warp_tensor(to_tensor(frame[None]), back)[0])
+    through_frames = to_tensor(crop(moved, quads[1])[None])
     y, x = np.mgrid[0:CROP, 0:CROP].astype(np.float64)
     here = np.stack([x, y], -1).reshape(-1, 2)
     there = to_crop(to_frame(here, quads[1]) - true, quads[0])

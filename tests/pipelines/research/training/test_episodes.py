@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from dynstream.pipelines.research.training.composition import warp_tensor
-from dynstream.pipelines.research.training.episodes import Episode, Look, Moving, MovingClip, MovingPicture
+from dynstream.pipelines.research.training.episodes import CaptureStyle, Episode, Moving, MovingClip, MovingPicture
 
 from .moving import clip, people
 
-PLAIN = Look(flip=False, gains=(1.0, 1.0, 1.0), quality=None)
+PLAIN = CaptureStyle(flip=False, gains=(1.0, 1.0, 1.0), quality=None)
 
 
 def moving_picture(seed: int = 3) -> MovingPicture:
@@ -18,7 +18,7 @@ def moving_picture(seed: int = 3) -> MovingPicture:
 
 SOURCES = {
     "clip": lambda: MovingClip(clip(), 2, PLAIN),
-    "mirrored": lambda: MovingClip(clip(), 2, Look(flip=True, gains=(1.1, 0.9, 1.0), quality=None)),
+    "mirrored": lambda: MovingClip(clip(), 2, CaptureStyle(flip=True, gains=(1.1, 0.9, 1.0), quality=None)),
     "picture": moving_picture,
     "another picture": lambda: moving_picture(8),
 }
@@ -71,7 +71,7 @@ def test_a_stream_begins_without_motion_from_before(source: Moving) -> None:
 
 
 def test_a_codec_spoils_what_is_seen_and_not_what_is_asked_for() -> None:
-    spoilt = MovingClip(clip(), 0, Look(flip=False, gains=(1.0, 1.0, 1.0), quality=0.0)).read(0, 2)
+    spoilt = MovingClip(clip(), 0, CaptureStyle(flip=False, gains=(1.0, 1.0, 1.0), quality=0.0)).read(0, 2)
     clean = MovingClip(clip(), 0, PLAIN).read(0, 2)
     assert torch.equal(spoilt.faces, clean.faces)
     assert 0.002 < (spoilt.inputs - clean.inputs).abs().mean() < 0.2
@@ -82,7 +82,7 @@ def test_drawn_clips_bring_their_codes_unless_they_are_mirrored() -> None:
     codes = MovingClip(drawn, 0, PLAIN).read(0, 3).codes
     assert codes is not None
     assert codes.shape == (3, 18, 512)
-    assert MovingClip(drawn, 0, Look(flip=True, gains=(1.0, 1.0, 1.0), quality=None)).read(0, 3).codes is None
+    assert MovingClip(drawn, 0, CaptureStyle(flip=True, gains=(1.0, 1.0, 1.0), quality=None)).read(0, 3).codes is None
     assert MovingClip(clip(), 0, PLAIN).read(0, 3).codes is None
 
 
@@ -101,7 +101,7 @@ def test_pictures_move_a_little_and_all_the_time() -> None:
 
 
 def test_looks_are_drawn_at_random() -> None:
-    looks = [Look.draw(np.random.default_rng(seed)) for seed in range(200)]
-    assert 60 < sum(look.flip for look in looks) < 140
-    assert 40 < sum(look.quality is not None for look in looks) < 95
-    assert len({look.gains for look in looks}) == 200
+    looks = [CaptureStyle.draw(np.random.default_rng(seed)) for seed in range(200)]
+    assert 60 < sum(style.flip for style in looks) < 140
+    assert 40 < sum(style.quality is not None for style in looks) < 95
+    assert len({style.gains for style in looks}) == 200

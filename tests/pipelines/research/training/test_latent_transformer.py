@@ -12,11 +12,11 @@ from dynstream.pipelines.common.errors import TrainingError
 from dynstream.pipelines.research.directions.face_scores import NAMES
 from dynstream.pipelines.research.directions.labels import Labelled
 from dynstream.pipelines.research.training.latent_transformer import (
-    BendConfig,
-    Judges,
-    judges,
-    read_judges,
-    train_bend,
+    DifferentiableScorer,
+    NonlinearDirectionConfig,
+    fit_scorer,
+    make_scorer,
+    train_nonlinear_direction,
     untrained,
 )
 from dynstream.pipelines.research.training.loop import LoopConfig
@@ -70,7 +70,7 @@ def test_the_reader_is_kept(tmp_path: Path) -> None:
     kept = tmp_path / "reader.npz"
     weights = []
     for _ in range(2):
-        found = read_judges(labelled, world, Levels(), Constant(), Constant(), Same(), faces=30, kept=kept)  # type: ignore[arg-type]
+        found = fit_scorer(labelled, world, Levels(), Constant(), Constant(), Same(), faces=30, cache=kept)  # type: ignore[arg-type]
         weights.append(found.reader.weight)
     assert world.drawn == 30
     assert torch.equal(weights[0], weights[1])
@@ -86,12 +86,12 @@ class BrightnessReader:
         return torch.cat([level[:, None], torch.zeros(len(faces), len(NAMES) - 1)], dim=1)
 
 
-def brightness_judges(ends: tuple[float, float] = (-9.0, 9.0)) -> Judges:
-    found = judges(BrightnessReader(), Constant(), Constant(), Same(), torch.randn(50, len(NAMES)))  # type: ignore[arg-type]
+def brightness_judges(ends: tuple[float, float] = (-9.0, 9.0)) -> DifferentiableScorer:
+    found = make_scorer(BrightnessReader(), Constant(), Constant(), Same(), torch.randn(50, len(NAMES)))  # type: ignore[arg-type]
     low, high = found.low.clone(), found.high.clone()
     low[0], high[0] = ends
     spread, mean = torch.ones(len(NAMES)), torch.zeros(len(NAMES))
-    return Judges(found.reader, found.age, found.gender, found.identity, mean, spread, low, high)
+    return DifferentiableScorer(found.reader, found.age, found.gender, found.identity, mean, spread, low, high)
 
 
 def wrong_direction() -> Direction:
@@ -101,8 +101,8 @@ def wrong_direction() -> Direction:
     return Direction("smile", unit(vector, "smile"), scale=3.0, effect={"smile": 0.1})
 
 
-def config(steps: int) -> BendConfig:
-    return BendConfig(
+def config(steps: int) -> NonlinearDirectionConfig:
+    return NonlinearDirectionConfig(
         length=0.0, loop=LoopConfig(steps=steps, lr=1e-2, warmup=2, ema=0.5, log_steps=100, save_seconds=0.0)
     )
 
@@ -116,17 +116,17 @@ def test_untrained_it_is_the_direction() -> None:
 
 def test_training_brings_the_score_where_it_shall_be(tmp_path: Path) -> None:
     generator = LevelGenerator()
-    judge = brightness_judges()
+    scorer = brightness_judges()
     said: list[str] = []
-    network = train_bend(
-        wrong_direction(), "smile", 0.5, generator, judge, tmp_path, config=config(60), echo=said.append
+    network = train_nonlinear_direction(
+        wrong_direction(), "smile", 0.5, generator, scorer, tmp_path, config=config(60), echo=said.append
     )
     codes = torch.zeros(1, 18, 512)
 
     def change(of: torch.nn.Module) -> float:
         with torch.no_grad():
             moved = generator.synthesize(codes + of(codes))
-        return float((judge.scores(moved) - judge.scores(generator.synthesize(codes)))[0, 0])
+        return float((scorer.scores(moved) - scorer.scores(generator.synthesize(codes)))[0, 0])
 
     before = change(untrained(wrong_direction(), generator))
     assert abs(change(network) - 0.5) < 0.5 * abs(before - 0.5)
@@ -136,7 +136,7 @@ def test_training_brings_the_score_where_it_shall_be(tmp_path: Path) -> None:
 
 def test_a_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
     def trained(run: Path, steps: int) -> Tensor:
-        network = train_bend(
+        network = train_nonlinear_direction(
             wrong_direction(), "smile", 0.5, LevelGenerator(), brightness_judges(), run, config=config(steps),
             echo=lambda _line: None,
         )  # fmt: skip
@@ -153,7 +153,7 @@ def test_a_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
     whole = trained(tmp_path / "whole", 8)
     with pytest.raises(StoppedError):
-        train_bend(
+        train_nonlinear_direction(
             wrong_direction(), "smile", 0.5, Tired(), brightness_judges(), tmp_path / "torn", config=config(8),
             echo=lambda _line: None,
         )  # fmt: skip
@@ -172,8 +172,10 @@ def test_a_sure_gender_has_a_gradient() -> None:
             return torch.sigmoid(20 * faces.mean((1, 2, 3)) + 7)
 
     base = brightness_judges()
-    judge = Judges(base.reader, base.age, Sure(), base.identity, base.mean, base.spread, base.low, base.high)  # type: ignore[arg-type]
+    scorer = DifferentiableScorer(
+        base.reader, base.age, Sure(), base.identity, base.mean, base.spread, base.low, base.high
+    )  # type: ignore[arg-type]
     faces = torch.zeros(1, 3, 256, 256, requires_grad=True)
-    judge.scores(faces)[0, NAMES.index("gender")].backward()
+    scorer.scores(faces)[0, NAMES.index("gender")].backward()
     assert faces.grad is not None
     assert float(faces.grad.abs().sum()) > 0.1

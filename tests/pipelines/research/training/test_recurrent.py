@@ -17,11 +17,11 @@ from dynstream.pipelines.inversion.latent_memory import SHARED_FROM
 from dynstream.pipelines.inversion.recurrent_inverter import RecurrentInverter
 from dynstream.pipelines.research.training.loop import LoopConfig
 from dynstream.pipelines.research.training.recurrent import (
-    Networks,
+    FrozenNetworks,
     Persons,
     RecurrentConfig,
+    RecurrentLossWeights,
     Sources,
-    Weights,
     edit_loss,
     encode,
     roll,
@@ -50,7 +50,7 @@ class MeanIdentity:
         return nn.functional.normalize(nn.functional.avg_pool2d(faces, 128).flatten(1) + 0.5, dim=1)
 
 
-ALONE = Weights(
+ALONE = RecurrentLossWeights(
     consistency=0, composition=0, lpips=0, features=0, identity=0, compensation=0, noise=0, edit=0, steadiness=0
 )
 
@@ -68,11 +68,11 @@ class DarkEncoder(LevelEncoder):
         return super().forward(faces) - 0.2
 
 
-def networks() -> Networks:
+def networks() -> FrozenNetworks:
     torch.manual_seed(2)
     visibility = Visibility().eval().requires_grad_(False)
     parts = DarkEncoder(), NoisyGenerator(), MeanDistance(), visibility, MeanIdentity()
-    return Networks(*parts, torch.device("cpu"))  # type: ignore[arg-type]
+    return FrozenNetworks(*parts, torch.device("cpu"))  # type: ignore[arg-type]
 
 
 def sources(config: RecurrentConfig, *, codes: bool = False) -> Sources:
@@ -179,7 +179,7 @@ def test_gradients_go_through_time_and_only_where_they_are_asked_for(talking: Re
 
 
 def test_until_the_noise_map_is_drawn_its_head_learns_nothing(tmp_path: Path) -> None:
-    config = replace(SMALL, noise_from=3, weights=Weights(consistency=0, composition=0, identity=0))
+    config = replace(SMALL, noise_from=3, weights=RecurrentLossWeights(consistency=0, composition=0, identity=0))
     made = train_recurrent(networks(), sources(config), tmp_path, config=config)
     assert not made.noise.weight.any()
     assert made.codes.weight.any()

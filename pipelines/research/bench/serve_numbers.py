@@ -16,10 +16,14 @@ SLICES = 5
 class StreamNumbers:
     """Of one stream, or of several together. Times in milliseconds.
 
-    sent, received, legible: frames. age_p50, age_p95, age_most: from the sending of a frame until it is back.
-    ages_over_time: the median age of each fifth of the run. growth: milliseconds of age a minute, by a fitted line.
-    longest_freeze: between two frames that came back. sound_offset, sound_offset_p95: by how much a beep is later than
-    the pictures around it; its size where 95 % are better. None where nothing was there to measure.
+    Attributes:
+        sent, received, legible: frames.
+        age_p50, age_p95, age_most: from the sending of a frame until it is back.
+        ages_over_time: the median age of each fifth of the run.
+        growth: milliseconds of age a minute, by a fitted line.
+        longest_freeze: between two frames that came back.
+        sound_offset, sound_offset_p95: by how much a beep is later than the pictures around it; its size where 95 % are
+            better. None where nothing was there to measure.
     """
 
     sent: int

@@ -1,19 +1,19 @@
 """Measurements of speed, as the commands write them, as sections."""
 
 from dynstream.pipelines.research.bench import dynamics, serve
+from dynstream.pipelines.research.bench.documents import (
+    dynamics_document,
+    generator_document,
+    live_document,
+    serve_document,
+    transcode_document,
+)
 from dynstream.pipelines.research.bench.live import LiveResult, Overhead
-from dynstream.pipelines.research.bench.serve_clients import StreamNumbers
-from dynstream.pipelines.research.bench.serve_process import Resources
-from dynstream.pipelines.research.bench.serve_report import Run, make_report
+from dynstream.pipelines.research.bench.serve import ServeRun, make_report
+from dynstream.pipelines.research.bench.serve_numbers import StreamNumbers
+from dynstream.pipelines.research.bench.servers import Resources
 from dynstream.pipelines.research.common.timing import Spread, plain
 from dynstream.pipelines.research.report.markdown import section
-from dynstream.pipelines.research.results.speed_readers import (
-    read_dynamics_speed,
-    read_generator,
-    read_live,
-    read_serve,
-    read_transcode,
-)
 
 
 def test_transcode() -> None:
@@ -33,7 +33,7 @@ def test_transcode() -> None:
         "quality": {"detail": quality, "replace": quality | {"warp_error": None}},
     }
     settings = {"edits": ["smile=2", "age=1"], "cores": 2, "repeats": 1}
-    document = read_transcode({"machine": {}, "settings": settings, "every": 7, "clips": [one]})
+    document = transcode_document({"machine": {}, "settings": settings, "every": 7, "clips": [one]})
     detail, replace = document.tables[0].rows
     assert detail.values["peak memory"] == 512
     assert detail.values["ten times the length: peak"] == 1024
@@ -51,19 +51,19 @@ def test_generator() -> None:
         {"name": "theirs", "size": 1024, "milliseconds": None, "note": "not installed", "apart": None},
     ]
     settings = {"threads": 2, "repeats": 20, "warm_up": 3}
-    document = read_generator({"machine": {}, "settings": settings, "rows": rows})
+    document = generator_document({"machine": {}, "settings": settings, "rows": rows})
     assert document.tables[0].rows[0].values["quartiles"] == "48.0 to 52.0"
     assert document.tables[0].rows[1].values["note"] == "not installed"
     assert document.plots[0].series[0].x == ["ours, 256"]
-    assert read_generator({"machine": {}, "settings": settings, "rows": rows[1:]}).plots == []
+    assert generator_document({"machine": {}, "settings": settings, "rows": rows[1:]}).plots == []
 
 
 def test_dynamics_speed() -> None:
     rows = [
-        dynamics.Row(name="predict", value=Spread((1.0, 2.0, 3.0)), unit="ms"),
-        dynamics.Row(name="fit", value=Spread((30.0,)), unit="s", apart=0.05),
+        dynamics.DynamicsRow(name="predict", value=Spread((1.0, 2.0, 3.0)), unit="ms"),
+        dynamics.DynamicsRow(name="fit", value=Spread((30.0,)), unit="s", apart=0.05),
     ]
-    document = read_dynamics_speed(plain({"machine": {}, "settings": dynamics.Settings(), "rows": rows}))
+    document = dynamics_document(plain({"machine": {}, "settings": dynamics.DynamicsBenchSettings(), "rows": rows}))
     one, other = document.tables[0].rows
     assert one.values["quartiles"] == "1 to 3"
     assert other.values["apart from the codes, %"] == 5.0
@@ -87,7 +87,7 @@ def test_live() -> None:
     )
     cost = Overhead(streams=8, frames=100, processor_ms=1.25, age_ms={"p95": 9.0}, mean_batch=4.0)
     settings = {"models": "real", "edits": ["smile=2"], "max_latency_ms": 250.0}
-    document = read_live(plain({"machine": {}, "settings": settings, "live": [result], "overhead": cost}))
+    document = live_document(plain({"machine": {}, "settings": settings, "live": [result], "overhead": cost}))
     (row,) = document.tables[0].rows
     assert row.name == "2 streams for 30 s"
     assert row.values["age p95"] == 180.0
@@ -96,7 +96,7 @@ def test_live() -> None:
     assert row.values["its second half"] == 0.5
     assert "1.25 ms" in document.note
     assert document.plots[0].name == "live-stages"
-    assert "itself" not in read_live(plain({"machine": {}, "settings": settings, "live": [result]})).note
+    assert "itself" not in live_document(plain({"machine": {}, "settings": settings, "live": [result]})).note
 
 
 def test_serve() -> None:
@@ -116,10 +116,11 @@ def test_serve() -> None:
     )
     held = [Resources(memory=count * 2**20, files=9, threads=8, tasks=7, sessions=0) for count in (500, 501)]
     rows = [
-        serve.Row("one stream", numbers, *held, {"codec": "VP8", "lost": 2}),
-        serve.Row("one too many", None, None, None, {"status": 503}),
+        serve.ServeRow("one stream", numbers, *held, {"codec": "VP8", "lost": 2}, "one"),
+        serve.ServeRow("one too many", None, None, None, {"status": 503}, "admission"),
     ]
-    document = read_serve(plain({"machine": {}, "settings": serve.Settings(), "rows": rows}))
+    run = ServeRun(command="", machine={}, settings=serve.ServeBenchSettings())
+    document = serve_document(make_report(run, rows))
     one, other = document.tables[0].rows
     assert one.values["age p95"] == 95.0
     assert one.values["server's memory"] == "500 to 501"
@@ -130,14 +131,16 @@ def test_serve() -> None:
 
 
 def test_serve_from_several_runs() -> None:
-    def run(seconds: float, command: str) -> Run:
-        return Run(command=command, machine={"utc": "2026-11-20"}, settings=serve.Settings(seconds=seconds))
+    def run(seconds: float, command: str) -> ServeRun:
+        return ServeRun(
+            command=command, machine={"utc": "2026-11-20"}, settings=serve.ServeBenchSettings(seconds=seconds)
+        )
 
     short = make_report(run(30, "dynstream bench serve"), [one_row("one"), one_row("several")])
-    document = read_serve(short)
+    document = serve_document(short)
     assert (document.command, document.machine, document.runs) == ("dynstream bench serve", {"utc": "2026-11-20"}, ())
     both = make_report(run(600, "dynstream bench serve --scenario several"), [one_row("several")], short)
-    document = read_serve(both)
+    document = serve_document(both)
     assert [row.values["measured for"] for row in document.tables[0].rows] == [30.0, 600.0]
     assert document.note.endswith("of 640x360 at 30 a second, VP8.")
     assert section(document, {}).rstrip().splitlines()[-2:] == [
@@ -146,6 +149,6 @@ def test_serve_from_several_runs() -> None:
     ]
 
 
-def one_row(key: str) -> serve.Row:
+def one_row(key: str) -> serve.ServeRow:
     numbers = StreamNumbers(9, 9, 9, 30.0, 60.0, 95.0, 130.0, (60.0,), None, 120.0, None, None)
-    return serve.Row(f"the scenario {key}", numbers, None, None, {}, key)
+    return serve.ServeRow(f"the scenario {key}", numbers, None, None, {}, key)

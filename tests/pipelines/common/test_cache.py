@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dynstream.pipelines.research.common import feature_cache as module
-from dynstream.pipelines.research.common.feature_cache import Arrays, Store, digest
+from dynstream.pipelines.common import cache as module
+from dynstream.pipelines.common.cache import Arrays, Cache, digest
 from dynstream.pipelines.research.evaluation.cached_features import pack, unpack
 
 
@@ -24,51 +24,51 @@ class Counter:
 def test_computed_once_and_kept_for_the_next_run(tmp_path: Path) -> None:
     compute = Counter()
     for _ in range(2):
-        with Store(tmp_path / "deep" / "kept.sqlite") as store:
+        with Cache(tmp_path / "deep" / "kept.sqlite") as cache:
             for _ in range(2):
-                assert np.array_equal(store.get("a", compute)["v"], np.full((3, 4), 1.5, np.float32))
+                assert np.array_equal(cache.get("a", compute)["v"], np.full((3, 4), 1.5, np.float32))
     assert compute.calls == 1
 
 
 def test_keys_do_not_mix(tmp_path: Path) -> None:
-    with Store(tmp_path / "kept.sqlite") as store:
-        assert store.get("a", Counter(1))["v"][0, 0] == 1
-        assert store.get("b", Counter(2))["v"][0, 0] == 2
+    with Cache(tmp_path / "kept.sqlite") as cache:
+        assert cache.get("a", Counter(1))["v"][0, 0] == 1
+        assert cache.get("b", Counter(2))["v"][0, 0] == 2
 
 
 def test_nothing_is_kept_without_a_path() -> None:
     compute = Counter()
     for _ in range(2):
-        with Store(None) as store:
-            store.get("a", compute)
+        with Cache(None) as cache:
+            cache.get("a", compute)
     assert compute.calls == 2
 
 
 def test_a_damaged_file_costs_only_time(tmp_path: Path) -> None:
     path = tmp_path / "kept.sqlite"
     path.write_bytes(b"this is no database" * 100)
-    with Store(path) as store:
-        assert store.get("a", Counter())["v"].shape == (3, 4)
-        assert "remove it" in store.notes[0]
+    with Cache(path) as cache:
+        assert cache.get("a", Counter())["v"].shape == (3, 4)
+        assert "remove it" in cache.notes[0]
 
 
 def test_a_folder_that_cannot_be_made_costs_only_time(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with Store(tmp_path / "file" / "kept.sqlite") as store:
-        assert store.get("a", Counter())["v"].shape == (3, 4)
-        assert store.notes
+    with Cache(tmp_path / "file" / "kept.sqlite") as cache:
+        assert cache.get("a", Counter())["v"].shape == (3, 4)
+        assert cache.notes
 
 
 def test_the_oldest_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RECENT", 0)
     path, random = tmp_path / "kept.sqlite", np.random.default_rng(0)
-    with Store(path, largest=5000) as store:
+    with Cache(path, largest=5000) as cache:
         for key in "abcd":
-            store.get(key, lambda: {"v": random.integers(0, 255, 2000).astype(np.uint8)})
-    with Store(path) as store:
+            cache.get(key, lambda: {"v": random.integers(0, 255, 2000).astype(np.uint8)})
+    with Cache(path) as cache:
         old, new = Counter(), Counter()
-        store.get("a", old)
-        store.get("d", new)
+        cache.get("a", old)
+        cache.get("d", new)
     assert (old.calls, new.calls) == (1, 0)
 
 

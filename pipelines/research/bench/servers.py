@@ -1,14 +1,22 @@
-"""A server to be measured, in a process of its own, and what it says of itself."""
+"""Servers to be measured, each in a process of its own: any that prints its address, and the obvious one.
+
+The obvious server is what tutorials show: aiortc alone, a track whose `recv` edits each frame as it comes. It is run as
+`python -m dynstream.pipelines.research.bench.servers MS`: it prints its address, answers `POST /offer`, and takes MS
+milliseconds over each frame, off the event loop.
+"""
 
 import asyncio
 import contextlib
 import re
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
+from aiohttp import web
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from ...common.errors import PipelineError
 
@@ -19,7 +27,11 @@ READY: Final = re.compile(r"Ready: (https?://[^/\s]+)")
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a process holds. memory: resident bytes."""
+    """What a process holds.
+
+    Attributes:
+        memory: resident bytes.
+    """
 
     memory: int
     files: int
@@ -97,3 +109,59 @@ async def _wait_for_url(stream: asyncio.StreamReader, said: list[str]) -> str:
 async def _drain(stream: asyncio.StreamReader) -> None:
     while await stream.read(65_536):
         pass
+
+
+class EditedTrack(MediaStreamTrack):
+    """Each frame of another track, a while later."""
+
+    kind = "video"
+
+    def __init__(self, source: MediaStreamTrack, seconds: float) -> None:
+        super().__init__()
+        self._source = source
+        self._seconds = seconds
+
+    async def recv(self) -> Any:
+        """The next frame, however old."""
+        frame = await self._source.recv()
+        await asyncio.to_thread(time.sleep, self._seconds)
+        return frame
+
+
+def make_app(seconds: float) -> web.Application:
+    """`POST /offer` as of dynstream's own server, and nothing else."""
+    peers: set[RTCPeerConnection] = set()
+
+    async def offer(request: web.Request) -> web.Response:
+        body = await request.json()
+        peer = RTCPeerConnection(RTCConfiguration([]))
+        peers.add(peer)
+
+        @peer.on("track")
+        def on_track(track: MediaStreamTrack) -> None:
+            peer.addTrack(EditedTrack(track, seconds) if track.kind == "video" else track)
+
+        await peer.setRemoteDescription(RTCSessionDescription(body["sdp"], "offer"))
+        await peer.setLocalDescription(await peer.createAnswer())
+        local: Any = peer.localDescription
+        return web.json_response({"type": "answer", "sdp": local.sdp})
+
+    async def close(_: web.Application) -> None:
+        await asyncio.gather(*(peer.close() for peer in peers))
+
+    app = web.Application()
+    app.router.add_post("/offer", offer)
+    app.on_shutdown.append(close)
+    return app
+
+
+async def _serve(seconds: float) -> None:
+    runner = web.AppRunner(make_app(seconds))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    print(f"Ready: http://127.0.0.1:{runner.addresses[0][1]}/", file=sys.stderr, flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(float(sys.argv[1]) / 1000))

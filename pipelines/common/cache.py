@@ -1,4 +1,4 @@
-"""What was computed once, kept by the digest of what it was computed from: flows, embeddings, features."""
+"""What was computed once, kept by the digest of what it was computed from: flows, embeddings, codes, fits."""
 
 import contextlib
 import hashlib
@@ -21,25 +21,32 @@ LARGEST: Final = 4 << 30
 """Bytes of kept values; the oldest go first. A clip of 500 frames of 640x360 takes about 0.3 GB, nearly all flow."""
 
 RECENT: Final = 100
+"""Number of values that stay in memory: several metrics ask for the same ones of a frame."""
 SMALL: Final = 1 << 16
-"""So many values of at most so many bytes stay in memory: several metrics ask for the same ones of a frame."""
+"""Bytes of a value at most that stays in memory."""
 
 
-def digest(*pictures: npt.NDArray[np.uint8]) -> str:
-    """Hexadecimal digest of the content and shape of pictures."""
+def digest(*arrays: npt.NDArray[Any]) -> str:
+    """Hexadecimal digest of the content and shape of arrays."""
     found = hashlib.blake2b(digest_size=20)
-    for picture in pictures:
-        found.update(repr(picture.shape).encode())
-        found.update(np.ascontiguousarray(picture).data)
+    for array in arrays:
+        found.update(repr(array.shape).encode())
+        found.update(np.ascontiguousarray(array).data)
     return found.hexdigest()
 
 
-class Store:
-    """A file of arrays by key; several processes and threads may use one. Without a path nothing is kept.
+class Cache:
+    """A file of named arrays by key, get or compute. Several processes and threads may use one.
 
-    path: made when something is first put into it. A file that cannot be read or written is given up with a note: what
-    it holds can be computed again.
-    largest: bytes of values that it may hold when it is closed.
+    The file is an SQLite database whose values are compressed safetensors: nothing in it is unpickled. A file that
+    cannot be read or written is given up with a note, since what it holds can be computed again.
+
+    Args:
+        path: of the file, made when the cache is opened; None keeps nothing.
+        largest: bytes of values that the file may hold when it is closed.
+
+    Attributes:
+        notes: why values are not kept, in words for the user.
     """
 
     def __init__(self, path: Path | None, *, largest: int = LARGEST) -> None:
@@ -48,10 +55,8 @@ class Store:
         self._recent: dict[str, Arrays] = {}
         self._lock = threading.Lock()
         self.notes: list[str] = []
-        if path is not None:
-            self._open(path)
-
-    def _open(self, path: Path) -> None:
+        if path is None:
+            return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
@@ -64,7 +69,7 @@ class Store:
     def get(self, key: str, compute: Callable[[], Arrays]) -> Arrays:
         """The arrays of `key`: kept ones, or those of `compute`, which are kept from now on.
 
-        What comes back has gone through the same form either way, so a second run gives the same digits.
+        Kept arrays equal computed ones bit by bit, so a second run gives the same digits.
         """
         with self._lock:
             kept = self._recent.get(key) or self._read(key)
@@ -89,21 +94,23 @@ class Store:
         except sqlite3.Error as error:
             self._give_up(f"kept values cannot be read ({error})")
         except (zlib.error, SafetensorError):
-            pass
+            pass  # a damaged value: it is computed and written again
         return None
 
     def _write(self, key: str, arrays: Arrays) -> None:
         if self._connection is None:
             return
+        value = zlib.compress(save(dict(arrays)), 1)
         try:
-            self._connection.execute(
-                "INSERT OR REPLACE INTO kept VALUES (?, ?)", (key, zlib.compress(save(dict(arrays)), 1))
-            )
+            self._connection.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (key, value))
         except sqlite3.Error as error:
             self._give_up(f"what is computed cannot be kept any more ({error})")
 
     def _give_up(self, why: str) -> None:
         self.notes.append(why)
+        self._close()
+
+    def _close(self) -> None:
         if self._connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
@@ -111,16 +118,14 @@ class Store:
 
     def close(self) -> None:
         """Drops the oldest values beyond `largest` and closes the file."""
-        if self._connection is None:
-            return
-        with contextlib.suppress(sqlite3.Error):
-            self._connection.execute(
-                "DELETE FROM kept WHERE rowid IN (SELECT rowid FROM (SELECT rowid, SUM(LENGTH(value)) "
-                "OVER (ORDER BY rowid DESC) AS total FROM kept) WHERE total > ?)",
-                (self._largest,),
-            )
-            self._connection.close()
-        self._connection = None
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute(
+                    "DELETE FROM kept WHERE rowid IN (SELECT rowid FROM (SELECT rowid, SUM(LENGTH(value)) "
+                    "OVER (ORDER BY rowid DESC) AS total FROM kept) WHERE total > ?)",
+                    (self._largest,),
+                )
+        self._close()
 
     def __enter__(self) -> Self:
         return self
