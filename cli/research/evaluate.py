@@ -96,13 +96,13 @@ def videos(
     from ...pipelines.edits.edit import parse_edit
     from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.evaluation.documents import video_document
-    from ...pipelines.research.evaluation.evaluate import INVERTED, RESULT, SOURCE, Options, evaluate
+    from ...pipelines.research.evaluation.evaluate import INVERTED, RESULT, SOURCE, EvaluationOptions, evaluate
     from ...pipelines.research.evaluation.html_report import render
     from ...pipelines.research.evaluation.networks import parse_groups
     from ...pipelines.research.evaluation.worst_frames import ReportPictures
     from ...stream.reader import VideoReader
 
-    options = Options(
+    options = EvaluationOptions(
         groups=parse_groups(metrics),
         align=align,
         flow=flow,

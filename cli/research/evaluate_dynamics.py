@@ -169,16 +169,16 @@ def _streams(
     from ...pipelines.edits.edit import parse_edits
     from ...pipelines.research.common.cache import open_cache
     from ...pipelines.research.dynamics.evaluate_streams import evaluate_streams
-    from ...pipelines.research.evaluation.cached_features import Looked
+    from ...pipelines.research.evaluation.cached_features import CachedFeatures
     from ...pipelines.research.evaluation.networks import load_networks
-    from ...pipelines.research.evaluation.recurrent import KnownCodes, look_at
+    from ...pipelines.research.evaluation.recurrent import KnownCodes, prepare_clip
 
     offset = parse_edits([edit], None, load_directions()).offset(0.0)
     networks = load_networks({"reconstruction", "time", "identity"}, zoo, flow=flow)
     renderer = load_renderer(zoo, generator, "frame")  # what is judged is the motion of E0's codes
     known = Renderer(KnownCodes(renderer.encoder), renderer.generator, recurrent=renderer.recurrent)  # type: ignore[arg-type]
     assert networks.tracker is not None
-    clips = [look_at(path, networks.tracker, known, frames) for path in videos]
+    clips = [prepare_clip(path, networks.tracker, known, frames) for path in videos]
     console = notes()
     with open_cache(zoo.cache) as cache:
         return evaluate_streams(
@@ -188,7 +188,7 @@ def _streams(
             clips,
             {} if offset is None else {edit: offset},
             networks,
-            Looked(networks, cache),
+            CachedFeatures(networks, cache),
             progress=lambda name: console.print(f"streams: {name}"),
         )
 

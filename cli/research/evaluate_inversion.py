@@ -1,22 +1,19 @@
 """`dynstream evaluate inversion`: E0 on faces of pictures and clips, beside two baselines in the same run."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..command_line import command_line
 from ..options import Exclude, Generator, Include, JsonFile, ProgressStyle
 from ..printing import note_on, table_console
-from ..progress import Count, count_frames
+from ..progress import count_frames
 from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
+from .shared import json_report, notes
 
 if TYPE_CHECKING:
     from ...pipelines.research.evaluation.inversion import SetResult
@@ -60,30 +57,26 @@ def command(
     - `dynstream evaluate inversion --data me.mp4 --every 5 --optimize 0 --sheet me.png`
     """
     from ...pipelines.common.annotate import encode_png
-    from ...pipelines.common.machine import describe_machine
     from ...pipelines.research.common.cache import open_cache
-    from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.evaluation.documents import inversion_document
     from ...pipelines.research.evaluation.face_sets import FaceSet, cut_faces, files_of
     from ...pipelines.research.evaluation.face_sheet import sheet
-    from ...pipelines.research.evaluation.inversion import Settings
+    from ...pipelines.research.evaluation.inversion import InversionSettings
     from ...pipelines.research.evaluation.load_inversion import load_inversions
-    from ...pipelines.research.report.document import with_document
     from ...pipelines.tracking.backends import load_backend
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    settings = Settings(optimize=optimize, optimize_faces=optimize_faces, device=device)
+    console = notes()
+    settings = InversionSettings(optimize=optimize, optimize_faces=optimize_faces, device=device)
     files = [files_of(path, include or [], exclude or []) for path in data]
-    machine = describe_machine()
     skipped: list[str] = []
 
     def note(path: Path, why: str) -> None:
         skipped.append(f"{path.name} {why}")
         console.print(f"Note: left out: {path} {why}", style="yellow", markup=False)
 
-    watch = partial(_watch, progress)
+    watch = partial(count_frames, progress, seconds_per_frame=0.0)
     with (
-        target(json_file, overwrite) as json_target,
+        json_report(context, json_file, overwrite=overwrite) as (header, write),
         target(sheet_file, overwrite) as sheet_target,
         open_zoo(offline=offline, index_url=index_url) as zoo,
     ):
@@ -109,37 +102,19 @@ def command(
                 results.append(inversions.score(one, watch))
                 _print(results[-1])
         milliseconds = seconds.scaled(1e3)
-        print(f"E0, one face at a time: {milliseconds.median:.1f} ms ({machine['threads']['torch']} threads)")
-        if json_target is not None:
-            result = {
-                "command": command_line(context),
-                "machine": machine,
-                "settings": {
-                    "include": include or [],
-                    "exclude": exclude or [],
-                    "every": every,
-                    "optimize": optimize,
-                    "refine": refine,
-                    "encoder": encoder.name if encoder else "shipped",
-                    "generator": generator,
-                    "device": device,
-                },
-                "encoder_ms": milliseconds,
-                "sets": [result.as_dict() for result in results],
-                "skipped": skipped,
-            }
-            json_target.write_text(json_text(with_document(result, inversion_document)), encoding="utf-8")
+        threads = header["machine"]["threads"]["torch"]
+        print(f"E0, one face at a time: {milliseconds.median:.1f} ms ({threads} threads)")
+        said = {
+            "include": include or [], "exclude": exclude or [], "every": every, "optimize": optimize, "refine": refine,
+            "encoder": encoder.name if encoder else "shipped", "generator": generator, "device": device,
+        }  # fmt: skip
+        found = {"settings": said, "encoder_ms": milliseconds, "sets": [one.as_dict() for one in results]}
+        write(header | found | {"skipped": skipped}, inversion_document)
         if sheet_target is not None:
             sheet_target.write_bytes(encode_png(sheet(results)))
     for written in (json_file, sheet_file):
         if written is not None:
             print(written)
-
-
-@contextmanager
-def _watch(style: str, label: str, total: int | None) -> Iterator[Count]:
-    with count_frames(style, label, total, 0.0) as count:
-        yield count
 
 
 def _unique(name: str, taken: list[str]) -> str:

@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..command_line import command_line
 from ..options import Exclude, Generator, Include, JsonFile, OverwriteJson, ProgressStyle
 from ..progress import count_frames
-from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
 from .bench_tables import print_document
+from .shared import json_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from ...pipelines.research.evaluation.long_run import LongRun
     from ...pipelines.research.evaluation.networks import Networks
-    from ...pipelines.research.evaluation.recurrent import LookedClip, Row, RowScores
+    from ...pipelines.research.evaluation.recurrent import InverterRow, PreparedClip, RowScores
 
 REFINED = ("E0 averaged", "recurrent")
 WIDTH = 180
@@ -93,7 +92,6 @@ def command(
     from ...models.generator.load import load_generator
     from ...pipelines.common.clips import VIDEO_SUFFIXES
     from ...pipelines.common.errors import PipelineError
-    from ...pipelines.common.machine import describe_machine
     from ...pipelines.compositing.composite import MODES, check_mode
     from ...pipelines.editor.face_editor import FaceEditor
     from ...pipelines.editor.renderer import Renderer
@@ -101,21 +99,19 @@ def command(
     from ...pipelines.fitting.pivotal_tuning import UNHURRIED, FitSettings
     from ...pipelines.fitting.refinement import refine_clip
     from ...pipelines.research.common.cache import open_cache
-    from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.common.timing import plain
-    from ...pipelines.research.evaluation.cached_features import Looked
+    from ...pipelines.research.evaluation.cached_features import CachedFeatures
     from ...pipelines.research.evaluation.documents import recurrent_document
     from ...pipelines.research.evaluation.face_sets import files_of
     from ...pipelines.research.evaluation.networks import load_networks
     from ...pipelines.research.evaluation.recurrent import (
         KnownCodes,
-        look_at,
         make_rows,
+        prepare_clip,
         refined_name,
         refined_row,
         score_row,
     )
-    from ...pipelines.research.report.document import with_document
 
     modes = [check_mode(name) for name in dict.fromkeys(mode or MODES)]
     files = [
@@ -131,7 +127,10 @@ def command(
     offsets = {text: one.offset(0.0) for text, one in edits.items()}
     moves = {text: offset for text, offset in offsets.items() if offset is not None}
     named = dict(_named(text) for text in other or [])
-    with target(json_file, overwrite) as json_target, open_zoo(offline=offline, index_url=index_url) as zoo:
+    with (
+        json_report(context, json_file, overwrite=overwrite) as (header, write),
+        open_zoo(offline=offline, index_url=index_url) as zoo,
+    ):
         networks = load_networks({"reconstruction", "time", "identity"}, zoo, flow=flow)
         draw = load_generator(generator, zoo)
         invert = load_encoder(encoder or ENCODER)
@@ -153,40 +152,28 @@ def command(
                 fits[path.name] = fitted.renderer
             rows += [refined_row(row, fits) for row in wanted]
         rows = [row for row in rows if not only or row.name in only]
-        clips = [look_at(path, networks.tracker, rows[0].renderer, frames) for path in files]
+        clips = [prepare_clip(path, networks.tracker, rows[0].renderer, frames) for path in files]
         total = sum(len(clip.looks) for clip in clips) * (1 + len(moves))
         if long:
             chosen = next(row for row in rows if row.name == (only or ["recurrent"])[0])
             with count_frames(progress, chosen.name, long, 0.0) as count:
-                result = _long(chosen, clips[0], moves, networks, long, zoo.cache / "flow", count)
-            if json_target is not None:
-                json_target.write_text(json_text(result), encoding="utf-8")
+                write(_long(chosen, clips[0], moves, networks, long, zoo.cache / "flow", count))
             return
         with open_cache(zoo.cache) as cache:
             found: dict[str, RowScores] = {}
             for row in rows:
                 with count_frames(progress, row.name, total, 0.0) as count:
                     found[row.name] = score_row(
-                        row, clips, moves, networks, Looked(networks, cache), modes=modes, progress=count
+                        row, clips, moves, networks, CachedFeatures(networks, cache), modes=modes, progress=count
                     )
-        result = plain(
-            {
-                "command": command_line(context),
-                "machine": describe_machine(),
-                "clips": [path.name for path in files],
-                "frames": frames,
-                "flow": flow,
-                "rows": found,
-            }
-        )
-        if json_target is not None:
-            json_target.write_text(json_text(with_document(result, recurrent_document)), encoding="utf-8")
-    print_document(recurrent_document(result), "", WIDTH)
+        result = header | {"clips": [path.name for path in files], "frames": frames, "flow": flow, "rows": found}
+        write(result, recurrent_document)
+    print_document(recurrent_document(plain(result)), "", WIDTH)
 
 
 def _long(
-    row: "Row",
-    clip: "LookedClip",
+    row: "InverterRow",
+    clip: "PreparedClip",
     moves: "dict[str, Tensor]",
     networks: "Networks",
     frames: int,

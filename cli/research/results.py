@@ -81,7 +81,7 @@ def run(
     from ...pipelines.research.common.json_files import write_json
     from ...pipelines.research.report.document import with_document
     from ...pipelines.research.results.edits import edits_document
-    from ...pipelines.research.results.plan import MEASURED, PARTS, Settings, steps
+    from ...pipelines.research.results.plan import MEASURED, PARTS, ResultsSettings, steps
     from ...pipelines.research.results.run import Ledger, cut_clips, gather, run_steps
     from ...stream.reader import VideoReader
 
@@ -97,7 +97,7 @@ def run(
         with open_zoo(offline=offline, index_url=index_url) as zoo:
             fetched = zoo.path("sample-clip")
         clips.insert(0, named)
-    settings = Settings(
+    settings = ResultsSettings(
         clips=clips,
         synthetic=synthetic,
         frames=frames,

@@ -249,25 +249,6 @@ def mask(labels: Tensor, classes: Sequence[str]) -> Tensor:
     return wanted[labels.long()]
 
 
-def visible_share(labels: Tensor, expected: Tensor, classes: Sequence[str]) -> Tensor:
-    """How much of a feature the parser sees where the landmarks put it: a hint that something covers it.
-
-    The parser calls a bare hand skin, so the face as a whole looks uncovered behind one; but the mouth or the nose
-    under it is gone from the labels, while the landmarks go on to guess where it is. On the sample clip the share of a
-    mouth is 0.91 or more while it is free, and 0.13 to 0.83 behind a hand; a hand on the cheek goes unseen.
-
-    Args:
-        labels: (B, H, W) uint8 from `BiSeNet.parse`.
-        expected: (B, H, W) bool, the feature's outline by the landmarks, filled.
-        classes: labels that the feature should carry, such as `MOUTH`.
-
-    Returns:
-        (B,) share of the expected pixels that carry one of the labels, 0 to 1; 0 where none are expected.
-    """
-    seen = (mask(labels, classes) & expected).sum((1, 2))
-    return seen / expected.sum((1, 2)).clamp_min(1)
-
-
 def load_bisenet(zoo: WeightFiles) -> BiSeNet:
     """BiSeNet with its CelebAMask-HQ weights (non-commercial), pulled on first use.
 

@@ -19,8 +19,8 @@ from ...editor.renderer import FaceJob, Rendered, Renderer
 from ...edits.edit import Edits
 from ...engine.frame_concealment import ConcealmentState, FrameConcealment
 from ...inversion.latent_memory import LatentState
-from ..evaluation.cached_features import Looked, Picture
-from ..evaluation.recurrent import LookedClip, Row, RowScores, score_row
+from ..evaluation.cached_features import CachedFeatures, Picture
+from ..evaluation.recurrent import InverterRow, PreparedClip, RowScores, score_row
 
 if TYPE_CHECKING:
     from ..evaluation.networks import Networks
@@ -48,15 +48,15 @@ class LateRenderer(Renderer):
         return self._inner.render(late, memories, stages)
 
 
-def make_rows(renderer: Renderer, prior: MotionModel) -> list[Row]:
+def make_rows(renderer: Renderer, prior: MotionModel) -> list[InverterRow]:
     """The ways: each frame encoded, every second and fourth, as needed, and with a fifth of the codes late."""
     return [
-        Row("every frame encoded", renderer),
-        Row("every 2nd", KeyframedRenderer(renderer, prior, 2)),
-        Row("every 4th", KeyframedRenderer(renderer, prior, 4)),
-        Row("auto", KeyframedRenderer(renderer, prior, "auto")),
-        Row("20 % late, remembered codes", LateRenderer(renderer)),
-        Row("20 % late, predicted", LateRenderer(KeyframedRenderer(renderer, prior, 1))),
+        InverterRow("every frame encoded", renderer),
+        InverterRow("every 2nd", KeyframedRenderer(renderer, prior, 2)),
+        InverterRow("every 4th", KeyframedRenderer(renderer, prior, 4)),
+        InverterRow("auto", KeyframedRenderer(renderer, prior, "auto")),
+        InverterRow("20 % late, remembered codes", LateRenderer(renderer)),
+        InverterRow("20 % late, predicted", LateRenderer(KeyframedRenderer(renderer, prior, 1))),
     ]
 
 
@@ -84,10 +84,10 @@ def evaluate_streams(
     renderer: Renderer,
     known: Renderer,
     prior: MotionModel,
-    clips: Sequence[LookedClip],
+    clips: Sequence[PreparedClip],
     offsets: Mapping[str, Tensor],
     networks: "Networks",
-    looked: Looked,
+    features: CachedFeatures,
     *,
     progress: Callable[[str], None] = lambda _name: None,
 ) -> list[StreamRow]:
@@ -99,7 +99,7 @@ def evaluate_streams(
     found = []
     for row, timed in zip(make_rows(known, prior), make_rows(renderer, prior), strict=True):
         progress(row.name)
-        scores: RowScores = score_row(row, clips, offsets, networks, looked)
+        scores: RowScores = score_row(row, clips, offsets, networks, features)
         milliseconds, share = time_inversion(timed.renderer, clips)
         found.append(
             StreamRow(
@@ -116,11 +116,11 @@ def evaluate_streams(
         )
     for name, conceal in (("20 % lost, the last frame again", False), ("20 % lost, moved on by dynamics", True)):
         progress(name)
-        found.append(score_lost(name, known, prior, clips, networks, looked, conceal=conceal))
+        found.append(score_lost(name, known, prior, clips, networks, features, conceal=conceal))
     return found
 
 
-def time_inversion(renderer: Renderer, clips: Sequence[LookedClip]) -> tuple[float, float]:
+def time_inversion(renderer: Renderer, clips: Sequence[PreparedClip]) -> tuple[float, float]:
     """(milliseconds a frame of encoding and predicting, share of frames encoded), each frame by itself."""
     stages = Stages()
     for clip in clips:
@@ -136,9 +136,9 @@ def score_lost(
     name: str,
     renderer: Renderer,
     prior: MotionModel,
-    clips: Sequence[LookedClip],
+    clips: Sequence[PreparedClip],
     networks: "Networks",
-    looked: Looked,
+    features: CachedFeatures,
     *,
     conceal: bool,
 ) -> StreamRow:
@@ -153,7 +153,7 @@ def score_lost(
         for look, quad, linked, pixels in zip(clip.looks, clip.quads, clip.before, shown, strict=True):
             now = Picture.of(look.frame.pixels), Picture.of(pixels)
             if linked and last is not None:
-                whole, inside = looked.warp_errors((last[0], now[0]), (last[1], now[1]), quad)
+                whole, inside = features.warp_errors((last[0], now[0]), (last[1], now[1]), quad)
                 for place, error in ((0, inside), (2, whole)):
                     if error.result == error.result:
                         sums[place : place + 2] += error.result, error.source
@@ -162,7 +162,7 @@ def score_lost(
 
 
 def _with_losses(
-    clip: LookedClip, editor: FaceEditor, renderer: KeyframedRenderer, lost: FrameConcealment | None
+    clip: PreparedClip, editor: FaceEditor, renderer: KeyframedRenderer, lost: FrameConcealment | None
 ) -> list[Pixels]:
     """What is shown at the time of each frame; of a lost one only the time is used.
 

@@ -1,7 +1,7 @@
 """What is computed of pictures, each under the digest of the pictures themselves: computed once, ever."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -41,7 +41,7 @@ class Picture:
         return cls(pixels, digest(pixels))
 
 
-class Looked:
+class CachedFeatures:
     """The networks behind the cache. Several threads may ask at once."""
 
     def __init__(self, networks: "Networks", cache: Cache) -> None:
@@ -52,26 +52,29 @@ class Looked:
         self._looks: dict[str, Any] = {}
         self._last_flow: tuple[str, FlowPair] | None = None
 
+    def _kept(self, key: str, compute: Callable[[], npt.ArrayLike], lock: str = "") -> npt.NDArray[Any]:
+        """The kept array of a key, or the computed one. lock: name of a network that only one thread may use."""
+
+        def arrays() -> Mapping[str, npt.NDArray[Any]]:
+            with self._locks.get(lock, nullcontext()):
+                return {"v": np.asarray(compute())}
+
+        (found,) = self._cache.get(key, arrays).values()
+        return found
+
     def embedding(self, family: str, crop: Picture) -> Floats:
         """(D,) identity of a crop."""
         embedder = self._networks.embedders[family]
-        key = f"{embedder.name}:{crop.digest}"
-
-        def compute() -> Mapping[str, Floats]:
-            with self._locks.get(family, nullcontext()):
-                return {"e": embedder.embed([crop.pixels])[0]}
-
-        return self._cache.get(key, compute)["e"]
+        return self._kept(f"{embedder.name}:{crop.digest}", lambda: embedder.embed([crop.pixels])[0], family)
 
     def inception(self, picture: Picture) -> Floats:
         """(2048,) features."""
         network = self._networks.inception
         assert network is not None
-
-        def compute() -> Mapping[str, Floats]:
-            return {"f": network.features(reconstruction.to_tensor([picture.pixels]))[0].numpy()}
-
-        return self._cache.get(f"inception-1:{picture.digest}", compute)["f"]
+        return self._kept(
+            f"inception-1:{picture.digest}",
+            lambda: network.features(reconstruction.to_tensor([picture.pixels]))[0].numpy(),
+        )
 
     def classes(self, picture: Picture) -> Floats:
         """(1008,) class probabilities; the user's file is not known by a digest, so nothing is kept."""
@@ -85,17 +88,16 @@ class Looked:
         assert self._networks.i3d is not None
         return clip_features(self._networks.i3d, clip)
 
-    def scores(self, crop: Picture) -> "np.ndarray[Any, np.dtype[np.float64]] | None":
+    def scores(self, crop: Picture) -> npt.NDArray[np.float64] | None:
         """(7,) attribute scores, or None where no face is found on the crop."""
         scorer: AttributeScorer | None = self._networks.scorer
         assert scorer is not None
 
-        def compute() -> "Mapping[str, np.ndarray[Any, np.dtype[np.float64]]]":
-            with self._locks["attributes"]:
-                found = scorer(crop.pixels)
-            return {"s": np.zeros(0) if found is None else found}
+        def compute() -> npt.ArrayLike:
+            found = scorer(crop.pixels)
+            return np.zeros(0) if found is None else found
 
-        scores = self._cache.get(f"attributes-1:{crop.digest}", compute)["s"]
+        scores = self._kept(f"attributes-1:{crop.digest}", compute, "attributes")
         return scores if len(scores) else None
 
     def landmarks(self, crop: Picture) -> Floats | None:
@@ -103,30 +105,24 @@ class Looked:
         backend = self._networks.backend
         assert backend is not None
 
-        def compute() -> Mapping[str, Floats]:
-            with self._locks["mesh"]:
-                found = motion.landmarks(backend, crop.pixels)
-            return {"p": np.zeros((0, 2), np.float32) if found is None else found}
+        def compute() -> npt.ArrayLike:
+            found = motion.landmarks(backend, crop.pixels)
+            return np.zeros((0, 2), np.float32) if found is None else found
 
-        points = self._cache.get(f"mesh-1:{crop.digest}", compute)["p"]
+        points = self._kept(f"mesh-1:{crop.digest}", compute, "mesh")
         return points if len(points) else None
 
     def lpips(self, backbone: str, a: Picture, b: Picture) -> float:
         """Distance of two pictures of one size."""
         network: LPIPS = self._networks.lpips[backbone]
-
-        def compute() -> Mapping[str, Floats]:
-            return {"d": np.array(reconstruction.lpips(network, [a.pixels], [b.pixels]), np.float32)}
-
-        return float(self._cache.get(f"lpips-{backbone}-1:{a.digest}:{b.digest}", compute)["d"][0])
+        key = f"lpips-{backbone}-1:{a.digest}:{b.digest}"
+        found = self._kept(key, lambda: np.array(reconstruction.lpips(network, [a.pixels], [b.pixels]), np.float32))
+        return float(found[0])
 
     def ssim(self, a: Picture, b: Picture) -> float:
         """Structural similarity of two pictures of one size."""
-
-        def compute() -> Mapping[str, npt.NDArray[np.float64]]:
-            return {"s": np.array([reconstruction.ssim(a.pixels, b.pixels)])}
-
-        return float(self._cache.get(f"ssim-1:{a.digest}:{b.digest}", compute)["s"][0])
+        key = f"ssim-1:{a.digest}:{b.digest}"
+        return float(self._kept(key, lambda: [reconstruction.ssim(a.pixels, b.pixels)])[0])
 
     def warp_errors(
         self, source: tuple[Picture, Picture], result: tuple[Picture, Picture], quad: Quad | None
@@ -137,13 +133,13 @@ class Looked:
         place = "" if quad is None else quad.tobytes().hex()
         digests = ":".join(picture.digest for picture in (*source, *result))
 
-        def compute() -> Mapping[str, npt.NDArray[np.float64]]:
+        def compute() -> npt.ArrayLike:
             frames = (source[0].pixels, source[1].pixels), (result[0].pixels, result[1].pixels)
             regions = None, region(quad, source[0].pixels.shape[:2])
             found = pair_errors(*frames, self.flow(*source), regions)
-            return {"e": np.array([(error.result, error.source, error.visible) for error in found])}
+            return [(error.result, error.source, error.visible) for error in found]
 
-        whole, face = self._cache.get(f"warp-1:{flow.name}:{digests}:{place}", compute)["e"].tolist()
+        whole, face = self._kept(f"warp-1:{flow.name}:{digests}:{place}", compute).tolist()
         return WarpError(*whole), WarpError(*face)
 
     def flow(self, before: Picture, now: Picture) -> FlowPair:

@@ -15,12 +15,12 @@ from ..metrics import editing, identity, motion
 from ..metrics.frechet import Gathered
 from ..metrics.temporal import flicker
 from ..metrics.video_clips import LENGTHS, ClipBuffer
-from .prefetch import frame_pairs, look_ahead, lpips_pairs, ssim_pairs
+from .prefetch import frame_pairs, lpips_pairs, prefetch, ssim_pairs
 from .running_sums import Curves, Faceless, RunningIdentity
 
 if TYPE_CHECKING:
     from ...edits.edit import EditSpec
-    from .cached_features import Looked, Picture
+    from .cached_features import CachedFeatures, Picture
     from .moments import Moment, Shot
     from .networks import Group, Networks
 
@@ -31,8 +31,15 @@ I3D_FEATURES = 400
 class Gathering:
     """What is gathered of one video, source or candidate.
 
-    curves: values per frame. identities: by family. faces, frames: Inception features of the crops, and of ten whole
-    frames a second. clips: I3D features by length. classes: Inception's, of the crops. faceless: frames without a face.
+    Attributes:
+        curves: values per frame.
+        identities: by family of embedders.
+        faces: Inception features of the crops.
+        frames: Inception features of ten whole frames a second.
+        clips: I3D features by length.
+        buffers: the clips of each length that are under way.
+        classes: Inception's, of the crops.
+        faceless: frames without a face.
     """
 
     curves: Curves = field(default_factory=Curves)
@@ -48,15 +55,15 @@ class Gathering:
 class Measurer:
     """Runs the chosen metrics; `gathered` holds, by name of the video, what came of it.
 
-    source: name of the video that the others are held against. asked: the edits that the result is meant to show.
-    pool: works out what the networks say of a moment beforehand, side by side; the values are the same without.
+    source: name of the video that the others are compared with. asked: the edits that the result is meant to show.
+    pool: computes the features of a moment in parallel beforehand; the values are the same without.
     """
 
     def __init__(
         self,
         groups: "Collection[Group]",
         networks: "Networks",
-        looked: "Looked",
+        features: "CachedFeatures",
         videos: Sequence[str],
         source: str,
         asked: "Sequence[EditSpec]" = (),
@@ -65,7 +72,7 @@ class Measurer:
         self._pool = pool
         self._groups = frozenset(groups)
         self._networks = networks
-        self._looked = looked
+        self._features = features
         self._source = source
         self._asked = tuple(asked)
         self._window: list[Moment] = []
@@ -75,7 +82,7 @@ class Measurer:
         """Measures the next moment; returns each video's values there."""
         self._window = [*self._window[-2:], moment]
         if self._pool is not None:
-            look_ahead(self._pool, self._window, self._source, self._groups, self._networks, self._looked)
+            prefetch(self._pool, self._window, self._source, self._groups, self._networks, self._features)
         found: dict[str, dict[str, float]] = {}
         for name, shot in moment.shots.items():
             gathering = self.gathered[name]
@@ -96,23 +103,23 @@ class Measurer:
         elif "identity" in self._groups:
             for family in self._networks.embedders:
                 running = gathering.identities.setdefault(family, RunningIdentity())
-                running.add(self._looked.embedding(family, shot.face), moment.linked)
+                running.add(self._features.embedding(family, shot.face), moment.linked)
         if "distribution" in self._groups:
             self._distribution(gathering, moment, shot)
         return values
 
     def _distribution(self, gathering: Gathering, moment: "Moment", shot: "Shot") -> None:
         if moment.tenth:
-            gathering.frames = gathering.frames.add(self._looked.inception(shot.frame)[None])
+            gathering.frames = gathering.frames.add(self._features.inception(shot.frame)[None])
         if shot.face is None:
             return
-        gathering.faces = gathering.faces.add(self._looked.inception(shot.face)[None])
+        gathering.faces = gathering.faces.add(self._features.inception(shot.face)[None])
         if self._networks.classes is not None:
-            gathering.classes.append(self._looked.classes(shot.face))
+            gathering.classes.append(self._features.classes(shot.face))
         if self._networks.i3d is not None and moment.tenth:
             for length, buffer in gathering.buffers.items():
                 for clip in buffer.add(shot.face.pixels):
-                    gathering.clips[length] = gathering.clips[length].add(self._looked.clip(clip))
+                    gathering.clips[length] = gathering.clips[length].add(self._features.clip(clip))
 
     def _against(self, moment: "Moment", name: str, shot: "Shot") -> dict[str, float]:
         """What a candidate is beside the source."""
@@ -126,7 +133,7 @@ class Measurer:
             return values
         if self._groups & {"identity", "motion"}:
             for family in self._networks.embedders:
-                a, b = (self._looked.embedding(family, face) for face in (own.face, shot.face))
+                a, b = (self._features.embedding(family, face) for face in (own.face, shot.face))
                 values[f"cosine-{family}"] = float(identity.cosine(a, b))
                 values[f"aed-{family}"] = float(motion.aed(a, b))
         if "motion" in self._groups:
@@ -139,25 +146,25 @@ class Measurer:
         values = {"mse": mse(own.frame.pixels, shot.frame.pixels)}
         if own.face is not None and shot.face is not None:
             values["face-mse"] = mse(own.face.pixels, shot.face.pixels)
-        values |= {name: self._looked.ssim(a, b) for name, a, b in ssim_pairs(own, shot)}
-        return values | {name: self._looked.lpips(net, a, b) for name, net, a, b in lpips_pairs(moment, own, shot)}
+        values |= {name: self._features.ssim(a, b) for name, a, b in ssim_pairs(own, shot)}
+        return values | {name: self._features.lpips(net, a, b) for name, net, a, b in lpips_pairs(moment, own, shot)}
 
     def _warp(self, moment: "Moment", name: str) -> dict[str, float]:
         source, result = frame_pairs(self._window, self._source, name)
         values: dict[str, float] = {}
-        for where, found in zip(("", "face-"), self._looked.warp_errors(source, result, moment.quad), strict=True):
+        for where, found in zip(("", "face-"), self._features.warp_errors(source, result, moment.quad), strict=True):
             if found.result == found.result:
                 values |= {f"{where}warp-error": found.result, f"{where}warp-error-source": found.source}
         return values
 
     def _motion(self, moment: "Moment", name: str, own: "Picture", face: "Picture") -> dict[str, float]:
-        a, b = self._looked.landmarks(own), self._looked.landmarks(face)
+        a, b = self._features.landmarks(own), self._features.landmarks(face)
         if b is None:
             self._lost(name, moment.number)
         return {"akd": motion.akd(a, b)} if a is not None and b is not None else {}
 
     def _edit(self, moment: "Moment", name: str, own: "Picture", face: "Picture") -> dict[str, float]:
-        before, after = self._looked.scores(own), self._looked.scores(face)
+        before, after = self._features.scores(own), self._features.scores(face)
         if after is None:
             self._lost(name, moment.number)
         if before is None or after is None:

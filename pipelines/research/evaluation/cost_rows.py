@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from ...common.errors import PipelineError
-from .metric_rows import Cell, Row
+from .metric_rows import MetricCell, MetricRow
 
 WITHOUT = "give what the tool measured, with --stats FILE (`dynstream transcode --stats FILE` writes it)"
 
 
-def cost_rows(stats: Path | None, candidates: Sequence[str]) -> list[Row]:
+def cost_rows(stats: Path | None, candidates: Sequence[str]) -> list[MetricRow]:
     """Seconds per 100 frames, of all and of each stage, and the peak of memory where it was measured.
 
     Formula: 100 seconds / frames, and the stage's mean in ms / 10. Source: RIGID (arXiv 2308.06097), table of run
@@ -24,9 +24,11 @@ def cost_rows(stats: Path | None, candidates: Sequence[str]) -> list[Row]:
         PipelineError: the file cannot be read, or is laid out otherwise.
     """
     first, *others = candidates
-    blank = {name: Cell(None) for name in others}
+    blank = {name: MetricCell(None) for name in others}
     if stats is None:
-        return [Row("cost", "seconds-per-100-frames", "s", "lower", {first: Cell(None, 0, WITHOUT)} | blank)]
+        return [
+            MetricRow("cost", "seconds-per-100-frames", "s", "lower", {first: MetricCell(None, 0, WITHOUT)} | blank)
+        ]
     try:
         data: dict[str, Any] = json.loads(stats.read_text())
         frames = int(data["frames"])
@@ -36,6 +38,9 @@ def cost_rows(stats: Path | None, candidates: Sequence[str]) -> list[Row]:
         memory = data.get("peak_memory_mb")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
         raise PipelineError(f"{stats} is not what `dynstream transcode --stats` writes ({error!r})") from error
-    rows = [Row("cost", name, "s", "lower", {first: Cell(value, frames)} | blank) for name, value in named.items()]
-    peak = Cell(None, 0, f"not in {stats.name}") if memory is None else Cell(float(memory), frames)
-    return [*rows, Row("cost", "peak-memory", "MB", "lower", {first: peak} | blank)]
+    rows = [
+        MetricRow("cost", name, "s", "lower", {first: MetricCell(value, frames)} | blank)
+        for name, value in named.items()
+    ]
+    peak = MetricCell(None, 0, f"not in {stats.name}") if memory is None else MetricCell(float(memory), frames)
+    return [*rows, MetricRow("cost", "peak-memory", "MB", "lower", {first: peak} | blank)]

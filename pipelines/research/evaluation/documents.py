@@ -11,7 +11,7 @@ from .inversion import MEASURES
 
 if TYPE_CHECKING:
     from .evaluate import Evaluation
-    from .metric_rows import Row as MetricRow
+    from .metric_rows import MetricRow
 
 
 def video_document(evaluation: "Evaluation", source: str) -> Document:

@@ -1,4 +1,4 @@
-"""Hold a result against its source, and an inversion if there is one: every metric, and what its digits mean."""
+"""Compares a result with its source, and an inversion if there is one: every metric, and what its digits mean."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -15,12 +15,13 @@ from ...common.errors import PipelineError
 from ...common.machine import usable_cores
 from ...edits.edit import EditSpec
 from ..common.cache import open_cache
+from ..common.timing import plain
 from ..directions.attributes import NAMES
-from .cached_features import Looked
+from .cached_features import CachedFeatures
 from .clip_metrics import Gathering, Measurer
 from .cost_rows import cost_rows
 from .frame_pairs import Scanned, match, read, scan
-from .metric_rows import Row, Table, plain
+from .metric_rows import MetricRow, MetricTable
 from .moments import moments
 from .networks import GROUPS, Group, load_networks
 
@@ -34,13 +35,18 @@ INVERTED: Final = "inverted"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class EvaluationOptions:
     """What to compute, and from what.
 
-    groups: of metrics. align: compare frames by their times, see `pairs.match`. flow: a method of `pipelines.flow`.
-    asked: the edits that the result is meant to show, for manipulation accuracy and leakage.
-    stats: what `dynstream transcode --stats` wrote. i3d, inception_classes: see `networks.load_networks`.
-    keep: whether flows and embeddings are kept in the cache folder for the next run.
+    Attributes:
+        groups: of metrics.
+        align: whether to compare frames by their times, see `frame_pairs.match`.
+        flow: a method of `common.flow`.
+        asked: the edits that the result is meant to show, for manipulation accuracy and leakage.
+        stats: what `dynstream transcode --stats` wrote.
+        i3d: see `networks.load_networks`.
+        inception_classes: see `networks.load_networks`.
+        keep: whether flows and embeddings are kept in the cache folder for the next run.
     """
 
     groups: Sequence[Group] = GROUPS
@@ -62,24 +68,31 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What came of it.
+    """Results of an evaluation.
 
-    videos: name -> path. frames: how many were compared. size: (width, height). rows: the table.
-    seconds: (frames,) time of each. curves: candidate -> name -> (frames,) float32, NaN where a frame has no value.
-    faceless: video -> numbers of its frames without a face, as ranges. settings: what the digits depend on.
+    Attributes:
+        videos: name -> path.
+        frames: how many were compared.
+        size: (width, height).
+        rows: one for each metric.
+        seconds: (frames,) time of each.
+        curves: video -> name -> (frames,) float32, NaN where a frame has no value.
+        faceless: video -> numbers of its frames without a face, as ranges.
+        settings: what the digits depend on.
+        notes: what was left out, in words for the user.
     """
 
     videos: Mapping[str, str]
     frames: int
     size: tuple[int, int]
-    rows: Sequence[Row]
+    rows: Sequence[MetricRow]
     seconds: Floats
     curves: Mapping[str, Mapping[str, Floats]]
     faceless: Mapping[str, str]
     settings: Mapping[str, object]
     notes: Sequence[str] = field(default=())
 
-    def row(self, name: str) -> Row:
+    def row(self, name: str) -> MetricRow:
         """The row of that name; KeyError where there is none."""
         for row in self.rows:
             if row.name == name:
@@ -118,7 +131,7 @@ def evaluate(
     zoo: "Zoo",
     *,
     inverted: Path | None = None,
-    options: Options = Options(),
+    options: EvaluationOptions = EvaluationOptions(),
     progress: Callable[[int], None] = lambda _frames: None,
     watch: Watch | None = None,
 ) -> Evaluation:
@@ -146,8 +159,8 @@ def evaluate(
     )
     seconds: list[float] = []
     with open_cache(zoo.cache if options.keep else None) as cache, _workers() as pool:
-        looked = Looked(networks, cache)
-        measurer = Measurer(options.groups, networks, looked, list(paths), SOURCE, options.asked, pool)
+        features = CachedFeatures(networks, cache)
+        measurer = Measurer(options.groups, networks, features, list(paths), SOURCE, options.asked, pool)
         for moment in moments(read(SOURCE, scanned, matching), SOURCE, networks):
             values = measurer.add(moment)
             seconds.append(moment.seconds)
@@ -157,7 +170,7 @@ def evaluate(
         notes = [*matching.notes, *cache.notes]
     gathered = measurer.gathered
     candidates = {name: gathering for name, gathering in gathered.items() if name != SOURCE}
-    table = Table(gathered[SOURCE], candidates, [g for g in GROUPS if g in options.groups], networks.missing)
+    table = MetricTable(gathered[SOURCE], candidates, [g for g in GROUPS if g in options.groups], networks.missing)
     rows = table.fill([spec.name for spec in options.asked], costs)
     return Evaluation(
         videos={name: str(path) for name, path in paths.items()},

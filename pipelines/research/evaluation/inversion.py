@@ -38,8 +38,14 @@ generator to draw them with."""
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """name: as in the JSON. label: for people. better: its direction."""
+class InversionMeasure:
+    """A score of inversions.
+
+    Attributes:
+        name: as in the JSON.
+        label: as in tables.
+        better: its direction.
+    """
 
     name: str
     label: str
@@ -51,28 +57,39 @@ class Measure:
 
 
 MEASURES: Final = (
-    Measure("mse", "MSE, [-1, 1]", "lower"),
-    Measure("lpips", "LPIPS, AlexNet", "lower"),
-    Measure("arcface", "ArcFace cosine", "higher"),
-    Measure("dlib", "dlib distance", "lower"),
+    InversionMeasure("mse", "MSE, [-1, 1]", "lower"),
+    InversionMeasure("lpips", "LPIPS, AlexNet", "lower"),
+    InversionMeasure("arcface", "ArcFace cosine", "higher"),
+    InversionMeasure("dlib", "dlib distance", "lower"),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """mean: over the faces. worst_tenth: see `Measure.worst_tenth`."""
+class InversionScore:
+    """A measure over a set of faces.
+
+    Attributes:
+        mean: over the faces.
+        worst_tenth: see `InversionMeasure.worst_tenth`.
+    """
 
     mean: float
     worst_tenth: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Row:
-    """One way of inverting. faces: how many were scored. scores: by name of the measure."""
+class InversionRow:
+    """One way of inverting.
+
+    Attributes:
+        name: in the table.
+        faces: how many were scored.
+        scores: by name of the measure.
+    """
 
     name: str
     faces: int
-    scores: Mapping[str, Score]
+    scores: Mapping[str, InversionScore]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +98,7 @@ class SetResult:
 
     name: str
     faces: int
-    rows: Sequence[Row]
+    rows: Sequence[InversionRow]
     shown: Sequence[Sequence[Pixels]] = field(default=(), repr=False)
     labels: Sequence[str] = ()
 
@@ -105,9 +122,15 @@ class SetResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """optimize: steps of the optimization baseline, 0 for none. optimize_faces: of each set, evenly spread.
-    shown: faces of each set on the sheet. device: where the networks of drawing and optimizing are."""
+class InversionSettings:
+    """What is compared.
+
+    Attributes:
+        optimize: steps of the optimization baseline, 0 for none.
+        optimize_faces: how many faces of each set are optimized, evenly spread.
+        shown: faces of each set on the sheet.
+        device: where the networks of drawing and optimizing are.
+    """
 
     optimize: int = 150
     optimize_faces: int = 8
@@ -116,8 +139,13 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judges:
-    """What scores a drawing. embedders: "arcface", "dlib", or those of them that are installed."""
+class InversionScorers:
+    """The networks that score a drawing.
+
+    Attributes:
+        lpips: with AlexNet.
+        embedders: "arcface", "dlib", or those of them that are installed.
+    """
 
     lpips: "LPIPS"
     embedders: Mapping[str, "Embedder"]
@@ -140,7 +168,7 @@ class Judges:
 
 
 class Inversions:
-    """Scores sets of faces. encoder, generator: on `settings.device`; the judges' networks on the CPU.
+    """Scores sets of faces. encoder, generator: on `settings.device`; the scorers' networks on the CPU.
 
     lpips: on `settings.device`, for the optimization. refine: fits to a file's faces, None for no such row; a set of
     pictures of one face each has none, either: it is a clip's own fit.
@@ -152,14 +180,14 @@ class Inversions:
         encoder: "Encoder",
         generator: "Generator",
         lpips: "LPIPS",
-        judges: Judges,
-        settings: Settings,
+        scorers: InversionScorers,
+        settings: InversionSettings,
         *,
         refine: Refine | None = None,
         cache: Cache | None = None,
     ) -> None:
         self._encoder, self._generator, self._lpips = encoder, generator, lpips
-        self._judges, self._settings, self._refine = judges, settings, refine
+        self._scorers, self._settings, self._refine = scorers, settings, refine
         self._cache = cache or Cache(None)
 
     def score(self, face_set: FaceSet, watch: Watch = unwatched) -> SetResult:
@@ -199,14 +227,14 @@ class Inversions:
             # Brought to the CPU, so that a device that works on its own has finished.
             return timed(lambda: self._encoder(x).cpu(), warm_up=warm_up, repeats=repeats)
 
-    def _row(self, name: str, faces: Faces, drawn: Faces) -> Row:
-        values = self._judges.score(faces, drawn)
+    def _row(self, name: str, faces: Faces, drawn: Faces) -> InversionRow:
+        values = self._scorers.score(faces, drawn)
         scores = {
-            measure.name: Score(float(values[measure.name].mean()), measure.worst_tenth(values[measure.name]))
+            measure.name: InversionScore(float(values[measure.name].mean()), measure.worst_tenth(values[measure.name]))
             for measure in MEASURES
             if measure.name in values
         }
-        return Row(name, len(faces), scores)
+        return InversionRow(name, len(faces), scores)
 
     def _encode(self, faces: Faces, count: Callable[[int], None]) -> Tensor:
         codes: list[Tensor] = []

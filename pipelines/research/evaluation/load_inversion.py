@@ -16,7 +16,7 @@ from ...editor.load import load_renderer
 from ...fitting.pivotal_tuning import UNHURRIED, FitSettings, bent, fit_person
 from ...fitting.refinement import FRAMES
 from ..metrics.identity import load_embedders
-from .inversion import Inversions, Judges, Refine, Settings
+from .inversion import Inversions, InversionScorers, InversionSettings, Refine
 
 if TYPE_CHECKING:
     from ....models.encoders.encoder import Encoder
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def load_inversions(
     zoo: "Zoo",
-    settings: Settings,
+    settings: InversionSettings,
     *,
     encoder: Path | None = None,
     generator: str = "mobilestylegan",
@@ -54,9 +54,9 @@ def load_inversions(
             network.to(settings.device)
     except (RuntimeError, AssertionError) as error:  # torch has no class of its own for either
         raise PipelineError(f"--device {settings.device}: {error}; leave it out to use the CPU") from error
-    judges = Judges(load_lpips(zoo), load_embedders(("arcface", "dlib"), zoo, report))
+    scorers = InversionScorers(load_lpips(zoo), load_embedders(("arcface", "dlib"), zoo, report))
     fitted = _refine(network_in, network_out, lpips, arcface, refine, settings.device) if refine else None
-    return Inversions(network_in, network_out, lpips, judges, settings, refine=fitted, cache=cache)
+    return Inversions(network_in, network_out, lpips, scorers, settings, refine=fitted, cache=cache)
 
 
 def _refine(

@@ -1,4 +1,4 @@
-"""What the networks have to say of a moment, worked out side by side before anybody asks."""
+"""Features of a moment, computed in parallel before the metrics ask for them."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor
@@ -9,33 +9,37 @@ from ....models.metrics.lpips import SMALLEST_SIDE
 from ..metrics.reconstruction import SSIM_RADIUS
 
 if TYPE_CHECKING:
-    from .cached_features import Looked, Picture
+    from .cached_features import CachedFeatures, Picture
     from .moments import Moment, Shot
     from .networks import Group, Networks
 
 Task = Callable[[], object]
 
 
-def look_ahead(
+def prefetch(
     pool: Executor,
     window: "Sequence[Moment]",
     source: str,
     groups: "Collection[Group]",
     networks: "Networks",
-    looked: "Looked",
+    features: "CachedFeatures",
 ) -> None:
-    """Runs the tasks of the last moment of `window` in the pool and waits; `looked` then has the answers at hand.
+    """Runs the tasks of the last moment of `window` in the pool and waits; `features` then holds the results.
 
     Raises what a task raises.
     """
-    for done in [pool.submit(task) for task in tasks(window, source, groups, networks, looked).values()]:
+    for done in [pool.submit(task) for task in tasks(window, source, groups, networks, features).values()]:
         done.result()
 
 
 def tasks(
-    window: "Sequence[Moment]", source: str, groups: "Collection[Group]", networks: "Networks", looked: "Looked"
+    window: "Sequence[Moment]",
+    source: str,
+    groups: "Collection[Group]",
+    networks: "Networks",
+    features: "CachedFeatures",
 ) -> dict[tuple[str, ...], Task]:
-    """Each question once, under a name, the long ones first."""
+    """Each computation once, under a name, the long ones first."""
     moment = window[-1]
     own = moment.shots[source]
     found: dict[tuple[str, ...], Task] = {}
@@ -43,25 +47,25 @@ def tasks(
         if name == source:
             continue
         if "time" in groups and moment.follows:
-            found["warp", name] = partial(looked.warp_errors, *frame_pairs(window, source, name), moment.quad)
+            found["warp", name] = partial(features.warp_errors, *frame_pairs(window, source, name), moment.quad)
         if "reconstruction" in groups:
             for _, backbone, a, b in lpips_pairs(moment, own, shot):
-                found["lpips", backbone, a.digest, b.digest] = partial(looked.lpips, backbone, a, b)
+                found["lpips", backbone, a.digest, b.digest] = partial(features.lpips, backbone, a, b)
             for _, a, b in ssim_pairs(own, shot):
-                found["ssim", a.digest, b.digest] = partial(looked.ssim, a, b)
+                found["ssim", a.digest, b.digest] = partial(features.ssim, a, b)
     for shot in moment.shots.values():
         if "distribution" in groups:
             for picture in inception_pictures(moment, shot):
-                found["inception", picture.digest] = partial(looked.inception, picture)
+                found["inception", picture.digest] = partial(features.inception, picture)
         if shot.face is None:
             continue
         if "identity" in groups or "motion" in groups:
             for family in networks.embedders:
-                found[family, shot.face.digest] = partial(looked.embedding, family, shot.face)
+                found[family, shot.face.digest] = partial(features.embedding, family, shot.face)
         if "motion" in groups:
-            found["landmarks", shot.face.digest] = partial(looked.landmarks, shot.face)
+            found["landmarks", shot.face.digest] = partial(features.landmarks, shot.face)
         if "edit" in groups:
-            found["scores", shot.face.digest] = partial(looked.scores, shot.face)
+            found["scores", shot.face.digest] = partial(features.scores, shot.face)
     return found
 
 

@@ -1,9 +1,9 @@
-"""What each part of the recurrent encoder is worth: RIGID's table of ablations (arXiv 2308.06097, table 3), of ours.
+"""Ablation of the recurrent encoder: RIGID's table (arXiv 2308.06097, table 3), for ours.
 
 Every row draws the same frames of the same clips: E0 alone, E0 averaged, the whole method, it without each of its
-parts, and fitted to each clip (`transcode --refine`). The inverted video (mode `replace`, no edit) is held against its
-source; of each edited one, put back in each of the modes, it is measured how steady the identity is, as STIT does,
-relative to the source.
+parts, and fitted to each clip (`transcode --refine`). The inverted video (mode `replace`, no edit) is compared with its
+source. Each edited video, put back in each of the modes, is scored by how steady the identity is, relative to the
+source, as in STIT.
 """
 
 import time
@@ -37,7 +37,7 @@ from ...inversion.recurrent_inverter import RecurrentInverter
 from ...tracking.align import CROP, Quad, crop
 from ...tracking.tracker import Tracker
 from ..metrics import identity
-from .cached_features import Looked, Picture
+from .cached_features import CachedFeatures, Picture
 
 if TYPE_CHECKING:
     from .networks import Networks
@@ -47,10 +47,14 @@ FAMILY: Final = "arcface"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Row:
-    """One way to invert. renderer: that does it. averaged: False forgets each frame at once.
+class InverterRow:
+    """One way to invert.
 
-    fitted: in place of `renderer`, by a clip's name.
+    Attributes:
+        name: in the table.
+        renderer: that inverts.
+        averaged: whether the memory of the frame before is used.
+        fitted: renderers in place of `renderer`, by a clip's name.
     """
 
     name: str
@@ -60,10 +64,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LookedClip:
+class PreparedClip:
     """Frames in which the largest face is in sight and drawn, one after the other.
 
-    looks: what is to be done with each. quads: of its face. before: whether the frame before is one of them, too.
+    Attributes:
+        name: of its file.
+        looks: what is to be done with each frame.
+        quads: of each frame's face.
+        before: of each frame, whether the frame before is one of them, too.
     """
 
     name: str
@@ -113,17 +121,17 @@ def make_rows(
     generator: Generator,
     network: RecurrentEncoder,
     others: Mapping[str, RecurrentEncoder],
-) -> list[Row]:
+) -> list[InverterRow]:
     """E0, E0 averaged, the whole method, without each part, and the whole method with other weights."""
 
-    def row(name: str, own: RecurrentEncoder, parts: Parts) -> Row:
+    def row(name: str, own: RecurrentEncoder, parts: Parts) -> InverterRow:
         inverter = RecurrentInverter(own, generator, parts=parts)
-        return Row(name, Renderer(encoder, generator, recurrent=inverter))  # type: ignore[arg-type]
+        return InverterRow(name, Renderer(encoder, generator, recurrent=inverter))  # type: ignore[arg-type]
 
     alone = Renderer(encoder, generator)  # type: ignore[arg-type]
     return [
-        Row("E0 frame by frame", alone, averaged=False),
-        Row("E0 averaged", alone),
+        InverterRow("E0 frame by frame", alone, averaged=False),
+        InverterRow("E0 averaged", alone),
         row("recurrent", network, Parts()),
         row("without the compensated code", network, Parts(compensation=False)),
         row("without the noise map", network, Parts(noise=False)),
@@ -133,7 +141,7 @@ def make_rows(
     ]
 
 
-def refined_row(row: Row, fits: Mapping[str, Renderer]) -> Row:
+def refined_row(row: InverterRow, fits: Mapping[str, Renderer]) -> InverterRow:
     """The same row, fitted to each clip. fits: fitted renderers by the clip's name."""
     fitted = {clip: row.renderer.drawing_with(fit.generator, fit.code_offset) for clip, fit in fits.items()}
     return replace(row, name=refined_name(row.name), fitted=fitted)
@@ -144,7 +152,7 @@ def refined_name(name: str) -> str:
     return f"{name}, refined"
 
 
-def look_at(path: Path, tracker: Tracker, renderer: Renderer, frames: int) -> LookedClip:
+def prepare_clip(path: Path, tracker: Tracker, renderer: Renderer, frames: int) -> PreparedClip:
     """The first `frames` frames of a clip that show a face. Raises PipelineError where none does."""
     editor = FaceEditor(tracker, renderer, Edits((), {}), mode="replace")
     state, looks, quads, before = AnalysisState(), [], [], []
@@ -165,7 +173,7 @@ def look_at(path: Path, tracker: Tracker, renderer: Renderer, frames: int) -> Lo
             renderer.encoder(to_tensor(np.stack([job.face for job in look.jobs])))
     if len(looks) < 3:
         raise PipelineError(f"{path} shows a face in {len(looks)} of its first {frames} frames; name another clip")
-    return LookedClip(path.name, tuple(looks), tuple(quads), tuple(before))
+    return PreparedClip(path.name, tuple(looks), tuple(quads), tuple(before))
 
 
 @dataclass(slots=True)
@@ -182,11 +190,11 @@ class _Sums:
 
 
 def score_row(
-    row: Row,
-    clips: Sequence[LookedClip],
+    row: InverterRow,
+    clips: Sequence[PreparedClip],
     offsets: Mapping[str, Tensor],
     networks: "Networks",
-    looked: Looked,
+    features: CachedFeatures,
     *,
     modes: Sequence[Mode] = ("replace",),
     progress: Callable[[int], None] = lambda _frames: None,
@@ -206,17 +214,17 @@ def score_row(
 
     for clip in clips:
         renderer = row.fitted.get(clip.name, row.renderer)
-        own = _embeddings(looked, [look.frame.pixels for look in clip.looks], clip.quads)
+        own = _embeddings(features, [look.frame.pixels for look in clip.looks], clip.quads)
         begun = time.perf_counter()
         ((frames,), inverted) = _draw(row, [editor("replace", renderer)], clip, None)
         seconds, drawn = seconds + time.perf_counter() - begun, drawn + len(frames)
-        _add(sums, looked, clip, frames, inverted)
+        _add(sums, features, clip, frames, inverted)
         done += len(frames)
         progress(done)
         for name, offset in offsets.items():
             videos, _ = _draw(row, [editor(mode, renderer) for mode in modes], clip, offset)
             for mode, video in zip(modes, videos, strict=True):
-                found = _embeddings(looked, video, clip.quads)
+                found = _embeddings(features, video, clip.quads)
                 local[mode][name].append(identity.tl_id(found, own))
                 everywhere[mode][name].append(identity.tg_id(found, own))
             done += len(clip.looks)
@@ -237,7 +245,7 @@ def _means(edits: Mapping[str, Sequence[float]]) -> dict[str, float]:
 
 
 def _draw(
-    row: Row, editors: Sequence[FaceEditor], clip: LookedClip, offset: Tensor | None
+    row: InverterRow, editors: Sequence[FaceEditor], clip: PreparedClip, offset: Tensor | None
 ) -> tuple[list[list[npt.NDArray[np.uint8]]], list[npt.NDArray[np.uint8]]]:
     """(of each editor the frames with the face put back, the inverted faces). editors: with one renderer."""
     memory: LatentState | None = None
@@ -262,8 +270,8 @@ def _draw(
 
 def _add(
     sums: _Sums,
-    looked: Looked,
-    clip: LookedClip,
+    features: CachedFeatures,
+    clip: PreparedClip,
     frames: Sequence[npt.NDArray[np.uint8]],
     inverted: Sequence[npt.NDArray[np.uint8]],
 ) -> None:
@@ -272,11 +280,11 @@ def _add(
         (observed,) = look.faces
         assert observed.job is not None
         sums.mse += mse(face, observed.job.face)
-        sums.lpips += looked.lpips(LPIPS, Picture.of(face), Picture.of(observed.job.face))
+        sums.lpips += features.lpips(LPIPS, Picture.of(face), Picture.of(observed.job.face))
         sums.frames += 1
         now = Picture.of(look.frame.pixels), Picture.of(frame)
         if linked and last is not None:
-            whole, inside = looked.warp_errors((last[0], now[0]), (last[1], now[1]), quad)
+            whole, inside = features.warp_errors((last[0], now[0]), (last[1], now[1]), quad)
             if inside.result == inside.result:
                 sums.warp += inside.result
                 sums.warp_source += inside.source
@@ -286,7 +294,7 @@ def _add(
         last = now
 
 
-def _embeddings(looked: Looked, frames: Sequence[npt.NDArray[np.uint8]], quads: Sequence[Quad]) -> Floats:
+def _embeddings(features: CachedFeatures, frames: Sequence[npt.NDArray[np.uint8]], quads: Sequence[Quad]) -> Floats:
     """(N, D): who is on each frame, cropped through the source's quad."""
     crops = (Picture.of(crop(frame, quad, CROP)) for frame, quad in zip(frames, quads, strict=True))
-    return np.stack([looked.embedding(FAMILY, face) for face in crops])
+    return np.stack([features.embedding(FAMILY, face) for face in crops])

@@ -5,9 +5,8 @@ occlusion test of Sundaram, Brox, Keutzer, "Dense Point Trajectories by GPU-acce
 Flow", ECCV 2010, equation 5. The flow is always the source's: what the result invents in motion counts as error.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -16,9 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....stream.frame import Pixels
-from ....stream.reader import VideoReader
-from ...common.errors import PipelineError
-from ...common.flow import Field, Flow, FlowPair
+from ...common.flow import Field, FlowPair
 from ...common.image_ops import source_places, warp_pixels
 
 Mask = npt.NDArray[np.float32]
@@ -65,10 +62,6 @@ class VideoWarpError:
     def ratio(self) -> float:
         """result / source; 1 for a result as steady as its source. NaN where the source does not change at all."""
         return self.result / self.source if self.source else float("nan")
-
-    def scaled(self, scale: str) -> float:
-        """`result` as a paper prints it: a key of SCALES."""
-        return self.result * SCALES[scale]
 
 
 def visible(pair: FlowPair) -> Mask:
@@ -139,52 +132,3 @@ def pair_errors(
     of_result = of_source if same else squares(*result, pair.backward)
     masks = [seen if region is None else seen * region for region in regions]
     return [WarpError(_mean(of_result, mask), _mean(of_source, mask), share) for mask in masks]
-
-
-def warp_errors(source: Iterable[Pixels], result: Iterable[Pixels], flow: Flow) -> Iterator[WarpError]:
-    """One `WarpError` for each pair of consecutive frames; memory holds two frames of each.
-
-    Raises:
-        PipelineError: the two differ in size or in their number of frames.
-    """
-    before: tuple[Pixels, Pixels] | None = None
-    looked = None
-    ahead, behind = iter(source), iter(result)
-    number = 0
-    while True:
-        one, other = next(ahead, None), next(behind, None)
-        if one is None and other is None:
-            return
-        if one is None or other is None:
-            longer = "result" if one is None else "source"
-            raise PipelineError(f"the {longer} has more than the {number} frames of the other; expected equal lengths")
-        if one.shape != other.shape:
-            raise PipelineError(f"frame {number} is {one.shape} in the source, {other.shape} in the result")
-        looks = flow.prepare(one)
-        if before is not None:
-            yield pair_error((before[0], one), (before[1], other), flow.pair(looked, looks))
-        before, looked = (one, other), looks
-        number += 1
-
-
-def mean_error(errors: Iterable[WarpError]) -> VideoWarpError:
-    """Means over the pairs that have a visible pixel. NaN where none has."""
-    result = source = 0.0
-    pairs = 0
-    for error in errors:
-        if error.result == error.result:
-            result, source, pairs = result + error.result, source + error.source, pairs + 1
-    if not pairs:
-        return VideoWarpError(float("nan"), float("nan"), 0)
-    return VideoWarpError(result / pairs, source / pairs, pairs)
-
-
-def video_warp_error(source: Path, result: Path, flow: Flow) -> VideoWarpError:
-    """`warp_error` of a result file and, as its floor, of its source file, over all frames.
-
-    Raises:
-        SourceError: a file cannot be read.
-        PipelineError: the two differ in size or in their number of frames.
-    """
-    with VideoReader(source) as ahead, VideoReader(result) as behind:
-        return mean_error(warp_errors((f.pixels for f in ahead), (f.pixels for f in behind), flow))

@@ -55,7 +55,7 @@ class ClipPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class ResultsSettings:
     """clips: measured ones. synthetic: how many to draw. frames: of each clip at most, 0 for all of the measured ones.
     edit: as after --edit. data: folders for the inversion. work: where clips and numbers lie. results: where the page's
     JSON files lie. cores: for the timed commands, 0 for all. parts: some of PARTS."""
@@ -80,7 +80,7 @@ class Settings:
             raise PipelineError(f"two clips are named {sorted(twice)[0]!r}; rename one, as the table goes by the name")
 
 
-def clip_plans(settings: Settings) -> list[ClipPlan]:
+def clip_plans(settings: ResultsSettings) -> list[ClipPlan]:
     """The clips of the table: the measured ones, then the synthetic ones."""
     found: list[ClipPlan] = []
     for clip in settings.clips:
@@ -92,7 +92,7 @@ def clip_plans(settings: Settings) -> list[ClipPlan]:
     return found
 
 
-def _plan(settings: Settings, name: str, kind: Kind, source: Path) -> ClipPlan:
+def _plan(settings: ResultsSettings, name: str, kind: Kind, source: Path) -> ClipPlan:
     work, real = settings.work, kind == "real"
     return ClipPlan(
         name=name,
@@ -113,7 +113,7 @@ def cut_seconds(clip: Path, frames: int) -> float:
         return float(Fraction(frames) / reader.rate)
 
 
-def steps(settings: Settings) -> list[Step]:
+def steps(settings: ResultsSettings) -> list[Step]:
     """All of it, in the order in which it is run."""
     clips = clip_plans(settings)
     found = _timed_steps(settings)  # first, while nothing has warmed the machine up
@@ -135,7 +135,7 @@ def steps(settings: Settings) -> list[Step]:
     return found
 
 
-def _timed_steps(settings: Settings) -> list[Step]:
+def _timed_steps(settings: ResultsSettings) -> list[Step]:
     found, timed = [], ["--cores", str(settings.cores)] if settings.cores else []
     if "transcode" in settings.parts and settings.clips:
         target = settings.results / "transcode.json"
@@ -154,7 +154,7 @@ def _clip_options(clips: Sequence[Path]) -> list[str]:
     return [word for clip in clips for word in ("--clip", str(clip))]
 
 
-def _edit_steps(settings: Settings, clip: ClipPlan) -> list[Step]:
+def _edit_steps(settings: ResultsSettings, clip: ClipPlan) -> list[Step]:
     found, frames, edit = [], settings.frames or 100, ["--edit", settings.edit]
     if clip.kind == "synthetic":
         assert clip.truth is not None

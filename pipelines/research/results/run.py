@@ -16,7 +16,7 @@ from ...common.clips import shorten
 from ...common.errors import PipelineError
 from ...common.machine import describe_machine
 from ..common.json_files import read_json, write_whole
-from .plan import ClipPlan, Settings, Step, clip_plans, cut_seconds
+from .plan import ClipPlan, ResultsSettings, Step, clip_plans, cut_seconds
 
 Run = Callable[[Sequence[str]], int]
 """Runs `dynstream` with arguments; the exit status."""
@@ -103,7 +103,7 @@ def run_steps(
         ledger.note(step)
 
 
-def cut_clips(settings: Settings) -> None:
+def cut_clips(settings: ResultsSettings) -> None:
     """The first frames of the measured clips, where they are not cut yet; the same clip gives the same bytes."""
     if not settings.frames:
         return
@@ -115,7 +115,7 @@ def cut_clips(settings: Settings) -> None:
         write_whole(mark, key)
 
 
-def gather(settings: Settings) -> dict[str, Any]:
+def gather(settings: ResultsSettings) -> dict[str, Any]:
     """What `evaluate` found on every clip, without the curves and without the paths of this machine."""
     clips = []
     for plan in clip_plans(settings):

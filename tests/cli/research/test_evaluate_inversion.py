@@ -11,7 +11,7 @@ import pytest
 from dynstream.cli.main import main
 from dynstream.cli.research import evaluate_inversion
 from dynstream.pipelines.research.evaluation import load_inversion as load_module
-from dynstream.pipelines.research.evaluation.inversion import Inversions, Judges, Settings
+from dynstream.pipelines.research.evaluation.inversion import Inversions, InversionScorers, InversionSettings
 
 from ...pipelines.fakes import LevelEncoder, LevelGenerator, OvalBackend, scene, write_clip
 from ...pipelines.research.evaluation.test_inversion import Levels, Squares
@@ -36,9 +36,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def open_zoo(**_options: object) -> Iterator[FakeZoo]:
         yield FakeZoo(tmp_path / "cache")
 
-    def load(_zoo: object, settings: Settings, **options: object) -> Inversions:
-        judges = Judges(Squares(), {"arcface": Levels()})  # type: ignore[arg-type, dict-item]
-        parts = LevelEncoder(), LevelGenerator(), Squares(), judges, settings
+    def load(_zoo: object, settings: InversionSettings, **options: object) -> Inversions:
+        scorers = InversionScorers(Squares(), {"arcface": Levels()})  # type: ignore[arg-type, dict-item]
+        parts = LevelEncoder(), LevelGenerator(), Squares(), scorers, settings
         return Inversions(*parts, cache=options["cache"])  # type: ignore[arg-type]
 
     monkeypatch.setattr(evaluate_inversion, "open_zoo", open_zoo)

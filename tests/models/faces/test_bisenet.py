@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dynstream.models.errors import ModelError, ShapeError, WeightsError
-from dynstream.models.faces.bisenet import CLASSES, FACE, HEAD, MOUTH, BiSeNet, load_bisenet, mask, visible_share
+from dynstream.models.faces.bisenet import CLASSES, FACE, HEAD, MOUTH, BiSeNet, load_bisenet, mask
 from dynstream.models.zoo.zoo import Zoo
 
 
@@ -95,16 +95,6 @@ def test_mask_picks_its_classes() -> None:
 def test_an_unknown_class_is_refused() -> None:
     with pytest.raises(ModelError, match=r"no class 'hand'; it has background, skin"):
         mask(torch.zeros(1, 2, 2, dtype=torch.uint8), ["hand"])
-
-
-def test_visible_share_falls_where_a_feature_is_covered() -> None:
-    labels = torch.full((2, 10, 10), CLASSES.index("skin"), dtype=torch.uint8)
-    labels[:, 6:8, 2:8] = CLASSES.index("lower_lip")
-    labels[1, 6:8, 2:5] = CLASSES.index("skin")
-    expected = torch.zeros(2, 10, 10, dtype=torch.bool)
-    expected[:, 6:8, 2:8] = True
-    assert visible_share(labels, expected, MOUTH).tolist() == [1.0, 0.5]
-    assert visible_share(labels, torch.zeros_like(expected), MOUTH).tolist() == [0.0, 0.0]
 
 
 def test_a_checkpoint_that_differs_is_refused(zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

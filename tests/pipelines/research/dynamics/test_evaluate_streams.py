@@ -22,9 +22,9 @@ from dynstream.pipelines.research.dynamics import evaluate_streams as module
 from dynstream.pipelines.research.dynamics.documents import dynamics_document
 from dynstream.pipelines.research.dynamics.evaluate_frames import DroppedFramesRow, evaluate_dropped, mean_dropped
 from dynstream.pipelines.research.dynamics.evaluate_streams import evaluate_streams, is_lost, make_rows, time_inversion
-from dynstream.pipelines.research.evaluation.cached_features import Looked
+from dynstream.pipelines.research.evaluation.cached_features import CachedFeatures
 from dynstream.pipelines.research.evaluation.networks import Networks
-from dynstream.pipelines.research.evaluation.recurrent import Row, look_at
+from dynstream.pipelines.research.evaluation.recurrent import InverterRow, prepare_clip
 from dynstream.pipelines.tracking.tracker import Tracker
 from dynstream.pipelines.trajectory.encode_clip import encode_clip
 from dynstream.pipelines.trajectory.fit import FitConfig
@@ -73,7 +73,7 @@ def fake_networks() -> Networks:
 def test_each_way_encodes_what_it_says(clip: Path, prior: MotionModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "is_lost", lambda seconds: round(25 * seconds) == 3)
     renderer = Renderer(LevelEncoder(), LevelGenerator())  # type: ignore[arg-type]
-    looked = look_at(clip, Tracker(OvalBackend()), renderer, 5)
+    looked = prepare_clip(clip, Tracker(OvalBackend()), renderer, 5)
     found = {row.name: round(5 * time_inversion(row.renderer, [looked])[1]) for row in make_rows(renderer, prior)}
     assert 1 <= found.pop("auto") <= 5
     assert found == {
@@ -84,13 +84,13 @@ def test_each_way_encodes_what_it_says(clip: Path, prior: MotionModel, monkeypat
 
 def test_streams(clip: Path, prior: MotionModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "is_lost", lambda seconds: round(25 * seconds) == 3)
-    monkeypatch.setattr(module, "make_rows", lambda renderer, _prior: [Row("every frame encoded", renderer)])
+    monkeypatch.setattr(module, "make_rows", lambda renderer, _prior: [InverterRow("every frame encoded", renderer)])
     networks = fake_networks()
     assert networks.tracker is not None
     renderer = Renderer(LevelEncoder(), LevelGenerator())  # type: ignore[arg-type]
-    looked_clip = look_at(clip, networks.tracker, renderer, 5)
+    prepared = prepare_clip(clip, networks.tracker, renderer, 5)
     with Cache(tmp_path / "cache") as cache:
-        rows = evaluate_streams(renderer, renderer, prior, [looked_clip], {}, networks, Looked(networks, cache))
+        rows = evaluate_streams(renderer, renderer, prior, [prepared], {}, networks, CachedFeatures(networks, cache))
     plainly, again, moved = rows
     assert plainly.frame_warp < moved.frame_warp < again.frame_warp
     assert (plainly.encoded, again.encoded) == (1.0, None)
@@ -110,9 +110,11 @@ def test_a_lost_frame_is_held_where_holding_was_nearer(
     networks = fake_networks()
     assert networks.tracker is not None
     renderer = Renderer(LevelEncoder(), LevelGenerator())  # type: ignore[arg-type]
-    looked_clip = look_at(clip, networks.tracker, renderer, 5)
+    prepared = prepare_clip(clip, networks.tracker, renderer, 5)
     with Cache(tmp_path / "cache") as cache:
-        again, moved = evaluate_streams(renderer, renderer, prior, [looked_clip], {}, networks, Looked(networks, cache))
+        again, moved = evaluate_streams(
+            renderer, renderer, prior, [prepared], {}, networks, CachedFeatures(networks, cache)
+        )
     assert (moved.warp, moved.frame_warp) == (again.warp, again.frame_warp)
 
 

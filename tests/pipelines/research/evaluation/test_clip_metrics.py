@@ -13,11 +13,11 @@ from dynstream.pipelines.common.cache import Cache
 from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.common.flow import DisFlow
 from dynstream.pipelines.edits.edit import parse_edit
-from dynstream.pipelines.research.evaluation.cached_features import Looked
+from dynstream.pipelines.research.evaluation.cached_features import CachedFeatures
 from dynstream.pipelines.research.evaluation.clip_metrics import Measurer
 from dynstream.pipelines.research.evaluation.cost_rows import cost_rows
 from dynstream.pipelines.research.evaluation.frame_pairs import Step
-from dynstream.pipelines.research.evaluation.metric_rows import Row, Table
+from dynstream.pipelines.research.evaluation.metric_rows import MetricRow, MetricTable
 from dynstream.pipelines.research.evaluation.moments import moments
 from dynstream.pipelines.research.evaluation.networks import Group, Networks, parse_groups
 from dynstream.pipelines.tracking.face_selection import POLICIES
@@ -82,19 +82,19 @@ def rows(
     rate: int = 10,
     loaded: Networks | None = None,
     asked: str = "smile=1",
-) -> tuple[dict[str, Row], Measurer]:
+) -> tuple[dict[str, MetricRow], Measurer]:
     loaded = loaded or networks()
     steps = [
         Step(i, Frame(a, i, Fraction(1, rate)), {"source": a, "result": b})
         for i, (a, b) in enumerate(zip(source, result, strict=True))
     ]
     with Cache(None) as cache:
-        looked = Looked(loaded, cache)
-        measurer = Measurer(groups, loaded, looked, ["source", "result"], "source", [parse_edit(asked)])
+        features = CachedFeatures(loaded, cache)
+        measurer = Measurer(groups, loaded, features, ["source", "result"], "source", [parse_edit(asked)])
         for moment in moments(steps, "source", loaded):
             measurer.add(moment)
     gathered = measurer.gathered
-    table = Table(gathered["source"], {"result": gathered["result"]}, groups, loaded.missing)
+    table = MetricTable(gathered["source"], {"result": gathered["result"]}, groups, loaded.missing)
     return {row.name: row for row in table.fill(["smile"], [])}, measurer
 
 
@@ -106,7 +106,7 @@ def brighter(frames: Sequence[Pixels], by: int = 20) -> list[Pixels]:
     return [np.clip(frame.astype(int) + by, 0, 255).astype(np.uint8) for frame in frames]
 
 
-def value(row: Row) -> float | None:
+def value(row: MetricRow) -> float | None:
     return row.cells["result"].value
 
 

@@ -8,13 +8,13 @@ import pytest
 from dynstream.models.zoo.zoo import Zoo
 from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.edits.edit import parse_edit
-from dynstream.pipelines.research.evaluation.evaluate import Evaluation, Options, evaluate
+from dynstream.pipelines.research.evaluation.evaluate import Evaluation, EvaluationOptions, evaluate
 from dynstream.stream.errors import SourceError
 
 from ....stream.media import Clip, make
 
-QUICK = Options(groups=("time",), flow="dis", keep=False)
-ALL = Options(flow="dis", asked=(parse_edit("smile=2"),), keep=False)
+QUICK = EvaluationOptions(groups=("time",), flow="dis", keep=False)
+ALL = EvaluationOptions(flow="dis", asked=(parse_edit("smile=2"),), keep=False)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_the_same_digits_again_and_from_what_was_kept(
     groups = ("time", "identity", "motion")
     wanted = [row.as_dict() for row in spoiled.rows if row.group in groups]
     monkeypatch.setattr("dynstream.pipelines.research.common.cache.FILE", str(tmp_path / "kept.sqlite"))
-    options = Options(groups=groups, flow="dis", asked=ALL.asked)
+    options = EvaluationOptions(groups=groups, flow="dis", asked=ALL.asked)
     for _ in range(2):
         found = evaluate(source, result, zoo, inverted=source, options=options)
         assert [row.as_dict() for row in found.rows] == wanted
@@ -81,7 +81,9 @@ def test_the_same_digits_again_and_from_what_was_kept(
 
 
 def test_a_clip_without_a_face(zoo: Zoo, faceless: Path) -> None:
-    found = evaluate(faceless, faceless, zoo, options=Options(groups=("time", "identity"), flow="dis", keep=False))
+    found = evaluate(
+        faceless, faceless, zoo, options=EvaluationOptions(groups=("time", "identity"), flow="dis", keep=False)
+    )
     assert found.faceless == {"source": "0-3"}
     assert found.value("warp-error-ratio") == 1
     assert found.row("cosine-dlib").cells["result"].note == "no face was found in any frame"
@@ -99,7 +101,7 @@ def test_unequal_videos(zoo: Zoo, tmp_path: Path) -> None:
     other = make(tmp_path / "other.mp4", Clip(pts=range(0, 512 * 20, 512), size=(32, 24), audio=None))
     with pytest.raises(PipelineError, match="--align"):
         evaluate(one, other, zoo, options=QUICK)
-    found = evaluate(one, other, zoo, options=Options(groups=("time",), flow="dis", keep=False, align=True))
+    found = evaluate(one, other, zoo, options=EvaluationOptions(groups=("time",), flow="dis", keep=False, align=True))
     assert found.frames == 20
     assert len(found.notes) == 2
 
@@ -111,6 +113,6 @@ def test_a_missing_file(zoo: Zoo, source: Path, tmp_path: Path) -> None:
 
 def test_bad_options() -> None:
     with pytest.raises(PipelineError, match="--edit beard: nothing scores it"):
-        Options(asked=(parse_edit("beard=1"),))
+        EvaluationOptions(asked=(parse_edit("beard=1"),))
     with pytest.raises(PipelineError, match="no metrics chosen"):
-        Options(groups=())
+        EvaluationOptions(groups=())

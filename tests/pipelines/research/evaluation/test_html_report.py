@@ -15,7 +15,7 @@ from dynstream.pipelines.research.evaluation.cached_features import Picture
 from dynstream.pipelines.research.evaluation.curve_plots import thin
 from dynstream.pipelines.research.evaluation.evaluate import Evaluation
 from dynstream.pipelines.research.evaluation.html_report import render
-from dynstream.pipelines.research.evaluation.metric_rows import Cell, Row
+from dynstream.pipelines.research.evaluation.metric_rows import MetricCell, MetricRow
 from dynstream.pipelines.research.evaluation.moments import Moment, Shot
 from dynstream.pipelines.research.evaluation.worst_frames import CRITERIA, ReportPictures, SideBySideClip, WorstFrames
 from dynstream.pipelines.research.report.format import number
@@ -32,9 +32,9 @@ def evaluation(frames: int = 6) -> Evaluation:
     seconds = (np.arange(frames) / 10).astype(np.float32)
     curve = np.linspace(0, 1, frames).astype(np.float32)
     rows = [
-        Row("reconstruction", "mse", "square of [-1, 1]", "lower", {"result": Cell(0.0123456, frames)}),
-        Row("distribution", "fvd-16", "", "lower", {"result": Cell(None, 0, "needs <the> file")}),
-        Row("time", "flicker", "levels", "lower", {"result": Cell(3.0, frames)}, 1.5),
+        MetricRow("reconstruction", "mse", "square of [-1, 1]", "lower", {"result": MetricCell(0.0123456, frames)}),
+        MetricRow("distribution", "fvd-16", "", "lower", {"result": MetricCell(None, 0, "needs <the> file")}),
+        MetricRow("time", "flicker", "levels", "lower", {"result": MetricCell(3.0, frames)}, 1.5),
     ]
     return Evaluation(
         videos={"source": "/films/a & b.mp4", "result": "/films/out.mp4"},

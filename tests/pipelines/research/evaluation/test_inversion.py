@@ -15,7 +15,7 @@ from dynstream.pipelines.common.tensors import to_pixels
 from dynstream.pipelines.research.evaluation import inversion
 from dynstream.pipelines.research.evaluation.face_sets import Faces, FaceSet
 from dynstream.pipelines.research.evaluation.face_sheet import CELL, GAP, HEADING, sheet
-from dynstream.pipelines.research.evaluation.inversion import MEASURES, Inversions, Judges, Settings
+from dynstream.pipelines.research.evaluation.inversion import MEASURES, Inversions, InversionScorers, InversionSettings
 from dynstream.stream.frame import Pixels
 
 from ...fakes import LevelEncoder, LevelGenerator
@@ -49,13 +49,13 @@ def faces(*levels: float) -> FaceSet:
     return FaceSet("drawn", np.stack(pictures), tuple(f"{i // 2}.png" for i in range(len(pictures))))
 
 
-def inversions(settings: Settings, **options: object) -> Inversions:
-    judges = Judges(Squares(), {"arcface": Levels(), "dlib": Levels()})  # type: ignore[arg-type, dict-item]
-    return Inversions(LevelEncoder(), LevelGenerator(), Squares(), judges, settings, **options)  # type: ignore[arg-type]
+def inversions(settings: InversionSettings, **options: object) -> Inversions:
+    scorers = InversionScorers(Squares(), {"arcface": Levels(), "dlib": Levels()})  # type: ignore[arg-type, dict-item]
+    return Inversions(LevelEncoder(), LevelGenerator(), Squares(), scorers, settings, **options)  # type: ignore[arg-type]
 
 
 def test_rows_of_faces_that_are_inverted_exactly() -> None:
-    result = inversions(Settings(optimize=0)).score(faces(0.0, 0.1, 0.2))
+    result = inversions(InversionSettings(optimize=0)).score(faces(0.0, 0.1, 0.2))
     rows = {row.name: row for row in result.rows}
     assert list(rows) == ["E0", "mean code"]
     assert rows["E0"].faces == 3
@@ -70,7 +70,7 @@ def test_rows_of_faces_that_are_inverted_exactly() -> None:
 
 
 def test_optimization_beside_its_own_faces() -> None:
-    result = inversions(Settings(optimize=40, optimize_faces=2)).score(faces(0.1, 0.3, 0.2))
+    result = inversions(InversionSettings(optimize=40, optimize_faces=2)).score(faces(0.1, 0.3, 0.2))
     names = [(row.name, row.faces) for row in result.rows]
     assert names == [("E0", 3), ("mean code", 3), ("E0, the 2 of the next row", 2), ("W+, 40 steps", 2)]
     optimized, mean = result.rows[-1].scores, result.rows[1].scores
@@ -80,7 +80,7 @@ def test_optimization_beside_its_own_faces() -> None:
 
 
 def test_an_optimization_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Settings(optimize=3, optimize_faces=2)
+    settings = InversionSettings(optimize=3, optimize_faces=2)
     one, both = faces(0.1), faces(0.1, 0.3)
     with Cache(tmp_path / "kept.sqlite") as cache:
         inversions(settings, cache=cache).score(one)
@@ -105,7 +105,7 @@ def test_refinement_is_fitted_to_each_file() -> None:
         fitted.append(len(of))
         return torch.full((18, 512), 0.5), LevelGenerator()
 
-    result = inversions(Settings(optimize=0), refine=refine).score(faces(0.0, 0.1, 0.2))
+    result = inversions(InversionSettings(optimize=0), refine=refine).score(faces(0.0, 0.1, 0.2))
     assert fitted == [2, 1]
     row = result.rows[1]
     assert row.name == "E0, refined"
@@ -117,19 +117,19 @@ def test_pictures_of_one_face_each_have_no_clip_to_fit() -> None:
         raise AssertionError("nothing to fit")
 
     portraits = replace(faces(0.0, 0.1), files=("a.png", "b.png"))
-    result = inversions(Settings(optimize=0), refine=refine).score(portraits)
+    result = inversions(InversionSettings(optimize=0), refine=refine).score(portraits)
     assert [row.name for row in result.rows] == ["E0", "mean code"]
 
 
 def test_a_measure_that_is_not_installed_is_left_out() -> None:
-    judges = Judges(Squares(), {})  # type: ignore[arg-type]
-    scored = judges.score(faces(0.1).faces, faces(0.1).faces)
+    scorers = InversionScorers(Squares(), {})  # type: ignore[arg-type]
+    scored = scorers.score(faces(0.1).faces, faces(0.1).faces)
     assert set(scored) == {"mse", "lpips"}
     assert {measure.name for measure in MEASURES} == {"mse", "lpips", "arcface", "dlib"}
 
 
 def test_encoder_time_and_json() -> None:
-    found = inversions(Settings(optimize=0))
+    found = inversions(InversionSettings(optimize=0))
     assert len(found.encoder_time(faces(0.1).faces[0], warm_up=0, repeats=2).values) == 2
     (row, *_rest) = found.score(faces(0.1)).as_dict()["rows"]  # type: ignore[misc]
     assert row["name"] == "E0"
@@ -137,7 +137,7 @@ def test_encoder_time_and_json() -> None:
 
 
 def test_the_sheet_has_a_row_a_face_and_a_column_a_way() -> None:
-    results = [inversions(Settings(optimize=0, shown=2)).score(faces(0.0, 0.2, 0.4)) for _ in range(2)]
+    results = [inversions(InversionSettings(optimize=0, shown=2)).score(faces(0.0, 0.2, 0.4)) for _ in range(2)]
     picture = sheet(results)
     assert picture.shape == (2 * (HEADING + 2 * (CELL + GAP)), 3 * (CELL + GAP), 3)
     source, drawn = (picture[HEADING + 90, column * (CELL + GAP) + 90].astype(int) for column in (0, 1))

@@ -13,14 +13,14 @@ from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.common.flow import DisFlow
 from dynstream.pipelines.fitting.pivotal_tuning import Fit
 from dynstream.pipelines.fitting.refinement import refined
-from dynstream.pipelines.research.evaluation.cached_features import Looked
+from dynstream.pipelines.research.evaluation.cached_features import CachedFeatures
 from dynstream.pipelines.research.evaluation.networks import Networks
 from dynstream.pipelines.research.evaluation.recurrent import (
+    InverterRow,
     KnownCodes,
-    LookedClip,
-    Row,
-    look_at,
+    PreparedClip,
     make_rows,
+    prepare_clip,
     refined_row,
     score_row,
 )
@@ -68,7 +68,7 @@ def encoder() -> KnownCodes:
 
 
 @pytest.fixture(scope="module")
-def rows(encoder: KnownCodes) -> dict[str, Row]:
+def rows(encoder: KnownCodes) -> dict[str, InverterRow]:
     torch.manual_seed(1)
     network = RecurrentEncoder().eval().requires_grad_(False)
     made = make_rows(encoder, LevelGenerator(), network, {"other": network})
@@ -76,16 +76,18 @@ def rows(encoder: KnownCodes) -> dict[str, Row]:
 
 
 @pytest.fixture(scope="module")
-def looked_clip(tmp_path_factory: pytest.TempPathFactory, networks: Networks, rows: dict[str, Row]) -> LookedClip:
+def prepared(
+    tmp_path_factory: pytest.TempPathFactory, networks: Networks, rows: dict[str, InverterRow]
+) -> PreparedClip:
     pictures = (
         [scene((90 + 2 * i, 60)) for i in range(4)] + [scene(None)] + [scene((100 + 2 * i, 60)) for i in range(5)]
     )
     path = write_clip(tmp_path_factory.mktemp("clips") / "a.mp4", pictures)
     assert networks.tracker is not None
-    return look_at(path, networks.tracker, rows["recurrent"].renderer, 9)
+    return prepare_clip(path, networks.tracker, rows["recurrent"].renderer, 9)
 
 
-def test_the_rows_that_there_are(rows: dict[str, Row]) -> None:
+def test_the_rows_that_there_are(rows: dict[str, InverterRow]) -> None:
     assert list(rows) == [
         "E0 frame by frame", "E0 averaged", "recurrent", "without the compensated code", "without the noise map",
         "without frequency sharing", "codes from 10 on of the first frame for good", "other",
@@ -93,10 +95,10 @@ def test_the_rows_that_there_are(rows: dict[str, Row]) -> None:
     assert [row.averaged for row in rows.values()] == [False] + [True] * 7
 
 
-def test_only_frames_with_a_face_count_and_gaps_are_known(looked_clip: LookedClip) -> None:
-    assert len(looked_clip.looks) == 8
-    assert looked_clip.before == (False, True, True, True, False, True, True, True)
-    assert len(looked_clip.quads) == 8
+def test_only_frames_with_a_face_count_and_gaps_are_known(prepared: PreparedClip) -> None:
+    assert len(prepared.looks) == 8
+    assert prepared.before == (False, True, True, True, False, True, True, True)
+    assert len(prepared.quads) == 8
 
 
 def test_the_encoder_is_asked_once(encoder: KnownCodes) -> None:
@@ -104,14 +106,16 @@ def test_the_encoder_is_asked_once(encoder: KnownCodes) -> None:
     assert torch.equal(encoder(face), encoder(face))
 
 
-def test_averaging_steadies(rows: dict[str, Row], looked_clip: LookedClip, networks: Networks, tmp_path: Path) -> None:
+def test_averaging_steadies(
+    rows: dict[str, InverterRow], prepared: PreparedClip, networks: Networks, tmp_path: Path
+) -> None:
     offset = torch.full((18, 512), 0.05)
     told: list[int] = []
     with Cache(tmp_path / "cache") as cache:
-        looked = Looked(networks, cache)
+        features = CachedFeatures(networks, cache)
         scores = {
             name: score_row(
-                rows[name], [looked_clip], {"brighter": offset}, networks, looked,
+                rows[name], [prepared], {"brighter": offset}, networks, features,
                 modes=["replace", "detail"], progress=told.append,
             )
             for name in ("E0 frame by frame", "E0 averaged", "recurrent")
@@ -128,22 +132,22 @@ def test_averaging_steadies(rows: dict[str, Row], looked_clip: LookedClip, netwo
 
 
 def test_a_row_that_is_fitted_to_each_clip(
-    rows: dict[str, Row], looked_clip: LookedClip, networks: Networks, tmp_path: Path
+    rows: dict[str, InverterRow], prepared: PreparedClip, networks: Networks, tmp_path: Path
 ) -> None:
     darker = refined(rows["recurrent"].renderer, Fit(torch.full((18, 512), -0.3)))
-    fitted, elsewhere = (refined_row(rows["E0 averaged"], {name: darker}) for name in (looked_clip.name, "b.mp4"))
+    fitted, elsewhere = (refined_row(rows["E0 averaged"], {name: darker}) for name in (prepared.name, "b.mp4"))
     assert fitted.name == "E0 averaged, refined"
     with Cache(tmp_path / "cache") as cache:
         plain, own, other = (
-            score_row(row, [looked_clip], {}, networks, Looked(networks, cache))
+            score_row(row, [prepared], {}, networks, CachedFeatures(networks, cache))
             for row in (rows["E0 averaged"], fitted, elsewhere)
         )
     assert other.mse == plain.mse
     assert abs(own.mse - plain.mse) > 0.01
 
 
-def test_a_clip_without_a_face(tmp_path: Path, networks: Networks, rows: dict[str, Row]) -> None:
+def test_a_clip_without_a_face(tmp_path: Path, networks: Networks, rows: dict[str, InverterRow]) -> None:
     path = write_clip(tmp_path / "empty.mp4", [scene(None)] * 4)
     assert networks.tracker is not None
     with pytest.raises(PipelineError, match="shows a face in 0 of its first 9 frames"):
-        look_at(path, networks.tracker, rows["recurrent"].renderer, 9)
+        prepare_clip(path, networks.tracker, rows["recurrent"].renderer, 9)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dynstream.pipelines.common.errors import PipelineError
-from dynstream.pipelines.research.results.plan import PARTS, Settings, Step, clip_plans, steps
+from dynstream.pipelines.research.results.plan import PARTS, ResultsSettings, Step, clip_plans, steps
 from dynstream.pipelines.research.results.run import Ledger, call_dynstream, cut_clips, gather, run_steps
 from dynstream.stream.reader import VideoReader
 
@@ -18,11 +18,11 @@ from ....stream.media import Clip, make
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path) -> ResultsSettings:
     clip = make(tmp_path / "lp_d10.mp4", Clip(pts=range(0, 512 * 6, 512), audio=None))
     for name in ("work", "results"):
         (tmp_path / name).mkdir()
-    return Settings(
+    return ResultsSettings(
         clips=[clip], synthetic=1, frames=3, data=[tmp_path], work=tmp_path / "work", results=tmp_path / "results"
     )
 
@@ -45,7 +45,7 @@ class Machine:
         return 0
 
 
-def test_the_plan_has_every_part_once(settings: Settings) -> None:
+def test_the_plan_has_every_part_once(settings: ResultsSettings) -> None:
     names = [step.name for step in steps(settings)]
     assert names == [
         "transcode", "generator", "peers",
@@ -58,7 +58,7 @@ def test_the_plan_has_every_part_once(settings: Settings) -> None:
     assert len(steps(replace(settings, clips=[], data=[], synthetic=0))) == 2
 
 
-def test_commands_are_those_of_the_command_line(settings: Settings) -> None:
+def test_commands_are_those_of_the_command_line(settings: ResultsSettings) -> None:
     from typer.main import get_command
 
     from dynstream.cli.main import build
@@ -74,7 +74,7 @@ def test_commands_are_those_of_the_command_line(settings: Settings) -> None:
         command.make_context("test", words, resilient_parsing=False)
 
 
-def test_a_step_that_is_done_is_not_run_again(settings: Settings) -> None:
+def test_a_step_that_is_done_is_not_run_again(settings: ResultsSettings) -> None:
     cut_clips(settings)
     found, ledger, said = steps(settings), Ledger(settings.work / "done", weights=settings.work), list[str]()
     first = Machine(found)
@@ -86,7 +86,7 @@ def test_a_step_that_is_done_is_not_run_again(settings: Settings) -> None:
     assert said[-1] == f"[{len(found)}/{len(found)}] inversion: done before"
 
 
-def test_a_failure_is_where_it_goes_on(settings: Settings) -> None:
+def test_a_failure_is_where_it_goes_on(settings: ResultsSettings) -> None:
     cut_clips(settings)
     found, ledger = steps(settings), Ledger(settings.work / "done", weights=settings.work)
     with pytest.raises(PipelineError, match=r"lp_d10: invert ended with status 3: dynstream transcode .*goes on"):
@@ -97,7 +97,7 @@ def test_a_failure_is_where_it_goes_on(settings: Settings) -> None:
     assert "transcode" not in rest.asked
 
 
-def test_what_changed_is_run_again(settings: Settings) -> None:
+def test_what_changed_is_run_again(settings: ResultsSettings) -> None:
     cut_clips(settings)
     found, ledger = steps(settings), Ledger(settings.work / "done", weights=settings.work)
     run_steps(found, ledger, run=Machine(found))
@@ -115,13 +115,13 @@ def test_what_changed_is_run_again(settings: Settings) -> None:
     assert "lp_d10: invert" not in once_more.asked
 
 
-def test_a_command_that_leaves_nothing_is_an_error(settings: Settings) -> None:
+def test_a_command_that_leaves_nothing_is_an_error(settings: ResultsSettings) -> None:
     found = [Step(name="odd", command=["odd"], outputs=[settings.work / "never"])]
     with pytest.raises(PipelineError, match="odd left no"):
         run_steps(found, Ledger(settings.work / "done", weights=settings.work), run=lambda _command: 0)
 
 
-def test_clips_are_cut_once_to_their_first_frames(settings: Settings) -> None:
+def test_clips_are_cut_once_to_their_first_frames(settings: ResultsSettings) -> None:
     cut_clips(settings)
     plan = clip_plans(settings)[0]
     with VideoReader(plan.source) as reader:
@@ -134,7 +134,7 @@ def test_clips_are_cut_once_to_their_first_frames(settings: Settings) -> None:
     cut_clips(whole)
 
 
-def test_gathered_without_curves_and_paths(settings: Settings) -> None:
+def test_gathered_without_curves_and_paths(settings: ResultsSettings) -> None:
     row = {"name": "face-mse", "values": {"result": {"value": 0.1, "count": 3}}}
     other = {"name": "ssim", "values": {"result": {"value": 0.9, "count": 3}}}
     for plan in clip_plans(settings):
@@ -153,7 +153,7 @@ def test_gathered_without_curves_and_paths(settings: Settings) -> None:
     assert found["clips"][1]["truth"] == [row]
 
 
-def test_wrong_settings(settings: Settings) -> None:
+def test_wrong_settings(settings: ResultsSettings) -> None:
     with pytest.raises(PipelineError, match="unknown part 'speed'; expected some of transcode"):
         replace(settings, parts=["speed"])
     with pytest.raises(PipelineError, match="two clips are named 'lp_d10'"):
@@ -163,7 +163,7 @@ def test_wrong_settings(settings: Settings) -> None:
     assert settings.parts == PARTS
 
 
-def test_new_weights_make_everything_anew(settings: Settings) -> None:
+def test_new_weights_make_everything_anew(settings: ResultsSettings) -> None:
     step = Step(name="one", command=["one"], outputs=[])
     weights = settings.work / "encoder.safetensors"
     keys = []
