@@ -107,7 +107,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     target = tmp_path / "live.json"
     arguments = ["bench", "live", "--clip", str(clip), "--fps", "24", "--streams", "1", "--streams", "2"]
     with pytest.raises(SystemExit) as stop:
-        main([*arguments, "--json", str(target), "--quality", "half", "--threads", "2"])
+        main([*arguments, "--json", str(target), "--quality-level", "half", "--threads", "2"])
     assert not stop.value.code
     out = capsys.readouterr().out
     assert "edited/s" in out
@@ -122,7 +122,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--quality", "third"], "unknown quality level 'third'; expected one of full"),
+        (["--quality-level", "third"], "unknown quality level 'third'; expected one of full"),
         (["--precision", "int8"], "unknown precision 'int8'; expected one of float32, bfloat16"),
         (["--device", "toaster"], "device 'toaster' cannot be used"),
         (["--size", "wide"], "cannot read the size 'wide'"),
