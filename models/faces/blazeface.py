@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Float32Array, Pixels
 from ..formats.tflite import Network, load_network
 from ..weight_files import WeightFiles
-from .faces import FaceRegion, Floats, Pixels, check_pixels
+from .faces import FaceRegion, check_pixels
 
 INPUT = 128
 RIGHT_EYE, LEFT_EYE, NOSE_TIP, MOUTH, RIGHT_EAR, LEFT_EAR = range(6)
@@ -25,7 +26,7 @@ REGION_SCALE = 1.5
 """MediaPipe's margin: the landmark network was trained on regions this much larger than the box."""
 
 
-def anchors() -> Floats:
+def anchors() -> Float32Array:
     """(896, 2) float32 anchor middles as fractions of the picture, in the network's output order."""
     rows = []
     for cells, per_cell in ((16, 2), (8, 6)):
@@ -68,7 +69,7 @@ def letterbox(pixels: Pixels) -> tuple[Pixels, Letterbox]:
     return square, Letterbox(scale, left, top)
 
 
-def decode(regressors: Floats, logits: Floats) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def decode(regressors: Float32Array, logits: Float32Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Boxes and points of the anchors that score at least `MIN_SCORE`.
 
     regressors: (896, 16) raw output; logits: (896,) raw scores.

@@ -8,10 +8,11 @@ from typing import Final
 
 import numpy as np
 
+from ..arrays import Float32Array
 from ..errors import WeightsError
 from ..formats.tflite import Network, load_network
 from ..weight_files import WeightFiles
-from .faces import BLENDSHAPE_COUNT, Floats
+from .faces import BLENDSHAPE_COUNT
 
 NAMES: Final[tuple[str, ...]] = (
     "_neutral", "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff",
@@ -51,7 +52,7 @@ class Blendshapes:
             )
         self._network = network
 
-    def __call__(self, landmarks: Floats) -> Floats:
+    def __call__(self, landmarks: Float32Array) -> Float32Array:
         """(52,) float32 coefficients in 0..1 of (478, 3) mesh `landmarks` in pixels.
 
         The network takes out place, size and turn itself, so any frame of reference in pixels will do.

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Float32Array, Pixels
 from ..errors import ModelError, WeightsError
 from ..weight_files import WeightFiles
-from .faces import Face, FaceRegion, Floats, Layout, Pixels, check_pixels
+from .faces import Face, FaceRegion, Layout, check_pixels
 
 INSTALL_HINT = 'pip install "dynstream[face-alignment]"'
 
@@ -51,7 +52,7 @@ class FaceAlignmentBackend:
         points, scores, _ = self._aligner.get_landmarks_from_image(
             pixels.copy(), detected_faces=[box], return_landmark_score=True
         )
-        landmarks: Floats = np.zeros((68, 3), np.float32)
+        landmarks: Float32Array = np.zeros((68, 3), np.float32)
         landmarks[:, :2] = np.asarray(points[0], dtype=np.float32)[:, :2]
         presence = float(np.clip(np.mean(np.asarray(scores[0], dtype=np.float64)), 0, 1))
         return Face(landmarks, self.layout, presence)

@@ -11,10 +11,9 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Float32Array, Pixels
 from ..errors import ShapeError
 
-Pixels = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
 Layout = Literal["mesh-478", "dlib-68"]
 
 POINTS: Mapping[Layout, int] = {"mesh-478": 478, "dlib-68": 68}
@@ -62,10 +61,10 @@ class Face:
     blendshapes: (52,) float32 in 0..1, named by `blendshapes.NAMES`, or None where the backend has none.
     """
 
-    landmarks: Floats
+    landmarks: Float32Array
     layout: Layout
     presence: float
-    blendshapes: Floats | None = None
+    blendshapes: Float32Array | None = None
 
     def __post_init__(self) -> None:
         if self.layout not in POINTS:

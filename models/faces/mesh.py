@@ -8,12 +8,13 @@ from typing import Final
 
 import numpy as np
 
+from ..arrays import Float32Array, Pixels
 from ..errors import WeightsError
 from ..formats.tflite import Network, load_network
 from ..weight_files import WeightFiles
 from .blazeface import FaceDetector, load_face_detector
 from .blendshapes import Blendshapes, load_blendshapes
-from .faces import Face, FaceRegion, Floats, Layout, Pixels, check_pixels
+from .faces import Face, FaceRegion, Layout, check_pixels
 from .patch import cut, patch_to_frame
 
 PATCH = 256
@@ -59,7 +60,7 @@ class MeshBackend:
         # The network counts from the patch's outer corner, `matrix` from the first pixel's centre.
         plane = (points[:, :2] - 0.5) @ matrix[:, :2].T + matrix[:, 2]
         depth = points[:, 2:] * (region.size / PATCH)
-        landmarks: Floats = np.concatenate([plane, depth], axis=1).astype(np.float32)
+        landmarks: Float32Array = np.concatenate([plane, depth], axis=1).astype(np.float32)
         logit = float(np.clip(outputs["Identity_1"].reshape(()), -50, 50))
         return Face(landmarks, self.layout, float(1 / (1 + np.exp(-logit))), self._blendshapes(landmarks))
 

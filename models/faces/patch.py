@@ -11,9 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .faces import Pixels
-
-Matrix = npt.NDArray[np.float64]
+from ..arrays import Matrix, Pixels
 
 
 def patch_to_frame(quad: npt.NDArray[np.float64], size: int) -> Matrix:

@@ -10,14 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import AnyArray
 from ..errors import WeightsError
-
-Array = npt.NDArray[Any]
 
 ELEMENT_TYPES = {
     "f16": "<f2",
@@ -52,7 +49,7 @@ class IrLayer:
     kind: str
     attributes: Mapping[str, str]
     output_shapes: tuple[tuple[int, ...], ...]
-    value: Array | None = None
+    value: AnyArray | None = None
 
     def __repr__(self) -> str:
         constant = "" if self.value is None else f", {self.value.dtype}"
@@ -162,7 +159,7 @@ def _edge(element: ElementTree.Element) -> IrEdge:
     return IrEdge(*(int(element.attrib[key]) for key in ("from-layer", "from-port", "to-layer", "to-port")))
 
 
-def _constant(attributes: Mapping[str, str], blob: bytes) -> Array:
+def _constant(attributes: Mapping[str, str], blob: bytes) -> AnyArray:
     kind = attributes["element_type"]
     if kind not in ELEMENT_TYPES:
         raise ValueError(f"element type {kind!r}, known are {', '.join(ELEMENT_TYPES)}")

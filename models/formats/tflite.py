@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Float32Array
 from ..errors import WeightsError
 
-Floats = npt.NDArray[np.float32]
 THREADS = 2
 """More do not pay: the networks take a millisecond or a few."""
 
@@ -34,7 +33,7 @@ class Network:
         """Names of the outputs in file order."""
         return tuple(self._outputs)
 
-    def run(self, value: Floats) -> dict[str, Floats]:
+    def run(self, value: Float32Array) -> dict[str, Float32Array]:
         """Outputs by name for one input of exactly `input_shape`, float32."""
         if value.shape != self.input_shape or value.dtype != np.float32:
             raise ValueError(f"{self._name}: expected {self.input_shape} float32, got {value.shape} {value.dtype}")

@@ -5,16 +5,15 @@ into which an optimizer folded their factors, have lost theirs and are known by 
 """
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Float32Array
 from ..errors import WeightsError
 from ..formats.openvino_ir import IrGraph
 
-Array = npt.NDArray[np.float32]
 MEAN_SAMPLES = 100_000
 
 
-def convert(mapping: IrGraph, synthesis: IrGraph) -> dict[str, Array]:
+def convert(mapping: IrGraph, synthesis: IrGraph) -> dict[str, Float32Array]:
     """Named float32 arrays for `MobileStyleGAN.load_state_dict`, without the tail's.
 
     `mean` is the mean of W over 100,000 codes from a fixed seed. Raises WeightsError where the graphs hold something
@@ -25,20 +24,20 @@ def convert(mapping: IrGraph, synthesis: IrGraph) -> dict[str, Array]:
     return tensors
 
 
-def _mapping(graph: IrGraph) -> dict[str, Array]:
+def _mapping(graph: IrGraph) -> dict[str, Float32Array]:
     constants = [layer.value for layer in graph.layers if layer.value is not None]
     weights = [value for value in constants if value.shape == (512, 512)]
     biases = [value for value in constants if value.shape == (512,)]
     if len(weights) != 8 or len(biases) != 8:
         raise WeightsError(f"expected 8 mapping layers, got {len(weights)} weights and {len(biases)} biases")
-    out: dict[str, Array] = {}
+    out: dict[str, Float32Array] = {}
     for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         out[f"mapping.layers.{i}.weight"] = weight
         out[f"mapping.layers.{i}.bias"] = bias
     return out
 
 
-def _mean_w(tensors: dict[str, Array]) -> Array:
+def _mean_w(tensors: dict[str, Float32Array]) -> Float32Array:
     random = np.random.default_rng(0)
     total = np.zeros(512, dtype=np.float64)
     chunk = 10_000
@@ -52,7 +51,7 @@ def _mean_w(tensors: dict[str, Array]) -> Array:
     return (total / MEAN_SAMPLES).astype(np.float32)
 
 
-def _synthesis(graph: IrGraph) -> dict[str, Array]:
+def _synthesis(graph: IrGraph) -> dict[str, Float32Array]:
     named = {layer.name: layer.value for layer in graph.layers if layer.value is not None}
     folded = [value for name, value in named.items() if name.startswith("Mul_") and name.endswith("_copy")]
     noises = [v for v in named.values() if v.ndim == 4 and v.shape[:2] == (1, 1) and v.shape[2] == v.shape[3] >= 4]
@@ -62,13 +61,13 @@ def _synthesis(graph: IrGraph) -> dict[str, Array]:
             "this is not the synthesis network of random-face 2021.7.21.1"
         )
 
-    def take(name: str) -> Array:
+    def take(name: str) -> Float32Array:
         try:
             return named[name]
         except KeyError:
             raise WeightsError(f"the synthesis graph has no constant {name!r}") from None
 
-    def modulation(target: str, source: str) -> dict[str, Array]:
+    def modulation(target: str, source: str) -> dict[str, Float32Array]:
         return {
             f"{target}.linear.weight": take(f"{source}.weight"),
             f"{target}.linear.bias": take(f"{source}.bias").reshape(-1),

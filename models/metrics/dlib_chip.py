@@ -3,14 +3,12 @@
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Pixels, Points
 from ..errors import ShapeError
-from ..faces.faces import Face, Pixels
+from ..faces.faces import Face
 from ..faces.patch import cut, patch_to_frame
 from .ffhq_crop import Box
-
-Points = npt.NDArray[np.float64]
 
 TEMPLATE: Final[Points] = np.array(
     [

@@ -13,8 +13,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ..arrays import Float32Array, Pixels
 from ..errors import ModelError, ShapeError, WeightsError
-from ..faces.faces import Face, Floats, Pixels
+from ..faces.faces import Face
 from ..weight_files import WeightFiles
 from .dlib_chip import cut_chip, ffhq_box
 from .ffhq_crop import crop_box
@@ -40,7 +41,7 @@ class DlibIdentity:
         except RuntimeError as error:
             raise WeightsError(f"{path} is not dlib's face recognition network ({error})") from error
 
-    def embed_chips(self, chips: Sequence[Pixels] | npt.NDArray[np.uint8]) -> Floats:
+    def embed_chips(self, chips: Sequence[Pixels] | npt.NDArray[np.uint8]) -> Float32Array:
         """Embeds chips.
 
         Args:
@@ -58,12 +59,12 @@ class DlibIdentity:
         found = [self._network.compute_face_descriptor(np.ascontiguousarray(chip)) for chip in chips]
         return np.array(found, np.float32).reshape(-1, 128)
 
-    def embed(self, pixels: Pixels, face: Face) -> Floats:
+    def embed(self, pixels: Pixels, face: Face) -> Float32Array:
         """(128,) float32 of one face of a (H, W, 3) uint8 RGB frame."""
-        embedding: Floats = self.embed_chips([cut_chip(pixels, face, SIZE, PADDING)])[0]
+        embedding: Float32Array = self.embed_chips([cut_chip(pixels, face, SIZE, PADDING)])[0]
         return embedding
 
-    def embed_ffhq(self, x: Tensor) -> Floats:
+    def embed_ffhq(self, x: Tensor) -> Float32Array:
         """Embeds FFHQ-aligned faces through one fixed crop.
 
         Args:
@@ -77,9 +78,9 @@ class DlibIdentity:
         return self.embed_chips(levels.permute(0, 2, 3, 1).cpu().numpy())
 
 
-def distance(a: Floats, b: Floats) -> Floats:
+def distance(a: Float32Array, b: Float32Array) -> Float32Array:
     """(...,) Euclidean distances of (..., 128) embeddings; below `SAME_PERSON` for one person."""
-    difference: Floats = np.linalg.norm(a - b, axis=-1)
+    difference: Float32Array = np.linalg.norm(a - b, axis=-1)
     return difference
 
 

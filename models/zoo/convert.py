@@ -8,12 +8,11 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from safetensors.numpy import save
 
+from ..arrays import AnyArray
 from ..errors import WeightsError
 from ..formats.openvino_ir import read_ir
 from ..formats.unpickle import read_arrays
@@ -21,7 +20,6 @@ from ..generator import mobile_stylegan_ir
 from .entries import Entry
 from .unpack import open_zip
 
-Array = npt.NDArray[Any]
 Sources = Mapping[str, Path]
 Converter = Callable[[Sources, Path, Entry], None]
 
@@ -76,7 +74,7 @@ def _flax_lpips(sources: Sources, folder: Path, entry: Entry) -> None:
     """Flax kernels (H, W, I, O) to torch weights (O, I, H, W): backbone `convs.N`, linear layers `heads.N`."""
     (source,) = sources.values()
     tree = read_arrays(source)
-    tensors: dict[str, Array] = {}
+    tensors: dict[str, AnyArray] = {}
     try:
         (backbone,) = (branch for name, branch in tree.items() if not name.startswith("NetLinLayer_"))
         for number in range(len(backbone)):
@@ -109,7 +107,7 @@ CONVERTERS: Mapping[str, Converter] = MappingProxyType(
 )
 
 
-def _save(folder: Path, entry: Entry, tensors: Mapping[str, Array]) -> None:
+def _save(folder: Path, entry: Entry, tensors: Mapping[str, AnyArray]) -> None:
     """One safetensors file with its origin and terms in its header, so that they stay with it wherever it is copied."""
     (file,) = entry.files
     # One key alone, because safetensors writes several in a random order and the file would differ from run to run.

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast, get_args
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from ...models.arrays import FlowField
 from ...stream.frame import Pixels
 from .errors import PipelineError
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from ...models.metrics.raft import RAFT, Encoded
     from ...models.zoo.zoo import Zoo
 
-Field = npt.NDArray[np.float32]
-"""(H, W, 2) float32: how far right and down, in pixels, each pixel of one frame is found in another."""
 
 Method = Literal["raft", "dis"]
 
@@ -28,8 +26,8 @@ class FlowPair:
     forward: from the first to the second. backward: from the second to the first. Both (H, W, 2) float32, pixels.
     """
 
-    forward: Field
-    backward: Field
+    forward: FlowField
+    backward: FlowField
 
     def __post_init__(self) -> None:
         if self.forward.shape != self.backward.shape or self.forward.ndim != 3 or self.forward.shape[2] != 2:
@@ -119,10 +117,10 @@ class DisFlow:
         return FlowPair(dis_flow(first, second), dis_flow(second, first))
 
 
-def dis_flow(first: Pixels, second: Pixels) -> Field:
+def dis_flow(first: Pixels, second: Pixels) -> FlowField:
     """(H, W, 2): where each pixel of a grey frame, (H, W) uint8, is found in another."""
     # A fresh one each time: the object keeps buffers of the last call.
-    return cast("Field", cv2.DISOpticalFlow.create(DIS_PRESET).calc(first, second, None))  # type: ignore[call-overload]
+    return cast("FlowField", cv2.DISOpticalFlow.create(DIS_PRESET).calc(first, second, None))  # type: ignore[call-overload]
 
 
 def load_flow(method: str, zoo: "Zoo") -> Flow:
@@ -141,10 +139,10 @@ def _fit(size: tuple[int, int], side: int) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _enlarge(flow: torch.Tensor, size: tuple[int, int]) -> Field:
+def _enlarge(flow: torch.Tensor, size: tuple[int, int]) -> FlowField:
     field = flow[0].permute(1, 2, 0).contiguous().numpy()
     height, width = field.shape[:2]
     if (width, height) == size:
         return field
     scale = np.array([size[0] / width, size[1] / height], np.float32)
-    return cast("Field", cv2.resize(field, size, interpolation=cv2.INTER_LINEAR) * scale)
+    return cast("FlowField", cv2.resize(field, size, interpolation=cv2.INTER_LINEAR) * scale)

@@ -5,12 +5,12 @@ from typing import cast
 import cv2
 import numpy as np
 
+from ...models.arrays import FlowField
 from ...stream.frame import Pixels
 from .errors import PipelineError
-from .flow import Field
 
 
-def warp_pixels(before: Pixels, back: Field) -> Pixels:
+def warp_pixels(before: Pixels, back: FlowField) -> Pixels:
     """The frame before, carried to where the flow says: bilinear, (H, W, 3) uint8."""
     places = source_places(back)
     return cast(
@@ -18,7 +18,7 @@ def warp_pixels(before: Pixels, back: Field) -> Pixels:
     )
 
 
-def source_places(back: Field) -> Field:
+def source_places(back: FlowField) -> FlowField:
     """(H, W, 2): where each pixel comes from."""
     height, width = back.shape[:2]
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))

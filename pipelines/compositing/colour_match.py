@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Picture = npt.NDArray[np.float32]
+from ...models.arrays import FloatImage
 
 # Luma and the two colour differences of BT.601, the space that the generator's colours are coded in.
 TO_LUMA = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
@@ -23,14 +22,14 @@ class ColourMatch:
     clip where lips opened.
     """
 
-    matrix: Picture
+    matrix: FloatImage
 
-    def apply(self, picture: Picture) -> Picture:
+    def apply(self, picture: FloatImage) -> FloatImage:
         """(S, S, 3) float32 in 0..255 -> the same, matched."""
         return np.asarray(picture @ self.matrix.T, dtype=np.float32)
 
 
-def measure(face: Picture, drawn: Picture, mask: Picture) -> ColourMatch:
+def measure(face: FloatImage, drawn: FloatImage, mask: FloatImage) -> ColourMatch:
     """The map that gives `drawn` the mean of `face` inside the mask; all (S, S, 3) and (S, S) float32.
 
     Luma changes by at most 1.7, saturation by at most 1.6, hue by at most 0.6 radians, so that a failed inversion

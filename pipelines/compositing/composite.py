@@ -25,11 +25,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ...models.arrays import FloatImage, Quad
 from ...stream.frame import Pixels
 from ..common.errors import EditError
-from ..tracking.align import CROP, Quad, frame_to_patch, unalign
+from ..tracking.align import CROP, frame_to_patch, unalign
 
-Picture = npt.NDArray[np.float32]
 Mode = Literal["detail", "replace"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
@@ -47,10 +47,10 @@ class Layers:
     mask: (S, S) in 0..1, where the frame may change.
     """
 
-    change: Picture
-    keep: Picture
-    flow: Picture
-    mask: Picture
+    change: FloatImage
+    keep: FloatImage
+    flow: FloatImage
+    mask: FloatImage
 
 
 def check_mode(mode: str) -> Mode:
@@ -67,13 +67,13 @@ class FaceFlow:
     def __init__(self) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
-    def __call__(self, origin: Pixels, target: Pixels) -> Picture:
+    def __call__(self, origin: Pixels, target: Pixels) -> FloatImage:
         """(S, S, 3) uint8 twice -> (S, S, 2) float32: origin(x) looks like target(x + flow(x))."""
         first, second = (cv2.cvtColor(face, cv2.COLOR_RGB2GRAY) for face in (origin, target))
         return np.asarray(self._dis.calc(first, second, None), dtype=np.float32)  # type: ignore[call-overload]
 
 
-def warp(picture: npt.NDArray[np.float32], flow: Picture) -> Picture:
+def warp(picture: npt.NDArray[np.float32], flow: FloatImage) -> FloatImage:
     """(S, S) or (S, S, C) float32: the picture sampled at x + flow(x), edges repeated."""
     height, width = flow.shape[:2]
     columns = np.arange(width, dtype=np.float32) + flow[..., 0]
@@ -83,14 +83,14 @@ def warp(picture: npt.NDArray[np.float32], flow: Picture) -> Picture:
     )
 
 
-def agreement(forward: Picture, backward: Picture, tolerance: float = TOLERANCE) -> Picture:
+def agreement(forward: FloatImage, backward: FloatImage, tolerance: float = TOLERANCE) -> FloatImage:
     """(S, S) in 0..1: 1 where going along `forward` and back along `backward` ends where it began."""
     error = forward + warp(backward, forward)
     squared = np.square(error).sum(axis=2)
     return np.asarray(np.exp(-squared / (2 * tolerance**2)), dtype=np.float32)
 
 
-def likeness(first: Picture, second: Picture, tolerance: float = LARGE_CHANGE) -> Picture:
+def likeness(first: FloatImage, second: FloatImage, tolerance: float = LARGE_CHANGE) -> FloatImage:
     """(S, S) in 0..1: 1 where two (S, S, 3) pictures in 0..255 have the same colours, seen a little blurred."""
     difference = cv2.GaussianBlur(first - second, (0, 0), 1.5)
     squared = np.square(difference).mean(axis=2)
@@ -101,11 +101,11 @@ def likeness(first: Picture, second: Picture, tolerance: float = LARGE_CHANGE) -
 class Motion:
     """How the edit moves a face. flow: (S, S, 2) crop pixels from E to O. keep: (S, S) in 0..1, m."""
 
-    flow: Picture
-    keep: Picture
+    flow: FloatImage
+    keep: FloatImage
 
 
-def measure_motion(inversion: Picture, edited: Picture, flow: FaceFlow) -> Motion:
+def measure_motion(inversion: FloatImage, edited: FloatImage, flow: FaceFlow) -> Motion:
     """The motion of one frame's edit. inversion, edited: (S, S, 3) float32 in 0..255."""
     first, second = _bytes(edited), _bytes(inversion)
     forward = _floats(cv2.GaussianBlur(flow(first, second), (0, 0), 2.0))
@@ -122,14 +122,14 @@ def follow(before: Motion | None, now: Motion, elapsed: float, seconds: float = 
     return Motion(before.flow + (now.flow - before.flow) * share, before.keep + (now.keep - before.keep) * share)
 
 
-def detail_layers(inversion: Picture, edited: Picture, mask: Picture, motion: Motion) -> Layers:
+def detail_layers(inversion: FloatImage, edited: FloatImage, mask: FloatImage, motion: Motion) -> Layers:
     """The layers of mode `detail`. inversion, edited: (S, S, 3) float32 in 0..255, in the frame's colours."""
     forward = motion.flow * mask[..., None]
     change = edited - motion.keep[..., None] * warp(inversion, forward)
     return Layers(_floats(change), motion.keep, forward, mask)
 
 
-def keep_source(layers: Layers, own: Picture | None) -> Layers:
+def keep_source(layers: Layers, own: FloatImage | None) -> Layers:
     """The layers with the frame moved along and not changed where `own`, (S, S) in 0..1, says so."""
     if own is None or not own.any():
         return layers
@@ -138,7 +138,7 @@ def keep_source(layers: Layers, own: Picture | None) -> Layers:
     return Layers(_floats(layers.change * (1 - moved)[..., None]), keep, layers.flow, layers.mask)
 
 
-def replace_layers(edited: Picture, mask: Picture) -> Layers:
+def replace_layers(edited: FloatImage, mask: FloatImage) -> Layers:
     """The layers of mode `replace`: the generated face alone, as RIGID pastes it (arXiv 2308.06097, eq. 6-7)."""
     nothing = np.zeros(edited.shape[:2], dtype=np.float32)
     return Layers(edited, nothing, np.zeros((*edited.shape[:2], 2), dtype=np.float32), mask)
@@ -174,7 +174,7 @@ def compose(pixels: Pixels, quad: Quad, layers: Layers) -> Pixels:
     return out
 
 
-def hull_mask(points: npt.NDArray[np.float64], *, grow: float = 1.12, feather: float = FEATHER) -> Picture:
+def hull_mask(points: npt.NDArray[np.float64], *, grow: float = 1.12, feather: float = FEATHER) -> FloatImage:
     """(S, S) in 0..1: the hull of face points, grown about its middle, with a soft edge.
 
     points: (N, 2) in crop pixels.
@@ -190,9 +190,9 @@ def hull_mask(points: npt.NDArray[np.float64], *, grow: float = 1.12, feather: f
     return np.clip(2 * soft - 1, 0, 1).astype(np.float32)
 
 
-def _bytes(picture: Picture) -> Pixels:
+def _bytes(picture: FloatImage) -> Pixels:
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
-def _floats(picture: npt.ArrayLike) -> Picture:
+def _floats(picture: npt.ArrayLike) -> FloatImage:
     return np.asarray(picture, dtype=np.float32)

@@ -4,13 +4,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .composite import Picture, hull_mask
+from ...models.arrays import FloatImage
+from .composite import hull_mask
 
 HIDDEN_GAP = (17, 17)  # crop pixels between hidden landmarks that count as hidden
 HIDDEN_RADIUS = 6.0  # crop pixels left to the source around a landmark that something hides
 
 
-def face_mask(points: npt.NDArray[np.float64], hidden: npt.NDArray[np.float64]) -> Picture:
+def face_mask(points: npt.NDArray[np.float64], hidden: npt.NDArray[np.float64]) -> FloatImage:
     """(S, S) in 0..1. points: (N, 2) landmarks in crop pixels. hidden: (N,) in 0..1, how far each is hidden."""
     mask = hull_mask(points)
     if hidden.max(initial=0.0) < 0.1:

@@ -2,14 +2,11 @@
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from ...models.arrays import FloatImage, Points
 from ...models.faces.faces import Layout
 from ..tracking.align import CROP
 from ..tracking.occlusion import INNER_LIPS
-
-Picture = npt.NDArray[np.float32]
-Points = npt.NDArray[np.float64]
 
 # Outline of the inner lips; then middle of the upper and lower one, and the two corners.
 PARTS: dict[Layout, tuple[tuple[int, ...], tuple[int, int], tuple[int, int]]] = {
@@ -20,7 +17,7 @@ CLOSED, OPEN = 0.06, 0.22  # height by width, between which the inside comes to 
 EDGE = 1.5  # crop pixels, standard deviation
 
 
-def mouth_inside(points: Points, layout: Layout) -> Picture:
+def mouth_inside(points: Points, layout: Layout) -> FloatImage:
     """(S, S) float32 in 0..1: the inside of the mouth, 0 everywhere for a closed one. points: (N, 2) crop pixels."""
     outline, (upper, lower), (left, right) = PARTS[layout]
     height = float(np.hypot(*(points[lower] - points[upper])))

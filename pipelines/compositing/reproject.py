@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..tracking.align import Points, to_crop
+from ...models.arrays import Points
+from ..tracking.align import to_crop
 from ..tracking.face_track import FaceTrack
 from .composite import Layers, keep_source, warp
 from .face_mask import face_mask

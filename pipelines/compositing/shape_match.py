@@ -7,12 +7,9 @@ of the frame; the edit's own motion, which is the difference of the two, is then
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from ...models.arrays import FloatImage, Points
 from ..tracking.align import CROP
-
-Picture = npt.NDArray[np.float32]
-Points = npt.NDArray[np.float64]
 
 CELL = 2  # crop pixels in a cell of the grid that landmarks are gathered on
 REACH = 7.0  # crop pixels, standard deviation of a landmark's influence
@@ -20,7 +17,7 @@ REST = 0.0003  # weight of staying in place, which wins far from every landmark
 LARGEST = 24.0  # crop pixels; a landmark that is further off was misplaced
 
 
-def displacement(face: Points, drawn: Points) -> Picture:
+def displacement(face: Points, drawn: Points) -> FloatImage:
     """(S, S, 2) float32 crop pixels: drawn(x + displacement(x)) has its landmarks where `face` has them.
 
     face, drawn: (N, 2) landmarks of the frame's face and of the generated one, both in crop pixels. Normalized

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from ...models.arrays import FloatImage, Points
 from ...models.faces.faces import FaceRegion
 from ...stream.frame import Frame
 from ..common.outcome import EDITED, NO_EDIT, NO_FACE, Outcome, OutcomeKind
@@ -21,7 +22,6 @@ from ..compositing.composite import (
     Layers,
     Mode,
     Motion,
-    Picture,
     compose,
     detail_layers,
     keep_source,
@@ -36,7 +36,7 @@ from ..compositing.reproject import ReprojectableLayers, reproject
 from ..compositing.shape_match import displacement
 from ..edits.edit import Edits
 from ..inversion.latent_memory import LatentState
-from ..tracking.align import Points, crop, to_crop
+from ..tracking.align import crop, to_crop
 from ..tracking.face_track import FaceTrack
 from ..tracking.tracker import Tracker, TrackerState
 from .renderer import FaceJob, Rendered, Renderer
@@ -263,7 +263,7 @@ class FaceEditor:
         kept = CompositeState(colours, motion, job.seconds, ReprojectableLayers(layers, points, weight, job.seconds))
         return kept, keep_source(layers, own)
 
-    def _match_shape(self, points: Points, drawn: Picture, edited: Picture) -> tuple[Picture, Picture]:
+    def _match_shape(self, points: Points, drawn: FloatImage, edited: FloatImage) -> tuple[FloatImage, FloatImage]:
         low, high = points.min(axis=0), points.max(axis=0)
         x, y = (low + high) / 2
         region = FaceRegion(float(x), float(y), 1.5 * float((high - low).max()))
@@ -275,9 +275,9 @@ class FaceEditor:
 
     def _layers(
         self,
-        drawn: Picture,
-        edited: Picture,
-        mask: Picture,
+        drawn: FloatImage,
+        edited: FloatImage,
+        mask: FloatImage,
         before: Motion | None,
         weight: float,
         elapsed: float,

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...models.arrays import Points
 from ...models.dynamics.motion_model import MotionModel
 from ..common.stage_timing import Stages
 from ..inversion.latent_memory import GAP_SECONDS, LatentState, is_another
 from ..motion.keyframes import Every, LandmarkMap, MotionMemory, begin_map, is_due, learn, propagate
 from ..motion.online_predictor import DynamicsState, OnlineDynamics
-from ..tracking.align import Points
 from .renderer import FaceJob, Rendered, Renderer
 
 KEPT: Final = 0.9

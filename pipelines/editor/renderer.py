@@ -8,17 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...models.arrays import FloatImage, Points
 from ...models.encoders.encoder import Encoder
 from ...models.generator.generator import Generator
 from ...stream.frame import Pixels
 from ..common.stage_timing import Stages
 from ..common.tensors import to_tensor
-from ..compositing.composite import Picture
 from ..edits.edit import Move, apply
 from ..inversion import latent_memory as latent
 from ..inversion.latent_memory import LatentState
 from ..inversion.recurrent_inverter import Inverted, RecurrentInverter
-from ..tracking.align import Points
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,8 +45,8 @@ class Rendered:
     encoded: (codes, 512), what E0 said of this very face; None where it was not asked.
     """
 
-    inverted: Picture
-    edited: Picture
+    inverted: FloatImage
+    edited: FloatImage
     latent: LatentState
     encoded: Tensor | None = None
 
@@ -162,6 +161,6 @@ def _stack_noise(found: Sequence[Inverted | _Averaged]) -> Tensor | None:
     return torch.stack(maps) if maps else None
 
 
-def _pictures(images: Tensor) -> list[Picture]:
+def _pictures(images: Tensor) -> list[FloatImage]:
     levels = images.float().add(1).mul(127.5).clamp(0, 255).permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return list(levels)

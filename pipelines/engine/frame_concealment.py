@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...models.arrays import Points, Quad
 from ...models.dynamics.motion_model import MotionModel
 from ...models.generator.generator import Generator
 from ...stream.frame import Frame, Pixels
@@ -23,7 +24,7 @@ from ..edits.edit import Move, apply
 from ..inversion.latent_memory import GAP_SECONDS, LatentState
 from ..motion.motion_blend import Seen, bend_face, flow_scale
 from ..motion.online_predictor import OnlineDynamics
-from ..tracking.align import Points, Quad, to_crop
+from ..tracking.align import to_crop
 from .drawing import Share, draw
 from .editors import Editor
 

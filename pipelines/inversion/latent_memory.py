@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...models.arrays import FloatImage
 from ...models.encoders.recurrent_encoder import RecurrentState
 from ...stream.frame import Pixels
-from ..compositing.composite import Picture
 from ..motion.keyframes import MotionMemory
 
 SHARED_FROM: Final = 10
@@ -58,8 +58,8 @@ class RecurrentMemory:
     since: float
     state: RecurrentState
     face: Pixels
-    inverted: Picture
-    edited: Picture
+    inverted: FloatImage
+    edited: FloatImage
 
     def finite(self) -> bool:
         """Whether every number in it is one."""

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...models.arrays import FloatImage
 from ...models.encoders.recurrent_encoder import RecurrentEncoder, RecurrentState, stack_states
 from ...models.generator.generator import Generator
 from ...stream.frame import Pixels
 from ..common.tensors import to_tensor
-from ..compositing.composite import Picture
 from . import latent_memory as latent
 from .latent_memory import LatentState, Parts, RecurrentMemory
 
@@ -37,7 +37,7 @@ class Inverted:
     memory: RecurrentMemory
     held: bool = False
 
-    def remember(self, face: Pixels, inverted: Picture, edited: Picture) -> LatentState:
+    def remember(self, face: Pixels, inverted: FloatImage, edited: FloatImage) -> LatentState:
         """The face's memory. face: (256, 256, 3) uint8, of the frame. inverted, edited: float32 in 0..255, as drawn."""
         memory = self.memory
         if not self.held:

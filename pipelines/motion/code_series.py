@@ -13,11 +13,10 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from ...models.arrays import Float64Array
 from ...stream.atomic import write_whole
 from ...stream.errors import SinkError
 from ..common.errors import DynamicsError
-
-Floats = npt.NDArray[np.float64]
 
 LONGEST_GAP = 60.0
 """Seconds without an observation after which two parts of a clip have nothing to do with each other."""
@@ -35,7 +34,7 @@ class CodeSeries:
     Raises DynamicsError where times do not grow, are not finite, or do not fit the codes, or codes are not finite.
     """
 
-    seconds: Floats
+    seconds: Float64Array
     codes: Tensor
     extras: Mapping[str, Tensor] = field(default_factory=dict)
     about: Mapping[str, str] = field(default_factory=dict)
@@ -78,7 +77,7 @@ class CodeSeries:
         return self.select(max(parts, key=len))
 
 
-def check_times(seconds: Floats) -> None:
+def check_times(seconds: Float64Array) -> None:
     """Raise DynamicsError unless (N,) times are finite and each is later than the one before."""
     if seconds.ndim != 1 or not len(seconds):
         raise DynamicsError(f"expected one or more times, got an array of shape {seconds.shape}")

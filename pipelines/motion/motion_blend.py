@@ -13,10 +13,10 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
+from ...models.arrays import FloatImage, FlowField, Points, Quad
 from ...stream.frame import Original, Pixels
-from ..common.flow import DisFlow, Field, FlowPair
-from ..compositing.composite import FaceFlow, Picture, compose, detail_layers, hull_mask, measure_motion
-from ..tracking.align import Points, Quad
+from ..common.flow import DisFlow, FlowPair
+from ..compositing.composite import FaceFlow, compose, detail_layers, hull_mask, measure_motion
 
 SMALL: Final = 320
 """Pixels of a side up to which flow is measured at full size."""
@@ -67,7 +67,7 @@ def evenly_between(one: Seen, other: Seen, steps: int) -> list[Pixels]:
 
 
 def bend_face(
-    frame: Pixels, one: Seen, other: Seen, straight: Picture, bent: Picture, share: float, flow: FaceFlow
+    frame: Pixels, one: Seen, other: Seen, straight: FloatImage, bent: FloatImage, share: float, flow: FaceFlow
 ) -> Pixels:
     """The frame `share` of the way between two, with its face changed as `straight` must change to become `bent`.
 
@@ -80,7 +80,7 @@ def bend_face(
     return compose(frame, quad, detail_layers(straight, bent, mask, measure_motion(straight, bent, flow)))
 
 
-def _carry(picture: Pixels, there: Field, back: Field, share: float) -> tuple[Picture, Picture]:
+def _carry(picture: Pixels, there: FlowField, back: FlowField, share: float) -> tuple[FloatImage, FloatImage]:
     """The picture at `share` of the way along the flow `there`, and how sure it is of each pixel, (H, W) in 0..1.
 
     What stands at x then came from x - share * there(x'): the flow at the place that it left is found in two steps.
@@ -99,17 +99,17 @@ def _carry(picture: Pixels, there: Field, back: Field, share: float) -> tuple[Pi
     return _look_up(picture.astype(np.float32), grid + step), sure
 
 
-def _look_up(picture: Picture, place: Picture) -> Any:
+def _look_up(picture: FloatImage, place: FloatImage) -> Any:
     """(H, W, 2) or (H, W, 3) or (H, W) at (H, W, 2) places, x and y in its pixels."""
     return cv2.remap(picture, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _grid(height: int, width: int) -> Picture:
+def _grid(height: int, width: int) -> FloatImage:
     """(H, W, 2): where each pixel is."""
     return np.stack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)), -1)
 
 
-def _sure(there: Field, back: Field, grid: Picture) -> Picture:
+def _sure(there: FlowField, back: FlowField, grid: FloatImage) -> FloatImage:
     """(H, W) in 0..1: how far going there and back again ends where it began."""
     again = _look_up(back, grid + there)
     miss = np.square(there + again).sum(-1)

@@ -8,10 +8,11 @@ from typing import Final
 
 import numpy as np
 
+from ...models.arrays import Float64Array
 from ...stream.frame import Frame
 from ...stream.reader import VideoReader
 from ..common.errors import DynamicsError
-from .code_series import Floats, check_times
+from .code_series import check_times
 from .frame_rate import Moment
 
 LEAST_RATE: Final = 0.01
@@ -99,7 +100,7 @@ def parse_rate(text: str) -> Fraction:
     return rate.limit_denominator(1001)
 
 
-def parse_times(text: str) -> Floats:
+def parse_times(text: str) -> Float64Array:
     """Ascending seconds of a list with commas. Raises DynamicsError."""
     try:
         seconds = np.array([float(part) for part in text.split(",")])

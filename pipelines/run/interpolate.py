@@ -14,17 +14,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ...models.arrays import Float64Array, FloatImage, Quad
 from ...models.generator.generator import Generator
 from ...stream.frame import Pixels
 from ...stream.reader import VideoReader
 from ..common.errors import DynamicsError
 from ..common.tensors import to_levels
-from ..compositing.composite import FaceFlow, Picture
-from ..motion.code_series import CodeSeries, Floats, check_times
+from ..compositing.composite import FaceFlow
+from ..motion.code_series import CodeSeries, check_times
 from ..motion.frame_rate import SAME, retime
 from ..motion.motion_blend import Seen, bend_face
 from ..motion.retimed_reader import RetimedReader, check_rate
-from ..tracking.align import Quad
 from ..trajectory.code_interpolation import linear, spline
 from ..trajectory.losses import to_w_plus
 from ..trajectory.trajectory import Trajectory
@@ -35,7 +35,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 DEFAULT = VideoOptions()
 BATCH = 8
 
-Codes = Callable[[Floats], Iterator[Tensor]]
+Codes = Callable[[Float64Array], Iterator[Tensor]]
 """Ascending times -> codes, some at a time, in all one for each."""
 
 
@@ -64,14 +64,14 @@ def codes_by(method: Method, series: CodeSeries, trajectory: Trajectory | None) 
         return trajectory.stream
     ask = linear if method == "linear" else spline
 
-    def stream(seconds: Floats) -> Iterator[Tensor]:
+    def stream(seconds: Float64Array) -> Iterator[Tensor]:
         for begin in range(0, len(seconds), BATCH):
             yield ask(series, seconds[begin : begin + BATCH])
 
     return stream
 
 
-def times_at(begin: float, end: float, rate: float) -> Floats:
+def times_at(begin: float, end: float, rate: float) -> Float64Array:
     """Even times from `begin` to `end`, `rate` a second. Raises DynamicsError for a rate that no video has."""
     check_rate(rate)
     return begin + np.arange(math.floor((end - begin) * rate + min(SAME * rate, 0.5)) + 1) / rate
@@ -80,7 +80,7 @@ def times_at(begin: float, end: float, rate: float) -> Floats:
 def interpolate(
     source: Path,
     target: Path,
-    seconds: Floats,
+    seconds: Float64Array,
     series: CodeSeries,
     codes: Codes,
     generator: Generator,
@@ -146,13 +146,13 @@ def place(series: CodeSeries, seconds: float) -> tuple[Quad, npt.NDArray[np.floa
 class _Drawer:
     """Draws the face at asked times; each code is asked for once, in the order of time, and those behind are let go."""
 
-    def __init__(self, generator: Generator, codes: Codes, series: CodeSeries, asked: Floats) -> None:
+    def __init__(self, generator: Generator, codes: Codes, series: CodeSeries, asked: Float64Array) -> None:
         self._generator = generator
         times = np.union1d(series.seconds, asked)
         self._stream = zip(times.tolist(), (code for some in codes(times) for code in some), strict=True)
         self._ahead: dict[float, Tensor] = {}
 
-    def at(self, seconds: float, begin: float, end: float, share: float) -> tuple[Picture, Picture]:
+    def at(self, seconds: float, begin: float, end: float, share: float) -> tuple[FloatImage, FloatImage]:
         """(straight, bent): drawn `share` of the way along the line between the codes at two frames, and at a time."""
         if self._ahead and min(self._ahead) < begin:
             self._ahead = {time: code for time, code in self._ahead.items() if time >= begin}

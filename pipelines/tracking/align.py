@@ -7,18 +7,15 @@ of the quad; this is what FFHQ's own tool does, where dlib's points are pixel ce
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Final, Literal, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ...models.arrays import AnyImage, Points, Quad
 from ...models.faces.faces import Face
 from ...models.faces.patch import cut, patch_to_frame, refine
-
-Points = npt.NDArray[np.float64]
-Quad = npt.NDArray[np.float64]
-Picture = npt.NDArray[Any]
 
 CROP = 256
 
@@ -114,7 +111,7 @@ class Placed:
     left, top: place of the first value in the frame.
     """
 
-    values: Picture
+    values: AnyImage
     left: int
     top: int
 
@@ -138,7 +135,7 @@ def window(quad: Quad, frame_size: tuple[int, int]) -> tuple[int, int, int, int]
 
 
 def unalign(
-    patch: Picture, quad: Quad, frame_size: tuple[int, int], *, outside: Literal["edge", "zero"] = "edge"
+    patch: AnyImage, quad: Quad, frame_size: tuple[int, int], *, outside: Literal["edge", "zero"] = "edge"
 ) -> Placed:
     """Carry a crop back into the frame; the exact inverse of `crop`'s geometry.
 

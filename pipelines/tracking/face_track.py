@@ -6,8 +6,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ...models.faces.faces import POINTS, Floats, Layout
-from .align import Points, Quad, ffhq_quad
+from ...models.arrays import Float32Array, Points, Quad
+from ...models.faces.faces import POINTS, Layout
+from .align import ffhq_quad
 from .head_pose import HeadPose
 
 
@@ -30,9 +31,9 @@ class FaceTrack:
     """
 
     id: int
-    landmarks: Floats
+    landmarks: Float32Array
     layout: Layout
-    blendshapes: Floats | None
+    blendshapes: Float32Array | None
     points: Points
     confidence: float
     presence: float

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from ...models.arrays import Points
 from ...models.faces.faces import Face, Layout
-
-Points = npt.NDArray[np.float64]
 
 MEAN_FACE: Final[dict[int, tuple[float, float, float]]] = {
     33: (-0.716, -0.014, 0.041),

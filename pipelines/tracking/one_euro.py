@@ -8,9 +8,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Vector = npt.NDArray[np.float64]
+from ...models.arrays import Float64Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,9 +23,9 @@ class OneEuro:
         so that a point is filtered alike in every direction. None: each coordinate stands alone.
     """
 
-    min_cutoff: float | Vector = 1.0
-    beta: float | Vector = 0.0
-    derivative_cutoff: float | Vector = 1.0
+    min_cutoff: float | Float64Array = 1.0
+    beta: float | Float64Array = 0.0
+    derivative_cutoff: float | Float64Array = 1.0
     groups: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -45,25 +44,25 @@ class OneEuro:
 class OneEuroState:
     """What the filter remembers: its last output, the filtered velocity, and when (seconds)."""
 
-    value: Vector
-    velocity: Vector
+    value: Float64Array
+    velocity: Float64Array
     seconds: float
 
 
-def start(value: Vector, seconds: float) -> OneEuroState:
+def start(value: Float64Array, seconds: float) -> OneEuroState:
     """State after a first sample: at rest at `value`, (n,)."""
     held = np.array(value, dtype=np.float64)
     return OneEuroState(held, np.zeros_like(held), seconds)
 
 
-def smoothing(cutoff: float | Vector, interval: float) -> Vector:
+def smoothing(cutoff: float | Float64Array, interval: float) -> Float64Array:
     """Weight of the new sample, 0..1, for a cut-off in Hz and an interval in seconds (equations 3 and 4)."""
     reach = 2 * math.pi * np.asarray(cutoff, dtype=np.float64) * interval
-    weight: Vector = reach / (1 + reach)
+    weight: Float64Array = reach / (1 + reach)
     return weight
 
 
-def step(settings: OneEuro, state: OneEuroState, value: Vector, seconds: float) -> OneEuroState:
+def step(settings: OneEuro, state: OneEuroState, value: Float64Array, seconds: float) -> OneEuroState:
     """State after the sample `value`, (n,), taken at `seconds`; its `.value` is the filtered sample.
 
     A sample no later than the last one changes nothing: no time has passed in which to move.

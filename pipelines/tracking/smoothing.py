@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ...models.arrays import Points, Quad
 from . import one_euro
-from .align import Points, Quad, ffhq_quad, side
+from .align import ffhq_quad, side
 from .one_euro import OneEuro, OneEuroState
 
 SMOOTHING: Final = OneEuro(

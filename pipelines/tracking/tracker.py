@@ -11,11 +11,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ...models.arrays import Points
 from ...models.faces.faces import Face, FaceBackend, FaceRegion
 from ...stream.frame import Frame, Pixels
 from . import occlusion as cover
 from . import smoothing as steady
-from .align import Points, alignment_points
+from .align import alignment_points
 from .face_selection import POLICIES, Aim, Choice, Place, Policy
 from .face_track import FaceTrack
 from .head_pose import head_pose

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...models.arrays import Float64Array
 from ...models.dynamics.motion_model import COMPONENTS, MotionModel
 from ..common.errors import DynamicsError
-from ..motion.code_series import CodeSeries, Floats
+from ..motion.code_series import CodeSeries
 from ..motion.likelihood import covariance
 
 WINDOW: Final = 200
@@ -34,7 +35,7 @@ GUESSED: Final = 32
 within it, and who is bad beyond its ends may be good there."""
 
 
-def linear(series: CodeSeries, seconds: Floats) -> Tensor:
+def linear(series: CodeSeries, seconds: Float64Array) -> Tensor:
     """(T, *shape): straight lines between neighbours; the first and last code before and after them."""
     if len(series) == 1:
         return series.codes.expand(len(seconds), *series.shape).clone()
@@ -45,7 +46,7 @@ def linear(series: CodeSeries, seconds: Floats) -> Tensor:
     return torch.lerp(series.codes[torch.from_numpy(right - 1)], series.codes[torch.from_numpy(right)], share)
 
 
-def spline(series: CodeSeries, seconds: Floats) -> Tensor:
+def spline(series: CodeSeries, seconds: Float64Array) -> Tensor:
     """(T, *shape): the natural cubic spline through the codes; straight on beyond its ends, by a quarter of a second.
 
     With less than three codes it is `linear`.
@@ -63,7 +64,7 @@ def spline(series: CodeSeries, seconds: Floats) -> Tensor:
     return codes
 
 
-def most_probable(series: CodeSeries, seconds: Floats, model: MotionModel) -> Tensor:
+def most_probable(series: CodeSeries, seconds: Float64Array, model: MotionModel) -> Tensor:
     """(T, codes, size): where codes went given all observations, under the model's linear part, lines and a spline.
 
     Raises DynamicsError for codes of another shape than the model's.
@@ -95,7 +96,7 @@ def _windows(series: CodeSeries) -> list[tuple[CodeSeries, tuple[float, float]]]
     return parts
 
 
-def _condition(series: CodeSeries, seconds: Floats, model: MotionModel) -> Tensor:
+def _condition(series: CodeSeries, seconds: Float64Array, model: MotionModel) -> Tensor:
     """Regression, each group of channels with its own kernel and all channels of it at once."""
     mean = series.codes.mean(0)
     times, asked = torch.from_numpy(series.seconds), torch.from_numpy(seconds)
@@ -163,12 +164,12 @@ class _Conditioned:
 CURVES: Final = (linear, spline)
 
 
-def _through(curve: Callable[[CodeSeries, Floats], Tensor], times: Tensor, seconds: Tensor) -> Tensor:
+def _through(curve: Callable[[CodeSeries, Float64Array], Tensor], times: Tensor, seconds: Tensor) -> Tensor:
     """(T, N): what a curve through N observations takes of each at (T,) times; it is linear in them."""
     return curve(CodeSeries(times.numpy(), torch.eye(len(times))), seconds.numpy()).double()
 
 
-def _guess(curve: Callable[[CodeSeries, Floats], Tensor], times: Tensor, row: int) -> Tensor:
+def _guess(curve: Callable[[CodeSeries, Float64Array], Tensor], times: Tensor, row: int) -> Tensor:
     """(N,): what a curve through all observations but one takes of each for that one."""
     weights = torch.zeros(len(times), dtype=torch.float64)
     others = torch.arange(len(times)) != row

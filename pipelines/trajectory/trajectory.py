@@ -10,9 +10,10 @@ import safetensors
 import torch
 from torch import Tensor
 
+from ...models.arrays import Float64Array
 from ...models.dynamics.ode_field import ODEField
 from ..common.errors import DynamicsError
-from ..motion.code_series import BEYOND, Floats, check_times, write_tensors
+from ..motion.code_series import BEYOND, check_times, write_tensors
 from .coordinates import Coordinates
 from .solver import Solver, solve
 
@@ -46,11 +47,11 @@ class Trajectory:
         if not self.begin <= self.end:
             raise DynamicsError(f"expected a beginning before the end, got {self.begin} and {self.end} s")
 
-    def codes(self, seconds: Floats, *, origin: Tensor | None = None) -> Tensor:
+    def codes(self, seconds: Float64Array, *, origin: Tensor | None = None) -> Tensor:
         """(T, *shape) codes at ascending times. See `stream`."""
         return torch.cat(list(self.stream(seconds, origin=origin)))
 
-    def stream(self, seconds: Floats, *, origin: Tensor | None = None) -> Iterator[Tensor]:
+    def stream(self, seconds: Float64Array, *, origin: Tensor | None = None) -> Iterator[Tensor]:
         """Codes at ascending times, some at a time, in memory that does not depend on how many are asked for.
 
         origin: (*shape), a code to start from in place of the first observed one, such as an edited one: the motion is

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ....models.faces.faces import Floats
+from ....models.arrays import Float32Array, FloatImage
 from ....stream.frame import Pixels
 from ....stream.reader import VideoReader
 from ...common.errors import PipelineError
@@ -20,7 +20,6 @@ from ...compositing.composite import (
     FaceFlow,
     Layers,
     Motion,
-    Picture,
     compose,
     detail_layers,
     measure_motion,
@@ -49,9 +48,9 @@ SHIPS: Final = "what ships: shapes matched, gated, the mouth's inside kept"
 class Drawings:
     """What the ways have to work with, in the frame's colours: O, E, where the face is, and how the edit moves it."""
 
-    drawn: Picture
-    edited: Picture
-    mask: Picture
+    drawn: FloatImage
+    edited: FloatImage
+    mask: FloatImage
     motion: Motion
 
 
@@ -170,7 +169,7 @@ def _drawings(observed: FaceObservation, rendered: "Rendered", flow: FaceFlow) -
     return Drawings(drawn, edited, mask, measure_motion(drawn, edited, flow))
 
 
-def _embed(scorers: CompositingScorers, face: Pixels) -> dict[str, Floats]:
+def _embed(scorers: CompositingScorers, face: Pixels) -> dict[str, Float32Array]:
     return {family: embedder.embed([face])[0] for family, embedder in scorers.embedders.items()}
 
 

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ....models.arrays import FloatImage
 from ....models.errors import ModelError
 from ....models.generator.generator import Generator, broadcast_w, truncate
 from ....stream.frame import Pixels
 from ..common.timing import Spread, timed
-from .peers import PeerAbsentError, Picture, load_random_face, time_stylizer
+from .peers import PeerAbsentError, load_random_face, time_stylizer
 
 if TYPE_CHECKING:
     from ....models.zoo.zoo import Zoo
@@ -139,7 +140,7 @@ def _compiled(generator: Generator, name: str, w: Tensor, size: int, settings: G
 def _random_face(
     generator: Generator, name: str, precision: str | None, w: Tensor, zoo: "Zoo", settings: GeneratorBenchSettings
 ) -> GeneratorRow:
-    code: Picture = np.ascontiguousarray(w.numpy())
+    code: FloatImage = np.ascontiguousarray(w.numpy())
     try:
         draw = load_random_face(zoo, threads=settings.threads, precision=precision)
         picture = draw(code)

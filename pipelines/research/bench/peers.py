@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from ....models.arrays import FloatImage
 from ....models.zoo.entries import Archive, Entry, Member, Recipe
 from ....stream.frame import Pixels
 from ...common.annotate import encode_png
@@ -26,7 +26,6 @@ from ...common.errors import PipelineError
 if TYPE_CHECKING:
     from ....models.zoo.zoo import Zoo
 
-Picture = npt.NDArray[np.float32]
 
 RANDOM_FACE: Final = "random-face-openvino"
 STYLIZER: Final = "face-stylizer"
@@ -99,7 +98,7 @@ def add_peers(zoo: "Zoo") -> None:
     zoo.entries[STYLIZER] = _STYLIZER_ENTRY
 
 
-def load_random_face(zoo: "Zoo", *, threads: int, precision: str | None) -> Callable[[Picture], Picture]:
+def load_random_face(zoo: "Zoo", *, threads: int, precision: str | None) -> Callable[[FloatImage], FloatImage]:
     """(1, 512) code of W -> (1, 3, 1024, 1024) in about [-1, 1], by OpenVINO on the CPU.
 
     precision: "f32", or None for what OpenVINO takes by itself (bfloat16 on some processors).
@@ -115,7 +114,7 @@ def load_random_face(zoo: "Zoo", *, threads: int, precision: str | None) -> Call
         settings["INFERENCE_PRECISION_HINT"] = precision
     network = openvino.Core().compile_model(str(path), "CPU", settings)
 
-    def draw(w: Picture) -> Picture:
+    def draw(w: FloatImage) -> FloatImage:
         return np.asarray(network(w)[0], dtype=np.float32)
 
     return draw

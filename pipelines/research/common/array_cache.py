@@ -9,20 +9,19 @@ import io
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
+from ....models.arrays import AnyArray
 from ....stream.atomic import AtomicFile
 from ....stream.errors import SinkError
 from ...common.errors import TrainingError
 
-Array = npt.NDArray[Any]
-Arrays = Mapping[str, Array]
+Arrays = Mapping[str, AnyArray]
 
 
-def cached(path: Path | None, compute: Callable[[], Arrays]) -> dict[str, Array]:
+def cached(path: Path | None, compute: Callable[[], Arrays]) -> dict[str, AnyArray]:
     """What the npz file holds; what `compute` gives where there is none yet, which is then written there.
 
     path: its folder is made where it is missing; None caches nothing. The file appears whole or not at all.
@@ -38,7 +37,7 @@ def cached(path: Path | None, compute: Callable[[], Arrays]) -> dict[str, Array]
     return arrays
 
 
-def cached_map(path: Path, compute: Callable[[], Array]) -> Array:
+def cached_map(path: Path, compute: Callable[[], AnyArray]) -> AnyArray:
     """One large array in an npy file, mapped into memory and not read at once; else as `cached`."""
     if not path.exists():
         array = compute()
@@ -49,7 +48,7 @@ def cached_map(path: Path, compute: Callable[[], Array]) -> Array:
         raise _unreadable(path, error) from error
 
 
-def read(path: Path) -> dict[str, Array]:
+def read(path: Path) -> dict[str, AnyArray]:
     """The arrays of an npz file. Raises TrainingError where it is none."""
     try:
         with path.open("rb") as file, np.load(file) as data:
@@ -58,7 +57,7 @@ def read(path: Path) -> dict[str, Array]:
         raise _unreadable(path, error) from error
 
 
-def digest(*parts: Array | str) -> str:
+def digest(*parts: AnyArray | str) -> str:
     """Twelve letters that name what a result was computed from."""
     sha = hashlib.sha256()
     for part in parts:

@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ...common.flow import Field, Flow
+from ....models.arrays import Float16Array, FlowField
+from ...common.flow import Flow
 from .array_cache import cached_map
 
 SHRINK: Final = 2
-Halves = npt.NDArray[np.float16]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,22 +33,22 @@ class ClipFlows:
             pictures.
     """
 
-    ahead: Halves
-    back: Halves
+    ahead: Float16Array
+    back: Float16Array
 
     def __post_init__(self) -> None:
         if self.ahead.shape != self.back.shape or self.ahead.ndim != 4 or self.ahead.shape[3] != 2:
             raise ValueError(f"expected two sets of (H, W, 2) fields, got {self.ahead.shape} and {self.back.shape}")
 
 
-def enlarge(field: Halves) -> Field:
+def enlarge(field: Float16Array) -> FlowField:
     """(H / 2, W / 2, 2) float16 -> (H, W, 2) float32."""
     height, width = field.shape[:2]
     size = (width * SHRINK, height * SHRINK)
     return np.asarray(cv2.resize(field.astype(np.float32), size, interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
-def shrink(field: Field) -> Halves:
+def shrink(field: FlowField) -> Float16Array:
     """(H, W, 2) float32 -> (H / 2, W / 2, 2) float16."""
     height, width = field.shape[:2]
     half = cv2.resize(field, (width // SHRINK, height // SHRINK), interpolation=cv2.INTER_AREA)
@@ -83,7 +83,7 @@ class FlowCache:
         return ClipFlows(both[0], both[1])
 
 
-def _flows(pictures: npt.NDArray[np.uint8], flow: Flow, progress: Callable[[int], None]) -> Halves:
+def _flows(pictures: npt.NDArray[np.uint8], flow: Flow, progress: Callable[[int], None]) -> Float16Array:
     """(2, N - 1, H / 2, W / 2, 2): ahead and back."""
     count, height, width = pictures.shape[:3]
     both = np.zeros((2, max(0, count - 1), height // SHRINK, width // SHRINK, 2), np.float16)

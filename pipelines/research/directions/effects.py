@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ....models.arrays import Float64Array
 from ....models.generator.generator import Generator
 from ...common.errors import TrainingError
 from ...inversion.code_sampling import sample_codes
 from ..common.array_cache import cached, digest
 from .labels import Scorer, draw
 
-Floats = npt.NDArray[np.float64]
 Progress = Callable[[int], None]
 
 UNSEEN_SEED = 20_000_003  # of the faces that choose and measure directions; none of them was labelled
@@ -37,7 +36,7 @@ def changes(
     codes: Tensor,
     folder: Path | None = None,
     progress: Progress = lambda _faces: None,
-) -> Floats:
+) -> Float64Array:
     """(faces, moves, scores) change of each score from half of a move back to half of it forth, NaN for a lost face.
 
     moves: (codes, 512) each, whole lengths in W+. codes: (N, codes, 512) of the faces. folder: keeps each face's part.
@@ -49,7 +48,7 @@ def changes(
     for number, w_plus in enumerate(codes.split(1)):
         path = folder / f"changes-{name}-{number:03d}.npz" if folder else None
 
-        def compute(w_plus: Tensor = w_plus) -> dict[str, Floats]:
+        def compute(w_plus: Tensor = w_plus) -> dict[str, Float64Array]:
             return {"change": np.stack([_change(generator, scorer, w_plus, move) for move in stacked])}
 
         rows.append(cached(path, compute)["change"])
@@ -60,14 +59,14 @@ def changes(
     return np.asarray(found)
 
 
-def _change(generator: Generator, scorer: Scorer, w_plus: Tensor, move: Tensor) -> Floats:
+def _change(generator: Generator, scorer: Scorer, w_plus: Tensor, move: Tensor) -> Float64Array:
     ends = [scorer(draw(generator, w_plus + side * move)) for side in (-0.5, 0.5)]
     if ends[0] is None or ends[1] is None:
         return np.full(_width(ends), np.nan)
     return np.asarray(ends[1] - ends[0])
 
 
-def _width(ends: Sequence[Floats | None]) -> int:
+def _width(ends: Sequence[Float64Array | None]) -> int:
     from .face_scores import NAMES
 
     return next((len(end) for end in ends if end is not None), len(NAMES))
@@ -83,22 +82,22 @@ class EditEffects:
         same: (faces, S) cosine of the ArcFace embedding with that of strength 0; NaN where it was not asked for.
     """
 
-    strengths: Floats
-    scores: Floats
-    same: Floats
+    strengths: Float64Array
+    scores: Float64Array
+    same: Float64Array
 
-    def slopes(self) -> Floats:
+    def slopes(self) -> Float64Array:
         """(scores,) change per unit of strength, least squares over the faces' means."""
         means = self.scores.mean(axis=0)
         centred = self.strengths - self.strengths.mean()
         return np.asarray(centred @ (means - means.mean(axis=0)) / np.square(centred).sum())
 
-    def moved(self, strength: float) -> Floats:
+    def moved(self, strength: float) -> Float64Array:
         """(scores,) mean change from strength 0 to this one. Raises ValueError where it was not measured."""
         now, still = (list(self.strengths).index(value) for value in (strength, 0.0))
         return np.asarray((self.scores[:, now] - self.scores[:, still]).mean(axis=0))
 
-    def leak(self, score: int, spread: Floats, strength: float, ignored: Sequence[int] = ()) -> float:
+    def leak(self, score: int, spread: Float64Array, strength: float, ignored: Sequence[int] = ()) -> float:
         """Summed movement of the other scores over that of the own one, each in its own standard deviations.
 
         spread: (scores,) standard deviations. ignored: scores that are no others, since they name the same thing.

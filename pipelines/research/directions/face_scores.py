@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ....models.arrays import ByteMask, Float64Array, Points
 from ....models.faces.bisenet import CLASSES, load_bisenet
 from ....models.faces.blendshapes import INDEX
 from ....models.faces.faces import Face, FaceBackend
@@ -26,9 +27,6 @@ from .attributes import FaceReader, smile
 if TYPE_CHECKING:
     from ....models.zoo.zoo import Zoo
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.uint8]
-Points = npt.NDArray[np.float64]
 
 _SCORES: Final[Mapping[str, tuple[float, str]]] = {
     "smile": (0.355, attributes.UNITS["smile"]),
@@ -87,13 +85,13 @@ class FaceScorer:
         self._read = FaceReader(backend, age, gender)
         self._parser = parser
 
-    def __call__(self, face: Pixels) -> Floats | None:
+    def __call__(self, face: Pixels) -> Float64Array | None:
         """(256, 256, 3) aligned face -> (scores,) in the order of NAMES, None where no face is found."""
         seen = self._read(face)
         if seen is None:
             return None
         with torch.inference_mode():
-            labels: Labels = self._parser.parse(seen.picture, size=PARSED_AT)[0].numpy()
+            labels: ByteMask = self._parser.parse(seen.picture, size=PARSED_AT)[0].numpy()
         scores = {"age": seen.age, "gender": seen.gender}
         scores |= shape_scores(seen.face) | colour_scores(face, labels, seen.face)
         return np.array([scores[name] for name in NAMES])
@@ -126,7 +124,7 @@ def face_width(points: Points) -> float:
     return float(width / 2 / np.linalg.norm(points[152] - points[168]))
 
 
-def colour_scores(face: Pixels, labels: Labels, seen: Face) -> dict[str, float]:
+def colour_scores(face: Pixels, labels: ByteMask, seen: Face) -> dict[str, float]:
     """Those of hair, beard, glasses and skin. labels: (256, 256) indices into `bisenet.CLASSES`."""
     lab = cv2.cvtColor(face.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).astype(np.float64)
     points = seen.landmarks[:, :2].astype(np.float64)
@@ -157,7 +155,7 @@ def region(points: Points, outline: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     return mask.astype(bool)
 
 
-def colour_of(lab: Floats, where: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
+def colour_of(lab: Float64Array, where: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
     """Median L*, a*, b* of the pixels; of the whole crop where there are next to none."""
     if where.sum() < FEWEST_PIXELS:
         where = np.ones_like(where)
@@ -180,7 +178,7 @@ def step(value: float, middle: float, width: float) -> float:
     return float(1 / (1 + np.exp(-np.clip((value - middle) / width, -30, 30))))
 
 
-def beard_score(lab: Floats, points: Points, skin: npt.NDArray[np.bool_]) -> float:
+def beard_score(lab: Float64Array, points: Points, skin: npt.NDArray[np.bool_]) -> float:
     """0..1: whether chin, jaw and upper lip are rough, and darker than the cheek of the same side.
 
     Light from a side darkens one half of a face; the half that is darkened less is believed.

@@ -22,10 +22,11 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 from torch import Tensor
 
+from ....models.arrays import Float64Array
 from ....models.directions.directions import Direction, unit
 from ....models.generator.generator import Generator
 from ...common.errors import TrainingError
-from .effects import Floats, changes, unseen_codes
+from .effects import changes, unseen_codes
 from .face_scores import NAMES
 from .labels import Labelled, Scorer
 
@@ -91,7 +92,7 @@ RECIPES: Final[Mapping[str, DirectionRecipe]] = {
 }
 
 
-def conditional(labelled: Labelled, ridge: float = 0.1) -> Floats:
+def conditional(labelled: Labelled, ridge: float = 0.1) -> Float64Array:
     """(scores, 512): the mean change of a code as one score rises by a standard deviation and the others stay.
 
     Scores count by their rank, as a normal deviate: few faces are blond, and those few must not be outliers.
@@ -108,7 +109,7 @@ def conditional(labelled: Labelled, ridge: float = 0.1) -> Floats:
     return np.asarray(np.linalg.solve(correlation + ridge * np.eye(len(correlation)), scores.T @ codes / count))
 
 
-def in_layers(direction: Floats, first: int, end: int, codes: int) -> Tensor:
+def in_layers(direction: Float64Array, first: int, end: int, codes: int) -> Tensor:
     """(codes, 512) of length 1: the direction in codes first..end-1, zero elsewhere."""
     vector = torch.zeros(codes, 512)
     vector[first:end] = torch.from_numpy(direction).float()
@@ -126,7 +127,7 @@ class Blocks:
     """
 
     vectors: Tensor
-    effects: Floats
+    effects: Float64Array
 
 
 def measure_blocks(
@@ -145,7 +146,9 @@ def measure_blocks(
     return Blocks(torch.stack(vectors), found / PROBE / labelled.spread)
 
 
-def combine(effects: Floats, own: int, penalty: float, *, layers: tuple[int, int], free: Sequence[int] = ()) -> Floats:
+def combine(
+    effects: Float64Array, own: int, penalty: float, *, layers: tuple[int, int], free: Sequence[int] = ()
+) -> Float64Array:
     """(blocks,) weights of a combination that raises the score `own` and moves no other but the `free` ones.
 
     effects: (blocks, scores). layers: range of BLOCKS that it may use; the weights of the others are 0.
@@ -226,7 +229,7 @@ def find(
     )
 
 
-def _mean(effects: Floats) -> Floats:
+def _mean(effects: Float64Array) -> Float64Array:
     """Over the faces that were not lost; 0 where all were."""
     seen = ~np.isnan(effects)
     total = np.where(seen, effects, 0.0).sum(axis=0)

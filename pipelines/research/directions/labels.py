@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ....models.arrays import AnyArray, Float64Array
 from ....models.generator.generator import Generator
 from ....stream.frame import Pixels
 from ...common.errors import TrainingError
 from ...common.tensors import to_pixels
 from ...inversion.code_sampling import sample_codes
-from ..common.array_cache import Array, cached, read
+from ..common.array_cache import cached, read
 from .face_scores import NAMES
 
-Floats = npt.NDArray[np.float64]
-Scorer = Callable[[Pixels], Floats | None]
+Scorer = Callable[[Pixels], Float64Array | None]
 
 SHARD: Final = 100
 FEWEST: Final = 100
@@ -40,8 +39,8 @@ class Labelled:
         scores: (N, scores) in the order of `face_scores.NAMES`.
     """
 
-    codes: Floats
-    scores: Floats
+    codes: Float64Array
+    scores: Float64Array
 
     def __post_init__(self) -> None:
         if self.codes.shape != (len(self.scores), 512) or self.scores.ndim != 2:
@@ -50,7 +49,7 @@ class Labelled:
             )
 
     @property
-    def spread(self) -> Floats:
+    def spread(self) -> Float64Array:
         """(scores,) standard deviation of each score over the faces."""
         return np.asarray(self.scores.std(axis=0))
 
@@ -105,8 +104,8 @@ def cached_labels(folder: Path, seed: int = 0) -> Labelled:
 
 def _label(
     generator: Generator, scorer: Scorer, numbers: range, seed: int, progress: Callable[[int], None]
-) -> dict[str, Array]:
-    def rows() -> Iterator[tuple[Floats, Floats]]:
+) -> dict[str, AnyArray]:
+    def rows() -> Iterator[tuple[Float64Array, Float64Array]]:
         for number in numbers:
             w_plus = code_of(generator, seed, number)
             found = scorer(draw(generator, w_plus))
@@ -122,7 +121,7 @@ def _label(
     }
 
 
-def _checked(arrays: dict[str, Array], path: Path | None) -> Labelled:
+def _checked(arrays: dict[str, AnyArray], path: Path | None) -> Labelled:
     try:
         names, codes, scores = tuple(arrays["names"].tolist()), arrays["codes"], arrays["scores"]
     except KeyError as error:

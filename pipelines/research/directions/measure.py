@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ....models.arrays import Float64Array
 from ....models.directions.directions import Direction
 from ....models.directions.latent_transformer import SUFFIX, NonlinearDirection
 from ....models.generator.generator import Generator
@@ -19,7 +20,7 @@ from ....stream.frame import Pixels
 from ...common.errors import TrainingError
 from ...common.tensors import to_tensor
 from ..common.array_cache import cached, digest
-from .effects import EditEffects, Floats, unseen_codes
+from .effects import EditEffects, unseen_codes
 from .face_scores import NAMES, SPREADS
 from .find import RECIPES
 from .labels import Scorer, draw
@@ -49,7 +50,7 @@ class Mover(Protocol):
         ...
 
 
-Identity = Callable[[Pixels], Floats]
+Identity = Callable[[Pixels], Float64Array]
 """(256, 256, 3) face -> (D,) embedding of unit length."""
 
 
@@ -99,7 +100,7 @@ def _path(folder: Path | None, name: str, key: str) -> Path | None:
     return folder / f"{name.replace('@', '-')}-{key}.npz" if folder else None
 
 
-def _look(generator: Generator, scorer: Scorer, identity: Identity | None, w_plus: Tensor) -> dict[str, Floats]:
+def _look(generator: Generator, scorer: Scorer, identity: Identity | None, w_plus: Tensor) -> dict[str, Float64Array]:
     face = draw(generator, w_plus)
     scores = scorer(face)
     if scores is None:
@@ -139,7 +140,7 @@ class Verdict:
 
 
 def summarize(
-    name: str, score: str, measured: EditEffects, spread: Floats, *, sign: int = 1, kin: Sequence[str] = ()
+    name: str, score: str, measured: EditEffects, spread: Float64Array, *, sign: int = 1, kin: Sequence[str] = ()
 ) -> Verdict:
     """Sum up a measurement. spread: (scores,) standard deviations over faces. sign: -1 for an edit that lowers."""
     own = NAMES.index(score)
@@ -196,7 +197,7 @@ def load_identity(zoo: "Zoo") -> Identity:
     """ArcFace as `measure` takes it."""
     network = load_arcface(zoo)
 
-    def embed(face: Pixels) -> Floats:
+    def embed(face: Pixels) -> Float64Array:
         with torch.inference_mode():
             return np.asarray(network.embed_ffhq(to_tensor(face[None]))[0].double().numpy())
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from ....models.arrays import Float64Array, Points, Quad
 from ....models.dynamics.motion_model import MotionModel
 from ....models.generator.generator import Generator
 from ....stream.frame import Pixels
@@ -19,11 +20,11 @@ from ....stream.reader import VideoReader
 from ...common.errors import DynamicsError
 from ...common.image_ops import mse
 from ...compositing.composite import hull_mask
-from ...motion.code_series import CodeSeries, Floats
+from ...motion.code_series import CodeSeries
 from ...motion.motion_blend import Seen, evenly_between
 from ...run.interpolate import Method, codes_by, interpolate, place
 from ...run.transcode import VideoOptions
-from ...tracking.align import Points, Quad, crop
+from ...tracking.align import crop
 from ...trajectory.fit import FitConfig, fit_trajectory
 from ..bench.peers import PeerAbsentError
 from ..metrics import reconstruction
@@ -100,7 +101,7 @@ def evaluate_dropped(
     missing = [number for number in range(len(clip)) if number % gap]
     faces = [_face(series, [moment for moment, _ in clip], number, gap) for number in missing]
     true = [clip[number][1] for number in missing]
-    seconds: Floats = np.array([clip[number][0] for number in missing])
+    seconds: Float64Array = np.array([clip[number][0] for number in missing])
 
     def score(method: str, made: Sequence[Pixels], spent: float | None) -> DroppedFramesRow:
         return _score(path.name, method, made, true, faces, lpips, spent, gap)

@@ -15,11 +15,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from ....models.arrays import Float64Array
 from ....models.directions.directions import Direction
 from ....models.dynamics.motion_model import MotionModel
 from ....models.generator.generator import Generator
 from ...common.errors import TrainingError
-from ...motion.code_series import CodeSeries, Floats
+from ...motion.code_series import CodeSeries
 from ...motion.likelihood import Parts, begin_constants, leading_directions, negative_log_likelihood, to_parts
 from ..synth.script import make_script
 from ..synth.settings import ClipSettings
@@ -124,7 +125,7 @@ def apart(model: MotionModel) -> Tensor:
     return (shares - shares.mean(0)).square().mean() + (noise - noise.mean()).square().mean()
 
 
-def draw_rows(seconds: Floats, config: DynamicsConfig, chance: np.random.Generator) -> npt.NDArray[np.int64]:
+def draw_rows(seconds: Float64Array, config: DynamicsConfig, chance: np.random.Generator) -> npt.NDArray[np.int64]:
     """Ascending rows of a clip, at gaps about a size of their own between `config.gaps`."""
     low, high = np.log(config.gaps)
     steps = np.exp(np.clip(chance.uniform(low, high) + chance.normal(0, 0.4, config.observations), low, high))

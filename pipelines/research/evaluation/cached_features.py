@@ -10,14 +10,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ....models.faces.faces import Floats
+from ....models.arrays import Float32Array, FlowField, Mask, Quad
 from ....stream.frame import Pixels
 from ...common.cache import Cache, digest
-from ...common.flow import Field, FlowPair
-from ...tracking.align import Quad
+from ...common.flow import FlowPair
 from ..metrics import motion, reconstruction
 from ..metrics.video_clips import clip_features
-from ..metrics.warp_error import Mask, WarpError, pair_errors
+from ..metrics.warp_error import WarpError, pair_errors
 
 if TYPE_CHECKING:
     from ....models.metrics.lpips import LPIPS
@@ -62,12 +61,12 @@ class CachedFeatures:
         (found,) = self._cache.get(key, arrays).values()
         return found
 
-    def embedding(self, family: str, crop: Picture) -> Floats:
+    def embedding(self, family: str, crop: Picture) -> Float32Array:
         """(D,) identity of a crop."""
         embedder = self._networks.embedders[family]
         return self._kept(f"{embedder.name}:{crop.digest}", lambda: embedder.embed([crop.pixels])[0], family)
 
-    def inception(self, picture: Picture) -> Floats:
+    def inception(self, picture: Picture) -> Float32Array:
         """(2048,) features."""
         network = self._networks.inception
         assert network is not None
@@ -76,14 +75,14 @@ class CachedFeatures:
             lambda: network.features(reconstruction.to_tensor([picture.pixels]))[0].numpy(),
         )
 
-    def classes(self, picture: Picture) -> Floats:
+    def classes(self, picture: Picture) -> Float32Array:
         """(1008,) class probabilities; the user's file is not known by a digest, so nothing is kept."""
         network = self._networks.classes
         assert network is not None
-        found: Floats = network.probabilities(reconstruction.to_tensor([picture.pixels]))[0].numpy()
+        found: Float32Array = network.probabilities(reconstruction.to_tensor([picture.pixels]))[0].numpy()
         return found
 
-    def clip(self, clip: list[Pixels]) -> Floats:
+    def clip(self, clip: list[Pixels]) -> Float32Array:
         """(1, 400) I3D features; likewise not kept."""
         assert self._networks.i3d is not None
         return clip_features(self._networks.i3d, clip)
@@ -100,7 +99,7 @@ class CachedFeatures:
         scores = self._kept(f"attributes-1:{crop.digest}", compute, "attributes")
         return scores if len(scores) else None
 
-    def landmarks(self, crop: Picture) -> Floats | None:
+    def landmarks(self, crop: Picture) -> Float32Array | None:
         """(478, 2) in pixels of the crop, or None where no face is found on it."""
         backend = self._networks.backend
         assert backend is not None
@@ -177,7 +176,7 @@ def region(quad: Quad | None, size: tuple[int, ...]) -> Mask:
     return mask
 
 
-def pack(field: Field) -> npt.NDArray[np.uint8]:
+def pack(field: FlowField) -> npt.NDArray[np.uint8]:
     """(H, W, 2) flow as (2, H, W, 2) bytes that compress well: 64ths of a pixel, up to 511 pixels either way, each less
     its left neighbour, high bytes apart from low ones."""
     steps = np.clip(np.round(field * STEPS), -(2**15) + 1, 2**15 - 1).astype(np.int16)
@@ -186,9 +185,9 @@ def pack(field: Field) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(np.moveaxis(low_high, -1, 0))
 
 
-def unpack(packed: npt.NDArray[np.uint8]) -> Field:
+def unpack(packed: npt.NDArray[np.uint8]) -> FlowField:
     """The field that `pack` kept, in steps."""
     steps = np.ascontiguousarray(np.moveaxis(packed, 0, -1)).view("<i2")[..., 0]
     # Sums wrap around as the differences did.
-    field: Field = np.cumsum(steps, axis=1, dtype=np.int16).astype(np.float32) / np.float32(STEPS)
+    field: FlowField = np.cumsum(steps, axis=1, dtype=np.int16).astype(np.float32) / np.float32(STEPS)
     return field

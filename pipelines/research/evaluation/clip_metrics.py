@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ....models.faces.faces import Floats
+from ....models.arrays import Float32Array
 from ....models.metrics.inception import FEATURES
 from ...common.image_ops import mse
 from ..directions.attributes import NAMES
@@ -48,7 +48,7 @@ class Gathering:
     frames: Gathered = field(default_factory=lambda: Gathered.empty(FEATURES))
     clips: dict[int, Gathered] = field(default_factory=lambda: {n: Gathered.empty(I3D_FEATURES) for n in LENGTHS})
     buffers: dict[int, ClipBuffer] = field(default_factory=lambda: {n: ClipBuffer(n) for n in LENGTHS})
-    classes: list[Floats] = field(default_factory=list)
+    classes: list[Float32Array] = field(default_factory=list)
     faceless: Faceless = field(default_factory=Faceless)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ....models.faces.faces import Floats
+from ....models.arrays import Float32Array
 from ..report.document import Plot, Series
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ def curve_plots(evaluation: "Evaluation", source: str) -> list[Plot]:
     return plots
 
 
-def _lines(plot: CurvePlot, curves: Mapping[str, Mapping[str, Floats]], source: str) -> dict[str, Floats]:
+def _lines(plot: CurvePlot, curves: Mapping[str, Mapping[str, Float32Array]], source: str) -> dict[str, Float32Array]:
     candidates = [name for name in curves if name != source]
-    lines: dict[str, Floats] = {}
+    lines: dict[str, Float32Array] = {}
     if plot.source:
         # The flow's floor is gathered beside each candidate, flicker's beside the source.
         holder = source if plot.source in curves[source] else candidates[0]
@@ -83,7 +83,7 @@ def _lines(plot: CurvePlot, curves: Mapping[str, Mapping[str, Floats]], source: 
     return lines if any(np.isfinite(curve).any() for curve in lines.values()) else {}
 
 
-def thin(seconds: Floats, curve: Floats, points: int = POINTS) -> tuple[Floats, Floats]:
+def thin(seconds: Float32Array, curve: Float32Array, points: int = POINTS) -> tuple[Float32Array, Float32Array]:
     """Both as at most `points` means of stretches of equal length; a stretch without a value stays NaN."""
     if len(curve) <= points:
         return seconds, curve

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
-from ....models.faces.faces import Floats
+from ....models.arrays import Float32Array
 from ...common.errors import PipelineError
 from ...common.machine import usable_cores
 from ...edits.edit import EditSpec
@@ -86,8 +86,8 @@ class Evaluation:
     frames: int
     size: tuple[int, int]
     rows: Sequence[MetricRow]
-    seconds: Floats
-    curves: Mapping[str, Mapping[str, Floats]]
+    seconds: Float32Array
+    curves: Mapping[str, Mapping[str, Float32Array]]
     faceless: Mapping[str, str]
     settings: Mapping[str, object]
     notes: Sequence[str] = field(default=())
@@ -204,7 +204,7 @@ def _workers() -> Iterator[Executor]:
         torch.set_num_threads(threads)
 
 
-def _curves(gathering: Gathering) -> dict[str, Floats]:
+def _curves(gathering: Gathering) -> dict[str, Float32Array]:
     return {name: gathering.curves.curve(name) for name in gathering.curves.names}
 
 

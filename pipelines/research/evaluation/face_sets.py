@@ -17,8 +17,6 @@ from ..training.crops import PICTURES, aligned_faces, data_files
 if TYPE_CHECKING:
     from ....models.faces.faces import FaceBackend
 
-Faces = npt.NDArray[np.uint8]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceSet:
@@ -28,7 +26,7 @@ class FaceSet:
     """
 
     name: str
-    faces: Faces
+    faces: Pixels
     files: tuple[str, ...]
 
     def __post_init__(self) -> None:

@@ -7,11 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ....models.faces.faces import Floats
+from ....models.arrays import Float32Array, Float64Array
 from ....stream.frame import Pixels
 from ...common.cache import Cache, digest
 from ...common.image_ops import mse
@@ -20,7 +19,7 @@ from ...fitting.code_optimization import optimize_codes
 from ..common.progress import Watch, unwatched
 from ..common.timing import Spread, timed
 from ..metrics import identity, reconstruction
-from .face_sets import Faces, FaceSet
+from .face_sets import FaceSet
 
 if TYPE_CHECKING:
     from ....models.encoders.encoder import Encoder
@@ -31,8 +30,7 @@ if TYPE_CHECKING:
 BATCH: Final = 4
 TENTH: Final = 0.1
 
-Values = npt.NDArray[np.float64]
-Refine = Callable[[Faces], tuple[Tensor, "Generator"]]
+Refine = Callable[[Pixels], tuple[Tensor, "Generator"]]
 """(N, 256, 256, 3) uint8 faces of one file -> (codes, 512), what is to be added to all their inversions, and the
 generator to draw them with."""
 
@@ -51,7 +49,7 @@ class InversionMeasure:
     label: str
     better: Literal["lower", "higher"]
 
-    def worst_tenth(self, values: Values) -> float:
+    def worst_tenth(self, values: Float64Array) -> float:
         """The value that a tenth of the faces do not reach: the 10th percentile counted from the worse side."""
         return float(np.quantile(values, TENTH if self.better == "higher" else 1 - TENTH))
 
@@ -150,7 +148,7 @@ class InversionScorers:
     lpips: "LPIPS"
     embedders: Mapping[str, "Embedder"]
 
-    def score(self, faces: Faces, drawn: Faces) -> dict[str, Values]:
+    def score(self, faces: Pixels, drawn: Pixels) -> dict[str, Float64Array]:
         """Each measure's values, (N,) each, of drawings beside their (N, 256, 256, 3) faces."""
         values = {
             "mse": np.array([mse(a, b) for a, b in zip(faces, drawn, strict=True)]),
@@ -158,7 +156,7 @@ class InversionScorers:
                 [reconstruction.lpips(self.lpips, list(a), list(b)) for a, b in _chunks(faces, drawn)]
             ),
         }
-        compare: dict[str, Callable[[Floats, Floats], Values]] = {
+        compare: dict[str, Callable[[Float32Array, Float32Array], Float64Array]] = {
             "arcface": identity.cosine,
             "dlib": identity.distance,
         }
@@ -227,7 +225,7 @@ class Inversions:
             # Brought to the CPU, so that a device that works on its own has finished.
             return timed(lambda: self._encoder(x).cpu(), warm_up=warm_up, repeats=repeats)
 
-    def _row(self, name: str, faces: Faces, drawn: Faces) -> InversionRow:
+    def _row(self, name: str, faces: Pixels, drawn: Pixels) -> InversionRow:
         values = self._scorers.score(faces, drawn)
         scores = {
             measure.name: InversionScore(float(values[measure.name].mean()), measure.worst_tenth(values[measure.name]))
@@ -236,7 +234,7 @@ class Inversions:
         }
         return InversionRow(name, len(faces), scores)
 
-    def _encode(self, faces: Faces, count: Callable[[int], None]) -> Tensor:
+    def _encode(self, faces: Pixels, count: Callable[[int], None]) -> Tensor:
         codes: list[Tensor] = []
         with torch.inference_mode():
             for (chunk,) in _chunks(faces):
@@ -244,7 +242,7 @@ class Inversions:
                 count(len(codes))
         return torch.stack(codes)
 
-    def _draw(self, codes: Tensor, generator: "Generator | None" = None) -> Faces:
+    def _draw(self, codes: Tensor, generator: "Generator | None" = None) -> Pixels:
         """(N, codes, 512) -> (N, 256, 256, 3) uint8: what a viewer would see is what is scored."""
         pictures: list[Pixels] = []
         with torch.inference_mode():
@@ -256,7 +254,7 @@ class Inversions:
     def _mean(self) -> Tensor:
         return self._generator.mean_w().cpu()[None, None]
 
-    def _refined(self, face_set: FaceSet, codes: Tensor, count: Callable[[int], None]) -> Faces:
+    def _refined(self, face_set: FaceSet, codes: Tensor, count: Callable[[int], None]) -> Pixels:
         assert self._refine is not None
         drawn, done = np.empty_like(face_set.faces), 0
         for places in face_set.of_file():
@@ -266,7 +264,7 @@ class Inversions:
             count(done)
         return drawn
 
-    def _optimized(self, faces: Faces, count: Callable[[int], None]) -> Tensor:
+    def _optimized(self, faces: Pixels, count: Callable[[int], None]) -> Tensor:
         steps = self._settings.optimize
         batch = 1 if self._settings.device == "cpu" else BATCH  # on a CPU a batch is no faster, and a kill costs more
         # Any change of the generator's weights changes what it draws of the mean code.
@@ -280,7 +278,7 @@ class Inversions:
             count(len(found) * steps)
         return torch.stack(found)
 
-    def _optimize(self, chunk: Faces, count: Callable[[int], None]) -> Mapping[str, Floats]:
+    def _optimize(self, chunk: Pixels, count: Callable[[int], None]) -> Mapping[str, Float32Array]:
         faces = to_tensor(chunk).to(self._settings.device)
         codes = optimize_codes(
             self._generator,
@@ -296,6 +294,6 @@ def _after(before: int, count: Callable[[int], None], more: int) -> None:
     count(before + more)
 
 
-def _chunks(*arrays: Faces, size: int = BATCH) -> Iterator[tuple[Faces, ...]]:
+def _chunks(*arrays: Pixels, size: int = BATCH) -> Iterator[tuple[Pixels, ...]]:
     for start in range(0, len(arrays[0]), size):
         yield tuple(array[start : start + size] for array in arrays)

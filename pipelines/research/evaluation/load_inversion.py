@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ....models.arrays import Pixels
 from ....models.encoders.encoder import WEIGHTS, load_encoder
 from ....models.metrics.arcface import load_arcface
 from ....models.metrics.lpips import load_lpips
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from ....models.metrics.lpips import LPIPS
     from ....models.zoo.zoo import Zoo
     from ...common.cache import Cache
-    from .face_sets import Faces
 
 
 def load_inversions(
@@ -64,7 +64,7 @@ def _refine(
 ) -> Refine:
     settings = FitSettings(steps=steps, seconds=UNHURRIED)
 
-    def refine(faces: "Faces") -> "tuple[torch.Tensor, Generator]":
+    def refine(faces: "Pixels") -> "tuple[torch.Tensor, Generator]":
         places = np.linspace(0, len(faces) - 1, min(FRAMES, len(faces))).round().astype(int)
         pictures = to_tensor(faces[places]).to(device)
         fit = fit_person(encoder, generator, lpips, arcface, pictures, settings)

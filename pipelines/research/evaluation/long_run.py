@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from ....models.faces.faces import Floats
+from ....models.arrays import Float32Array
 from ....stream.frame import Pixels
 from ...common.errors import PipelineError
 from ...common.flow import FlowPair
@@ -101,7 +101,7 @@ def run_long(
                 own.warp.append(pair_error((before[0], face), (before[1], drawn), pair).result)
             if number % EVERY == 0:
                 shown = np.rint(rendered.edited).astype(np.uint8)
-                found: Floats = embedder.embed([face, shown])
+                found: Float32Array = embedder.embed([face, shown])
                 own.identity.append(float(identity.cosine(found[0], found[1])))
         if number == window:
             peak = _peak()

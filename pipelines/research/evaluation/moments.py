@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...tracking.align import CROP, Quad, crop
+from ....models.arrays import Quad
+from ...tracking.align import CROP, crop
 from ...tracking.tracker import TrackerState
 from ..metrics.video_clips import Ticks
 from .cached_features import Picture

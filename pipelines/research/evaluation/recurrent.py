@@ -18,9 +18,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from ....models.arrays import Float32Array, Quad
 from ....models.encoders.encoder import Encoder
 from ....models.encoders.recurrent_encoder import RecurrentEncoder
-from ....models.faces.faces import Floats
 from ....models.generator.generator import Generator
 from ....stream.reader import VideoReader
 from ...common.cache import digest
@@ -34,7 +34,7 @@ from ...editor.renderer import Renderer
 from ...edits.edit import Edits
 from ...inversion.latent_memory import LatentState, Parts
 from ...inversion.recurrent_inverter import RecurrentInverter
-from ...tracking.align import CROP, Quad, crop
+from ...tracking.align import CROP, crop
 from ...tracking.tracker import Tracker
 from ..metrics import identity
 from .cached_features import CachedFeatures, Picture
@@ -294,7 +294,9 @@ def _add(
         last = now
 
 
-def _embeddings(features: CachedFeatures, frames: Sequence[npt.NDArray[np.uint8]], quads: Sequence[Quad]) -> Floats:
+def _embeddings(
+    features: CachedFeatures, frames: Sequence[npt.NDArray[np.uint8]], quads: Sequence[Quad]
+) -> Float32Array:
     """(N, D): who is on each frame, cropped through the source's quad."""
     crops = (Picture.of(crop(frame, quad, CROP)) for frame, quad in zip(frames, quads, strict=True))
     return np.stack([features.embedding(FAMILY, face) for face in crops])

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from ....models.faces.faces import Floats
+from ....models.arrays import Float32Array
 from ..metrics import identity
 
 MOST_KEPT: Final = identity.MOST_PAIRED
@@ -44,7 +44,7 @@ class Curves:
         """Frames that have a value."""
         return self._counts.get(name, 0)
 
-    def curve(self, name: str) -> Floats:
+    def curve(self, name: str) -> Float32Array:
         """(frames,) float32; all NaN where there is no such name."""
         if name not in self._values:
             return np.full(self.frames, np.nan, np.float32)
@@ -64,15 +64,15 @@ class RunningIdentity:
     """
 
     def __init__(self) -> None:
-        self._before: Floats | None = None
+        self._before: Float32Array | None = None
         self._local = 0.0
         self._pairs = 0
         self._sum: np.ndarray[tuple[int], np.dtype[np.float64]] | None = None
         self._count = 0
-        self._kept: list[Floats] = []
+        self._kept: list[Float32Array] = []
         self._every = 1
 
-    def add(self, embedding: Floats, linked: bool) -> None:
+    def add(self, embedding: Float32Array, linked: bool) -> None:
         """(D,) of the next frame. linked: whether it follows the last one directly, with the same face."""
         if linked and self._before is not None:
             self._local += float(identity.cosine(self._before, embedding))

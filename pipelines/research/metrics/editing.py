@@ -4,13 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from ....models.arrays import Float64Array
 from ...common.errors import PipelineError
 from ..directions.attributes import NAMES
-
-Scores = npt.NDArray[np.float64]
-"""(..., 7) float64 in the order and units of `attributes.NAMES`."""
 
 SPREADS: Final[Mapping[str, float]] = {
     "smile": 0.22,
@@ -28,7 +25,7 @@ MOVED: Final = 0.5
 """An edit has done what was asked in a frame where its own attribute moved at least this many spreads that way."""
 
 
-def shifts(before: Scores, after: Scores) -> Scores:
+def shifts(before: Float64Array, after: Float64Array) -> Float64Array:
     """How far each attribute moved.
 
     Formula: (after - before) / spread. Source: ours; the calibration makes attributes comparable. Range: unbounded.
@@ -37,11 +34,11 @@ def shifts(before: Scores, after: Scores) -> Scores:
     Args:
         before, after: (..., 7).
     """
-    moved: Scores = (after - before) / np.array([SPREADS[name] for name in NAMES])
+    moved: Float64Array = (after - before) / np.array([SPREADS[name] for name in NAMES])
     return moved
 
 
-def manipulation_accuracy(before: Scores, after: Scores, asked: Mapping[str, float]) -> float:
+def manipulation_accuracy(before: Float64Array, after: Float64Array, asked: Mapping[str, float]) -> float:
     """In how many frames the edit did what was asked.
 
     Formula: mean over frames and asked attributes of [sign(asked) (after - before) / spread >= MOVED]. Source: after
@@ -62,7 +59,7 @@ def manipulation_accuracy(before: Scores, after: Scores, asked: Mapping[str, flo
     return float(np.mean([moved[:, position] * sign >= MOVED for position, sign in wanted.items()]))
 
 
-def leakage(before: Scores, after: Scores, asked: Sequence[str]) -> float:
+def leakage(before: Float64Array, after: Float64Array, asked: Sequence[str]) -> float:
     """How far the attributes moved that should not have.
 
     Formula: mean over the other attributes of |mean_t (after - before)| / spread. Source: after Shen, Yang, Tang, Zhou,

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from ....models.arrays import Float64Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +25,7 @@ class Gathered:
 
     count: int
     width: int
-    batches: tuple[Array, ...] = ()
+    batches: tuple[Float64Array, ...] = ()
 
     @classmethod
     def empty(cls, width: int) -> "Gathered":
@@ -33,7 +33,7 @@ class Gathered:
         return cls(0, width)
 
     @property
-    def rows(self) -> Array:
+    def rows(self) -> Float64Array:
         """All batches as one."""
         return np.vstack([np.zeros((0, 1 + self.width)), *self.batches])
 
@@ -66,8 +66,8 @@ class Gaussian:
         factor: (R, D) with factor^T factor the covariance (unbiased, as `numpy.cov`).
     """
 
-    mean: Array
-    factor: Array
+    mean: Float64Array
+    factor: Float64Array
 
 
 def frechet_distance(a: Gaussian, b: Gaussian) -> float:
@@ -88,8 +88,8 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     return max(0.0, mean + spread - 2 * shared)
 
 
-def _triangle(rows: Array) -> Array:
-    return cast("Array", np.linalg.qr(rows, mode="r"))
+def _triangle(rows: Float64Array) -> Float64Array:
+    return cast("Float64Array", np.linalg.qr(rows, mode="r"))
 
 
 def inception_score(probabilities: npt.NDArray[np.floating]) -> float:

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ....models.arrays import Float32Array
 from ....models.errors import ModelError, WeightsError
-from ....models.faces.faces import Floats
 from ....stream.frame import Pixels
 from ...common.errors import PipelineError
 from .reconstruction import to_tensor
@@ -35,7 +35,7 @@ class Embedder(Protocol):
         """A key for kept embeddings."""
         ...
 
-    def embed(self, crops: Sequence[Pixels]) -> Floats:
+    def embed(self, crops: Sequence[Pixels]) -> Float32Array:
         """N of (S, S, 3) uint8 RGB, aligned as FFHQ, S of at least 64 -> (N, D) float32."""
         ...
 
@@ -48,7 +48,7 @@ class DlibEmbedder:
     def __init__(self, network: "DlibIdentity") -> None:
         self._network = network
 
-    def embed(self, crops: Sequence[Pixels]) -> Floats:
+    def embed(self, crops: Sequence[Pixels]) -> Float32Array:
         """See `Embedder.embed`."""
         return np.concatenate([self._network.embed_ffhq(to_tensor([crop])) for crop in crops])
 
@@ -62,7 +62,7 @@ class ArcFaceEmbedder:
         self._network = network
 
     @torch.inference_mode()
-    def embed(self, crops: Sequence[Pixels]) -> Floats:
+    def embed(self, crops: Sequence[Pixels]) -> Float32Array:
         """See `Embedder.embed`."""
         return np.concatenate([self._network.embed_ffhq(to_tensor([crop])).numpy() for crop in crops])
 
@@ -101,7 +101,7 @@ def load_embedders(families: Iterable[str], zoo: "Zoo", left_out: Callable[[str]
     return found
 
 
-def cosine(a: Floats, b: Floats) -> npt.NDArray[np.float64]:
+def cosine(a: Float32Array, b: Float32Array) -> npt.NDArray[np.float64]:
     """Cosine of the angle between embeddings.
 
     Formula: a . b / (|a| |b|). Source: Deng et al., "ArcFace", CVPR 2019. Range: -1..1. Direction: higher is better,
@@ -120,7 +120,7 @@ def cosine(a: Floats, b: Floats) -> npt.NDArray[np.float64]:
     return found
 
 
-def distance(a: Floats, b: Floats) -> npt.NDArray[np.float64]:
+def distance(a: Float32Array, b: Float32Array) -> npt.NDArray[np.float64]:
     """Euclidean distance between embeddings.
 
     Formula: |a - b|. Source: King, dlib 2017 (one person below 0.6). Range: 0 up. Direction: lower is better.
@@ -130,7 +130,7 @@ def distance(a: Floats, b: Floats) -> npt.NDArray[np.float64]:
     return found
 
 
-def local_similarity(embeddings: Floats) -> float:
+def local_similarity(embeddings: Float32Array) -> float:
     """Mean cosine between consecutive frames of one video.
 
     Formula: mean_t cos(e_t, e_{t+1}). Source: Tzaban, Mokady, Gal, Bermano, Cohen-Or, "Stitch it in Time" (STIT),
@@ -144,7 +144,7 @@ def local_similarity(embeddings: Floats) -> float:
     return float(cosine(embeddings[:-1], embeddings[1:]).mean())
 
 
-def global_similarity(embeddings: Floats) -> float:
+def global_similarity(embeddings: Float32Array) -> float:
     """Mean cosine over all pairs of frames of one video.
 
     Formula: mean_{i < j} cos(e_i, e_j), computed as (|sum_i u_i|^2 - N) / (N (N - 1)) with u of unit length.
@@ -160,7 +160,7 @@ def global_similarity(embeddings: Floats) -> float:
     return float((total @ total - count) / (count * (count - 1)))
 
 
-def tl_id(result: Floats, source: Floats) -> float:
+def tl_id(result: Float32Array, source: Float32Array) -> float:
     """Temporally local identity preservation: is the result as steady from frame to frame as its source?
 
     Formula: local_similarity(result) / local_similarity(source). Source: STIT, section 4. Range: about 0..1, above 1
@@ -169,7 +169,7 @@ def tl_id(result: Floats, source: Floats) -> float:
     return local_similarity(result) / local_similarity(source)
 
 
-def tg_id(result: Floats, source: Floats) -> float:
+def tg_id(result: Float32Array, source: Float32Array) -> float:
     """Temporally global identity preservation: is it one person all through the result, as in its source?
 
     Formula: global_similarity(result) / global_similarity(source). Source: STIT, section 4. Range: about 0..1, above 1
@@ -178,7 +178,7 @@ def tg_id(result: Floats, source: Floats) -> float:
     return global_similarity(result) / global_similarity(source)
 
 
-def acd(embeddings: Floats) -> float:
+def acd(embeddings: Float32Array) -> float:
     """Average content distance: how far the faces of one video are from each other.
 
     Formula: mean_{i < j} |e_i - e_j|, over at most MOST_PAIRED frames. Source: Tulyakov, Liu, Yang, Kautz, "MoCoGAN",
@@ -198,7 +198,7 @@ def acd(embeddings: Floats) -> float:
     return total / (count * (count - 1) / 2)
 
 
-def unit(embeddings: Floats) -> npt.NDArray[np.float64]:
+def unit(embeddings: Float32Array) -> npt.NDArray[np.float64]:
     """(..., D) at length 1, float64."""
     wide = embeddings.astype(np.float64)
     long: npt.NDArray[np.float64] = wide / np.linalg.norm(wide, axis=-1, keepdims=True)

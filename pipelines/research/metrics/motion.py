@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from ....models.faces.faces import Floats, locate_face
+from ....models.arrays import Float32Array
+from ....models.faces.faces import locate_face
 from ....stream.frame import Pixels
 from . import identity
 
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
 LEAST_PRESENCE: Final = 0.5
 
 
-def landmarks(backend: "FaceBackend", crop: Pixels) -> Floats | None:
+def landmarks(backend: "FaceBackend", crop: Pixels) -> Float32Array | None:
     """(N, 2) float32 landmarks of the largest face on an aligned crop, in its pixels; None where none is found."""
     face = locate_face(backend, crop)
     return face.landmarks[:, :2].copy() if face is not None and face.presence >= LEAST_PRESENCE else None
 
 
-def akd(a: Floats, b: Floats) -> float:
+def akd(a: Float32Array, b: Float32Array) -> float:
     """Average keypoint distance of one frame; a video's is the mean over its frames.
 
     Formula: mean_k |a_k - b_k|. Source: Siarohin, Lathuiliere, Tulyakov, Ricci, Sebe, "First Order Motion Model",
@@ -34,7 +35,7 @@ def akd(a: Floats, b: Floats) -> float:
     return float(np.linalg.norm(a.astype(np.float64) - b.astype(np.float64), axis=-1).mean())
 
 
-def aed(source: Floats, result: Floats) -> npt.NDArray[np.float64]:
+def aed(source: Float32Array, result: Float32Array) -> npt.NDArray[np.float64]:
     """Average Euclidean distance of identity embeddings of one frame each; a video's is the mean over its frames.
 
     Formula: |e(source) - e(result)|. Source: First Order Motion Model, section 4, with this project's embeddings in

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from ....models.faces.faces import Floats
+from ....models.arrays import Float32Array
 from ....stream.frame import Pixels
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class ClipBuffer:
             self.frames = []
 
 
-def clip_features(network: "I3D", clip: list[Pixels]) -> Floats:
+def clip_features(network: "I3D", clip: list[Pixels]) -> Float32Array:
     """(1, 400) float32 of one clip of (224, 224, 3) uint8 pictures."""
     x = torch.from_numpy(np.stack(clip)).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
-    features: Floats = network.features(x).numpy()
+    features: Float32Array = network.features(x).numpy()
     return features

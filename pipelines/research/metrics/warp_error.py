@@ -12,13 +12,11 @@ from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from ....models.arrays import FlowField, Mask
 from ....stream.frame import Pixels
-from ...common.flow import Field, FlowPair
+from ...common.flow import FlowPair
 from ...common.image_ops import source_places, warp_pixels
-
-Mask = npt.NDArray[np.float32]
 
 SCALES: Final[Mapping[str, float]] = MappingProxyType({"rigid": 1e3, "vidstyleode": 1.0})
 """What the mean square in [0, 1] is multiplied by to stand beside a paper's table: RIGID (arXiv 2308.06097) prints
@@ -84,7 +82,7 @@ def visible(pair: FlowPair) -> Mask:
     return seen
 
 
-def warp_error(before: Pixels, after: Pixels, back: Field, mask: Mask) -> float:
+def warp_error(before: Pixels, after: Pixels, back: FlowField, mask: Mask) -> float:
     """Mean over the masked pixels of (after - warp(before))^2.
 
     Formula: sum_x m(x) |I_t(x) - I_{t-1}(x + b(x))|^2 / (3 sum_x m(x)), with b the flow from t to t-1.
@@ -98,7 +96,7 @@ def warp_error(before: Pixels, after: Pixels, back: Field, mask: Mask) -> float:
     return _mean(squares(before, after, back), mask)
 
 
-def squares(before: Pixels, after: Pixels, back: Field) -> Mask:
+def squares(before: Pixels, after: Pixels, back: FlowField) -> Mask:
     """(H, W) float32: the square of what is left of each pixel after warping, mean over its channels, in [0, 1]."""
     difference = cv2.subtract(after, warp_pixels(before, back), dtype=cv2.CV_32F) / 255
     left: Mask = np.square(difference).mean(-1)

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ....models.arrays import FloatImage
 from .paths import Drift, drift, random_of
 
-Picture = npt.NDArray[np.float32]
 BackgroundStyle = Literal["room", "gradient", "texture", "shapes", "plain"]
 BACKGROUND_STYLES: tuple[BackgroundStyle, ...] = get_args(BackgroundStyle)
 
@@ -54,7 +54,7 @@ class Background:
         self._blobs = [_blob(random, size[0] / size[1]) for _ in range(BLOBS)]
         self._tile = _texture(random)
 
-    def __call__(self, seconds: float) -> Picture:
+    def __call__(self, seconds: float) -> FloatImage:
         """(H, W, 3) float32 in 0..255 at a time."""
         width, height = self.size
         picture = self._gradient(seconds)
@@ -68,7 +68,7 @@ class Background:
             picture = picture + strength * self._pattern(seconds)[..., None]
         return np.clip(picture, 0, 255).reshape(height, width, 3)
 
-    def _gradient(self, seconds: float) -> Picture:
+    def _gradient(self, seconds: float) -> FloatImage:
         width, height = self.size
         angle = self._start + 1.2 * self.motion * float(self._turn(seconds))
         y, x = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -79,7 +79,7 @@ class Background:
             return np.broadcast_to(first, (height, width, 3)).copy()
         return np.asarray(first + (second - first) * share, dtype=np.float32)
 
-    def _paint(self, picture: Picture, blob: Blob, seconds: float) -> None:
+    def _paint(self, picture: FloatImage, blob: Blob, seconds: float) -> None:
         height = self.size[1]
         moved = blob.centre + 0.18 * self.motion * np.array([float(blob.across(seconds)), float(blob.down(seconds))])
         angles = 2 * np.pi * (np.arange(blob.corners) + 0.5) / blob.corners
@@ -88,7 +88,7 @@ class Background:
         points = np.rint(corners * (1 << shift)).astype(np.int32)
         cv2.fillConvexPoly(picture, points, blob.colour.tolist(), cv2.LINE_AA, shift)
 
-    def _pattern(self, seconds: float) -> Picture:
+    def _pattern(self, seconds: float) -> FloatImage:
         width, height = self.size
         step = TILE / max(64, height)
         shift = 40 * self.motion * np.array([float(self._across(seconds)), float(self._down(seconds))])
@@ -121,7 +121,7 @@ def _colour(random: np.random.Generator) -> npt.NDArray[np.float64]:
     return np.asarray(random.uniform(45, 200) + random.uniform(-45, 45, 3), dtype=np.float64)
 
 
-def _texture(random: np.random.Generator) -> Picture:
+def _texture(random: np.random.Generator) -> FloatImage:
     """(TILE, TILE) float32 of deviation 9, with as much at coarse as at fine scales, that repeats without a seam."""
     spectrum = np.fft.fft2(random.standard_normal((TILE, TILE)))
     frequency = np.hypot(np.fft.fftfreq(TILE)[:, None], np.fft.fftfreq(TILE)[None, :])

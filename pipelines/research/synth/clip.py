@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ....models.arrays import Quad
 from ....models.directions.directions import Direction
 from ....models.faces.faces import BLENDSHAPE_COUNT, POINTS
 from ....stream.atomic import AtomicFile
 from ....stream.encoding import EncoderOptions
 from ....stream.frame import Pixels
 from ...edits.edit import Edits, apply
-from ...tracking.align import Quad
 from .describe import describe
 from .drawn_landmarks import measure_landmarks
 from .mask import SIDE

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from ....models.arrays import Float32Array, Quad
 from ....models.faces.faces import BLENDSHAPE_COUNT, POINTS, FaceBackend, Layout, locate_face
 from ....stream.frame import Pixels
-from ...tracking.align import Quad, side, to_frame
-
-Floats = npt.NDArray[np.float32]
+from ...tracking.align import side, to_frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +20,8 @@ class DrawnLandmarks:
         presence: 0..1.
     """
 
-    landmarks: Floats
-    blendshapes: Floats
+    landmarks: Float32Array
+    blendshapes: Float32Array
     presence: float
 
 

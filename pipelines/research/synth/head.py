@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...tracking.align import Quad
+from ....models.arrays import Quad
 from .paths import Drift, drift, random_of
 
 HIGHEST_HERTZ = 0.45

@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ....models.arrays import ByteMask
 from ....models.faces.bisenet import CLASSES, BiSeNet
-
-Mask = npt.NDArray[np.uint8]
 
 SIDE: Final = 128
 """Masks are this many pixels high and wide over the whole drawing, whatever the drawing's size."""
@@ -27,7 +26,7 @@ DOME_FOOT, DOME_POWER = 0.6, 2.6
 class Cutter(Protocol):
     """Finds the person in a drawing. The same drawing gives the same mask."""
 
-    def __call__(self, image: Tensor) -> Mask:
+    def __call__(self, image: Tensor) -> ByteMask:
         """image: (1, 3, S, S), RGB in [-1, 1] -> (128, 128) uint8, 255 where all is person."""
         ...
 
@@ -43,7 +42,7 @@ class ParserCutter:
         self._parser = parser
         self._size = size
 
-    def __call__(self, image: Tensor) -> Mask:
+    def __call__(self, image: Tensor) -> ByteMask:
         with torch.inference_mode():
             if image.shape[-1] != self._size:
                 image = F.interpolate(image, (self._size, self._size), mode="bilinear", antialias=True)
@@ -56,13 +55,13 @@ class ParserCutter:
 class OvalCutter:
     """An oval with a soft edge, the same for every drawing; needs no network."""
 
-    def __call__(self, image: Tensor) -> Mask:
+    def __call__(self, image: Tensor) -> ByteMask:
         y, x = (np.mgrid[0:SIDE, 0:SIDE] + 0.5) / SIDE
         away = np.hypot((x - 0.5) / 0.44, (y - 0.54) / 0.52)
         return _bytes(_smooth(np.clip((1.0 - away) / 0.2, 0, 1)) * _border())
 
 
-def as_floats(mask: Mask, size: int) -> npt.NDArray[np.float32]:
+def as_floats(mask: ByteMask, size: int) -> npt.NDArray[np.float32]:
     """(128, 128) uint8 -> (size, size) float32 in 0..1, as it is laid over a drawing of that size."""
     return np.asarray(cv2.resize(mask.astype(np.float32) / 255, (size, size), interpolation=cv2.INTER_LINEAR))
 
@@ -83,5 +82,5 @@ def _smooth(share: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return share * share * (3 - 2 * share)
 
 
-def _bytes(mask: npt.NDArray[np.float64]) -> Mask:
+def _bytes(mask: npt.NDArray[np.float64]) -> ByteMask:
     return np.rint(255 * mask).astype(np.uint8)

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ....models.arrays import ByteMask
 from ....models.faces.faces import FaceBackend
 from ....models.generator.generator import Generator
 from ....models.generator.load import load_generator
 from ....stream.frame import Pixels
 from ...common.tensors import to_pixels
-from .mask import Cutter, Mask, OvalCutter, ParserCutter
+from .mask import Cutter, OvalCutter, ParserCutter
 from .settings import ClipSettings
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Drawn:
     """One drawing: (S, S, 3) uint8 and its mask (128, 128) uint8."""
 
     pixels: Pixels
-    mask: Mask
+    mask: ByteMask
 
 
 def draw(networks: SynthNetworks, w_plus: Tensor, size: int) -> Drawn:

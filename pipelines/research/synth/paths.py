@@ -12,7 +12,8 @@ from typing import Final, Literal, Protocol, get_args
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from ....models.arrays import Float64Array
+
 Kind = Literal["drift", "speech", "blink", "gaze"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -24,7 +25,7 @@ BLINK_CLOSE, BLINK_OPEN = 0.09, 0.17
 class Path(Protocol):
     """A value over time."""
 
-    def __call__(self, seconds: npt.ArrayLike) -> Floats:
+    def __call__(self, seconds: npt.ArrayLike) -> Float64Array:
         """The values at times in seconds, in the shape of `seconds`."""
         ...
 
@@ -43,11 +44,11 @@ class Drift:
         hertz, weights, phases: (S,). The weights' magnitudes add up to one.
     """
 
-    hertz: Floats
-    weights: Floats
-    phases: Floats
+    hertz: Float64Array
+    weights: Float64Array
+    phases: Float64Array
 
-    def __call__(self, seconds: npt.ArrayLike) -> Floats:
+    def __call__(self, seconds: npt.ArrayLike) -> Float64Array:
         angles = 2 * np.pi * np.multiply.outer(np.asarray(seconds, dtype=np.float64), self.hertz) + self.phases
         return np.asarray(np.sin(angles) @ self.weights, dtype=np.float64)
 
@@ -72,12 +73,12 @@ class Bumps:
         heights: (E,) in 0..1.
     """
 
-    times: Floats
-    rises: Floats
-    falls: Floats
-    heights: Floats
+    times: Float64Array
+    rises: Float64Array
+    falls: Float64Array
+    heights: Float64Array
 
-    def __call__(self, seconds: npt.ArrayLike) -> Floats:
+    def __call__(self, seconds: npt.ArrayLike) -> Float64Array:
         asked = np.asarray(seconds, dtype=np.float64)
         flat = np.atleast_1d(asked).ravel()
         out = np.zeros(flat.shape)
@@ -132,11 +133,11 @@ class Jumps:
         took: seconds that a jump takes.
     """
 
-    times: Floats
-    values: Floats
+    times: Float64Array
+    values: Float64Array
     took: float = 0.05
 
-    def __call__(self, seconds: npt.ArrayLike) -> Floats:
+    def __call__(self, seconds: npt.ArrayLike) -> Float64Array:
         asked = np.asarray(seconds, dtype=np.float64)
         index = np.searchsorted(self.times, asked, side="right")
         begin = np.where(index > 0, self.times[np.maximum(index - 1, 0)], -np.inf) if self.times.size else -np.inf

@@ -4,16 +4,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from ....models.arrays import ByteMask, Float64Array, FloatImage, Quad
 from ....models.faces.patch import patch_to_frame
 from ....stream.frame import Pixels
-from ...tracking.align import Quad, unalign
-from .mask import Mask, as_floats
+from ...tracking.align import unalign
+from .mask import as_floats
 from .paths import Drift, drift, random_of
-
-Picture = npt.NDArray[np.float32]
-Colour = npt.NDArray[np.float64]
 
 STOPS, WARMTH = 0.35, 0.05
 """At a light of 1: how far exposure swings in stops, and red against blue as a share."""
@@ -36,7 +33,7 @@ class Light:
     warmth: Drift
     amount: float
 
-    def gains(self, seconds: float) -> Colour:
+    def gains(self, seconds: float) -> Float64Array:
         """(3,) factors of red, green and blue at a time."""
         exposure = float(np.exp2(self.amount * STOPS * float(self.exposure(seconds)) / GAMMA))
         warmth = self.amount * WARMTH * float(self.warmth(seconds))
@@ -49,7 +46,7 @@ def make_light(seed: int, amount: float) -> Light:
     return Light(drift(random, 0.25), drift(random, 0.15), amount)
 
 
-def body_colour(drawing: Pixels, mask: Mask) -> Colour:
+def body_colour(drawing: Pixels, mask: ByteMask) -> Float64Array:
     """(3,) colour that the body goes on with: the mean of the person in the drawing's lower corners.
 
     That is clothes, or hair before them; between the corners is the neck.
@@ -63,7 +60,9 @@ def body_colour(drawing: Pixels, mask: Mask) -> Colour:
     return np.asarray((drawing[rows] * weight[..., None]).sum(axis=(0, 1)) / weight.sum())
 
 
-def compose_scene(background: Picture, drawing: Pixels, mask: Mask, quad: Quad, body: Colour, gains: Colour) -> Pixels:
+def compose_scene(
+    background: FloatImage, drawing: Pixels, mask: ByteMask, quad: Quad, body: Float64Array, gains: Float64Array
+) -> Pixels:
     """(H, W, 3) uint8.
 
     background: (H, W, 3) float32 in 0..255. drawing: (S, S, 3). mask: (128, 128), over the drawing. quad: where the
@@ -80,14 +79,14 @@ def compose_scene(background: Picture, drawing: Pixels, mask: Mask, quad: Quad, 
     return np.clip(np.rint(frame * gains), 0, 255).astype(np.uint8)
 
 
-def _with_body(background: Picture, quad: Quad, colour: Colour) -> Picture:
+def _with_body(background: FloatImage, quad: Quad, colour: Float64Array) -> FloatImage:
     """The background with shoulders below the drawing, so that the head does not end in the air."""
     matrix = patch_to_frame(quad, 1)
     left = SHOULDERS[::-1] * [-1, 1] + [1, 0]
     outline = np.concatenate([SHOULDERS, left])
     points = (outline - 0.5) @ matrix[:, :2].T + matrix[:, 2]
     shift = 5
-    alpha: Picture = np.zeros(background.shape[:2], np.float32)
+    alpha: FloatImage = np.zeros(background.shape[:2], np.float32)
     limit = 1 << 14  # far outside of any frame, and inside of what fixed-point coordinates hold
     fixed = np.rint(np.clip(points, -limit, limit) * (1 << shift)).astype(np.int32)
     cv2.fillPoly(alpha, [fixed], 1.0, cv2.LINE_AA, shift)

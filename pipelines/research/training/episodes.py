@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ....models.arrays import FlowField, Matrix, Points
 from ....stream.frame import Pixels
-from ...common.flow import Field
 from ...common.tensors import to_tensor
 from ...compositing.composite import hull_mask
 from ...compositing.shape_match import displacement
@@ -29,8 +29,6 @@ from .morph import Morphs
 RATE: Final = 25.0  # frames a second of a picture that is set in motion
 SHIFT, ZOOM, TURN, LIGHT = 4.0, 0.03, 0.04, 0.06  # crop pixels, e-folds, radians, share: the most that it drifts
 HERTZ: Final = 0.8
-Points = npt.NDArray[np.float64]
-Matrix = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,7 +146,7 @@ class MovingPicture:
         matrices = {row: self._matrix(row) for row in points}
         still = np.zeros((CROP, CROP, 2), np.float32)
 
-        def motion(row: int, other: int) -> Field:
+        def motion(row: int, other: int) -> FlowField:
             return _motion(matrices[row], matrices[other], points[row], points[other])
 
         return _episode(
@@ -207,7 +205,7 @@ def _grid() -> npt.NDArray[np.float32]:
     return np.stack([x, y], -1)
 
 
-def _places(matrix: Matrix, field: Field) -> Field:
+def _places(matrix: Matrix, field: FlowField) -> FlowField:
     """(S, S, 2): where each pixel of a frame lies in the unmoved picture, after the field there."""
     inverse = _inverse(matrix)
     unmoved = _grid() @ inverse[:, :2].T.astype(np.float32) + inverse[:, 2].astype(np.float32)
@@ -215,7 +213,7 @@ def _places(matrix: Matrix, field: Field) -> Field:
     return np.asarray(unmoved + here, dtype=np.float32)
 
 
-def _motion(matrix: Matrix, other: Matrix, points: Points, others: Points) -> Field:
+def _motion(matrix: Matrix, other: Matrix, points: Points, others: Points) -> FlowField:
     """(S, S, 2) crop pixels: where each pixel of one frame is found in the other."""
     unmoved = _places(matrix, displacement(points, others))
     moved = unmoved @ other[:, :2].T.astype(np.float32) + other[:, 2].astype(np.float32)
@@ -224,8 +222,8 @@ def _motion(matrix: Matrix, other: Matrix, points: Points, others: Points) -> Fi
 
 def _episode(
     faces: list[Pixels],
-    back: list[Field],
-    ahead: list[Field],
+    back: list[FlowField],
+    ahead: list[FlowField],
     points: list[Points],
     seconds: npt.NDArray[np.float64],
     codes: Tensor | None,

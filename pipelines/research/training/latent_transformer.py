@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ....models.arrays import AnyArray
 from ....models.directions.directions import Direction
 from ....models.directions.latent_transformer import LatentTransformer
 from ....models.generator.generator import Generator
 from ....models.metrics.age_gender import AgeModel, GenderModel
 from ...common.errors import TrainingError
 from ...inversion.code_sampling import sample_codes
-from ..common.array_cache import Array, cached
+from ..common.array_cache import cached
 from ..directions.face_scores import NAMES
 from ..directions.labels import Labelled
 from .loop import LoopConfig, train
@@ -196,7 +197,7 @@ def fit_scorer(
 
     codes = torch.from_numpy(labelled.codes[:faces]).float().to(device)
 
-    def compute() -> dict[str, Array]:
+    def compute() -> dict[str, AnyArray]:
         reader = fit_reader(features, [partial(face, code) for code in codes], wanted, progress)
         return {name: getattr(reader, name).cpu().numpy() for name in ("mean", "weight", "explained")}
 

@@ -10,22 +10,22 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ....models.arrays import Points
 from ....models.faces.faces import FaceBackend, FaceRegion, locate_face
 from ....stream.frame import Pixels
 from ...compositing.composite import warp
 from ...compositing.shape_match import displacement
 from ...tracking.align import CROP
 
-Landmarks = npt.NDArray[np.float64]
 LEAST_PRESENCE = 0.5
 TRIES = 20
 FURTHEST = 12.0  # crop pixels, mean distance of the features of two faces that go together
 
 
-def landmarks_of_crops(faces: npt.NDArray[np.uint8], backend: FaceBackend) -> list[Landmarks | None]:
+def landmarks_of_crops(faces: npt.NDArray[np.uint8], backend: FaceBackend) -> list[Points | None]:
     """(N, 256, 256, 3) aligned faces -> (points, 2) crop pixels of each; None where no face is found."""
     region = FaceRegion(CROP / 2, CROP * 0.53, CROP * 0.85)
-    found: list[Landmarks | None] = []
+    found: list[Points | None] = []
     for face in faces:
         seen = locate_face(backend, face, region)
         sure = seen if seen is not None and seen.presence >= LEAST_PRESENCE else None
@@ -33,7 +33,7 @@ def landmarks_of_crops(faces: npt.NDArray[np.uint8], backend: FaceBackend) -> li
     return found
 
 
-def morph(faces: Sequence[Pixels], points: Sequence[Landmarks], shape: float, skin: float) -> Pixels:
+def morph(faces: Sequence[Pixels], points: Sequence[Points], shape: float, skin: float) -> Pixels:
     """One face out of two, (256, 256, 3) uint8.
 
     faces: two aligned pictures. points: their landmarks. shape, skin: 0..1, share of the second in where the features
@@ -52,7 +52,7 @@ def morph(faces: Sequence[Pixels], points: Sequence[Landmarks], shape: float, sk
 class Morphs:
     """An endless set of faces made of a set of pictures."""
 
-    def __init__(self, faces: npt.NDArray[np.uint8], points: Sequence[Landmarks | None]) -> None:
+    def __init__(self, faces: npt.NDArray[np.uint8], points: Sequence[Points | None]) -> None:
         kept = [index for index, own in enumerate(points) if own is not None]
         self.faces = faces[kept]
         self.points = [own for own in points if own is not None]

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ....models.arrays import FlowField
 from ....models.encoders.visibility import Visibility, compose_between
 from ....stream.frame import Pixels
-from ...common.flow import Field, Flow
+from ...common.flow import Flow
 from ...common.tensors import to_tensor
 from ..common.flow_cache import enlarge
 from .clips import FaceClip
@@ -45,7 +46,7 @@ class Triples:
 
 def read_triples(clips: Sequence[FaceClip], flow: Flow, count: int, random: np.random.Generator) -> Triples:
     """Triples of equally likely clips; the flow of neighbours is the clip's own, the rest is computed."""
-    rows: list[tuple[list[Pixels], list[Field]]] = []
+    rows: list[tuple[list[Pixels], list[FlowField]]] = []
     for _ in range(count):
         clip = clips[int(random.integers(len(clips)))]
         gap = int(random.integers(1, min(FURTHEST, (len(clip) - 1) // 2) + 1))

@@ -4,8 +4,9 @@ import dlib
 import numpy as np
 import pytest
 
+from dynstream.models.arrays import Pixels
 from dynstream.models.errors import ShapeError
-from dynstream.models.faces.faces import Face, Pixels
+from dynstream.models.faces.faces import Face
 from dynstream.models.faces.patch import cut, patch_to_frame
 from dynstream.models.metrics.dlib_chip import DLIB_68, FFHQ_BOX, TEMPLATE, chip_quad, cut_chip, ffhq_box, five_points
 

@@ -5,6 +5,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from dynstream.models.arrays import Quad
 from dynstream.pipelines.common.errors import EditError
 from dynstream.pipelines.compositing.composite import (
     FaceFlow,
@@ -22,7 +23,7 @@ from dynstream.pipelines.compositing.composite import (
     replace_layers,
     warp,
 )
-from dynstream.pipelines.tracking.align import Quad, crop, unalign
+from dynstream.pipelines.tracking.align import crop, unalign
 from dynstream.stream.frame import Pixels
 
 Floats = npt.NDArray[np.float32]

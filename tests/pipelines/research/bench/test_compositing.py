@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from dynstream.models.faces.faces import Floats
+from dynstream.models.arrays import Float32Array
 from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.research.bench.compositing import SHIPS, WAYS, CompositingScorers, bench_compositing
 from dynstream.stream.frame import Pixels
@@ -20,7 +20,7 @@ class Levels:
 
     name = "levels"
 
-    def embed(self, crops: Sequence[Pixels]) -> Floats:
+    def embed(self, crops: Sequence[Pixels]) -> Float32Array:
         return np.stack([crop[96:160, 96:160].mean((0, 1)) for crop in crops]).astype(np.float32)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dynstream.models.faces.faces import Face, FaceRegion, Floats
+from dynstream.models.arrays import Float32Array
+from dynstream.models.faces.faces import Face, FaceRegion
 from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.common.flow import load_flow
 from dynstream.pipelines.research.bench.quality import Quality, QualityScorers, face_region, measure_quality
@@ -35,7 +36,7 @@ class MeanEmbedder:
 
     name = "mean"
 
-    def embed(self, crops: Sequence[Pixels]) -> Floats:
+    def embed(self, crops: Sequence[Pixels]) -> Float32Array:
         return np.stack([crop.reshape(-1, 3).mean(axis=0) / 255 for crop in crops]).astype(np.float32)
 
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from dynstream.models.faces.faces import Floats
+from dynstream.models.arrays import Float32Array
 from dynstream.pipelines.common.cache import Cache
 from dynstream.pipelines.common.tensors import to_pixels
 from dynstream.pipelines.research.evaluation import inversion
-from dynstream.pipelines.research.evaluation.face_sets import Faces, FaceSet
+from dynstream.pipelines.research.evaluation.face_sets import FaceSet
 from dynstream.pipelines.research.evaluation.face_sheet import CELL, GAP, HEADING, sheet
 from dynstream.pipelines.research.evaluation.inversion import MEASURES, Inversions, InversionScorers, InversionSettings
 from dynstream.stream.frame import Pixels
@@ -39,7 +39,7 @@ class Levels:
 
     name = "levels"
 
-    def embed(self, crops: Sequence[Pixels]) -> Floats:
+    def embed(self, crops: Sequence[Pixels]) -> Float32Array:
         return np.stack([crop.mean((0, 1)) for crop in crops]).astype(np.float32)
 
 
@@ -101,7 +101,7 @@ def test_an_optimization_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: p
 def test_refinement_is_fitted_to_each_file() -> None:
     fitted: list[int] = []
 
-    def refine(of: Faces) -> tuple[Tensor, LevelGenerator]:
+    def refine(of: Pixels) -> tuple[Tensor, LevelGenerator]:
         fitted.append(len(of))
         return torch.full((18, 512), 0.5), LevelGenerator()
 
@@ -113,7 +113,7 @@ def test_refinement_is_fitted_to_each_file() -> None:
 
 
 def test_pictures_of_one_face_each_have_no_clip_to_fit() -> None:
-    def refine(_faces: Faces) -> tuple[Tensor, LevelGenerator]:
+    def refine(_faces: Pixels) -> tuple[Tensor, LevelGenerator]:
         raise AssertionError("nothing to fit")
 
     portraits = replace(faces(0.0, 0.1), files=("a.png", "b.png"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from dynstream.models.faces.faces import Floats
+from dynstream.models.arrays import Float32Array
 from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.editor.renderer import FaceJob, Rendered
@@ -35,7 +35,7 @@ class Copying:
 class Levels:
     name = "levels"
 
-    def embed(self, crops: list[Pixels]) -> Floats:
+    def embed(self, crops: list[Pixels]) -> Float32Array:
         return np.stack([[float(crop.mean()), 100.0] for crop in crops]).astype(np.float32)
 
 
