@@ -21,7 +21,11 @@ HELP = "↑ ↓ choose   ← → change   0 reset   space pause   m mirror previ
 
 @dataclass(frozen=True)
 class Slider:
-    """One edit. low, high: the strengths between which it moves."""
+    """One edit.
+
+    Attributes:
+        low, high: the strengths between which it moves.
+    """
 
     name: str
     value: float = 0.0
@@ -37,7 +41,11 @@ class Slider:
 
 @dataclass(frozen=True)
 class PanelState:
-    """What the user has set. selected: index of the slider that the arrows move."""
+    """What the user has set.
+
+    Attributes:
+        selected: index of the slider that the arrows move.
+    """
 
     sliders: tuple[Slider, ...]
     selected: int = 0

@@ -38,7 +38,13 @@ class Listed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CameraDevice:
-    """A camera. path: what FFmpeg opens. label: its name for people. virtual: a program's output, or a screen."""
+    """A camera.
+
+    Attributes:
+        path: what FFmpeg opens.
+        label: its name for people.
+        virtual: a program's output, or a screen.
+    """
 
     path: str
     label: str
@@ -52,7 +58,8 @@ class CameraDevice:
 class CameraMode:
     """A size in pixels with the rates that it comes at, frames a second (high inf: not said).
 
-    pixel_format: FFmpeg's name of the raw format or, where `compressed`, of the codec; "" where not said.
+    Attributes:
+        pixel_format: FFmpeg's name of the raw format or, where `compressed`, of the codec; "" where not said.
     """
 
     width: int

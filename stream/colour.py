@@ -40,8 +40,9 @@ _EXACT = (
 class ColourTags:
     """What a file says about its colours, as code points of ITU-T H.273.
 
-    primaries, transfer, matrix: 2 where the file says nothing.
-    signal_range: 0 nothing said, 1 limited (16..235), 2 full (0..255).
+    Attributes:
+        primaries, transfer, matrix: 2 where the file says nothing.
+        signal_range: 0 nothing said, 1 limited (16..235), 2 full (0..255).
     """
 
     primaries: int = UNSPECIFIED

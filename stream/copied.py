@@ -18,8 +18,9 @@ from .reader import open_source
 class LeftOut:
     """Something of the source that the result does not hold.
 
-    what: what it is, such as "stream 2 (subtitle, mov_text)".
-    why: the reason, as the user should read it.
+    Attributes:
+        what: what it is, such as "stream 2 (subtitle, mov_text)".
+        why: the reason, as the user should read it.
     """
 
     what: str

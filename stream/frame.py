@@ -17,7 +17,9 @@ Pixels = npt.NDArray[np.uint8]
 class Original:
     """What a frame of a file was made from.
 
-    samples: as the decoder gave them; nobody writes to them. pixels: (H, W, 3) uint8 RGB made of them, of that size.
+    Attributes:
+        samples: as the decoder gave them; nobody writes to them.
+        pixels: (H, W, 3) uint8 RGB made of them, of that size.
     """
 
     samples: "VideoFrame"
@@ -28,12 +30,14 @@ class Original:
 class Frame:
     """One video frame, upright, as every stage sees it.
 
-    pixels: (H, W, 3) uint8 RGB, full range.
-    pts: presentation time in units of `time_base`, as the source gave it.
-    time_base: seconds per unit of `pts`, above zero.
-    original: what it was made from, of the same size; None where it was drawn, turned or scaled, and in live streams.
-
     Raises ValueError where shape, dtype or time base are not these.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB, full range.
+        pts: presentation time in units of `time_base`, as the source gave it.
+        time_base: seconds per unit of `pts`, above zero.
+        original: what it was made from, of the same size; None where it was drawn, turned or scaled, and in live
+            streams.
     """
 
     pixels: Pixels

@@ -25,9 +25,13 @@ EXAMPLES = "yuv420p, yuv422p, yuv444p, yuv420p10le, gray, nv12, yuyv422, rgb24, 
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """Where one colour's samples lie. plane: its index. start, step: in samples, along a row of that plane.
+    """Where one colour's samples lie.
 
-    name: one of y, u, v, r, g, b. shift: of width and height against the picture's, as powers of two.
+    Attributes:
+        plane: its index.
+        start, step: in samples, along a row of that plane.
+        name: one of y, u, v, r, g, b.
+        shift: of width and height against the picture's, as powers of two.
     """
 
     name: str
@@ -41,8 +45,9 @@ class Component:
 class PixelLayout:
     """One pixel format. Rows follow each other without padding, and planes follow each other.
 
-    bits: of a sample; above 8, each takes two bytes, little-endian.
-    planes: samples that a pixel's width takes in a row of each plane, and the plane's shift.
+    Attributes:
+        bits: of a sample; above 8, each takes two bytes, little-endian.
+        planes: samples that a pixel's width takes in a row of each plane, and the plane's shift.
     """
 
     pix_fmt: str

@@ -17,7 +17,9 @@ from .y4m import Y4mReader, Y4mWriter
 class PipeOptions:
     """What a user says about the input; None: as the stream says.
 
-    size, pix_fmt: given together, for pictures without a header. rate: frames per second; headerless pictures need it.
+    Attributes:
+        size, pix_fmt: given together, for pictures without a header.
+        rate: frames per second; headerless pictures need it.
     """
 
     size: tuple[int, int] | None = None

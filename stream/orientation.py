@@ -15,8 +15,9 @@ _TOLERANCE = 0.02
 class Orientation:
     """One of the eight right-angled orientations: transpose first, then mirror.
 
-    transpose: rows and columns change places.
-    mirror_x, mirror_y: left and right, top and bottom change places after that.
+    Attributes:
+        transpose: rows and columns change places.
+        mirror_x, mirror_y: left and right, top and bottom change places after that.
     """
 
     transpose: bool = False

@@ -27,8 +27,13 @@ RANGES = {"limited": LIMITED, "full": FULL}
 class PictureFormat:
     """What all pictures of a stream have in common.
 
-    size: (width, height). layout: of the pixel format. time_base: seconds per unit of `pts`. rate: frames per second,
-    the usual one where it varies. tags: with a known matrix and range. siting: where chroma samples lie.
+    Attributes:
+        size: (width, height).
+        layout: of the pixel format.
+        time_base: seconds per unit of `pts`.
+        rate: frames per second, the usual one where it varies.
+        tags: with a known matrix and range.
+        siting: where chroma samples lie.
     """
 
     size: tuple[int, int]
@@ -46,11 +51,15 @@ class PictureFormat:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """One picture. data: its planes (see PixelLayout), which nobody writes to. pts: in units of the time base.
+    """One picture.
 
-    duration: in the same unit, 0 where it is not known. interlaced: whether its lines are of two moments.
-    note: parameters of a y4m frame header, to be written as they came. decoded: the same picture, where a decoder
-    gave it.
+    Attributes:
+        data: its planes (see PixelLayout), which nobody writes to.
+        pts: in units of the time base.
+        duration: in the same unit, 0 where it is not known.
+        interlaced: whether its lines are of two moments.
+        note: parameters of a y4m frame header, to be written as they came.
+        decoded: the same picture, where a decoder gave it.
     """
 
     data: bytearray
@@ -99,7 +108,12 @@ class PictureSink(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColourChoice:
-    """What a user says about colours. matrix: a key of MATRICES. signal_range: of RANGES. None: as the stream says."""
+    """What a user says about colours.
+
+    Attributes:
+        matrix: a key of MATRICES.
+        signal_range: of RANGES. None: as the stream says.
+    """
 
     matrix: str | None = None
     signal_range: str | None = None

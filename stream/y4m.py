@@ -24,9 +24,13 @@ CHROMA = (*_SITED, *_EIGHT_BIT, "420p10", "422p10", "444p10", "mono10", "and the
 class Y4mHeader:
     """The first line of a y4m stream.
 
-    line: as it came, without the line's end. size: (width, height). rate: frames per second, None where the line does
-    not say. interlacing: p, t, b, m (mixed) or ?. chroma: the tag after C. signal_range: 0 nothing said, 1 limited,
-    2 full.
+    Attributes:
+        line: as it came, without the line's end.
+        size: (width, height).
+        rate: frames per second, None where the line does not say.
+        interlacing: p, t, b, m (mixed) or ?.
+        chroma: the tag after C.
+        signal_range: 0 nothing said, 1 limited, 2 full.
     """
 
     line: bytes

@@ -33,10 +33,13 @@ def user_folder() -> Path:
 class Direction:
     """One direction.
 
-    name: what `--edit` calls it. vector: (codes, 512) float32, of length 1 over all.
-    scale: length in W+ of a strength of 1, so that strengths mean the same for every direction.
-    low, high: strengths between which it was measured to work. about: one line for people.
-    effect: change of each measured score per unit of strength; its own score first.
+    Attributes:
+        name: what `--edit` calls it.
+        vector: (codes, 512) float32, of length 1 over all.
+        scale: length in W+ of a strength of 1, so that strengths mean the same for every direction.
+        low, high: strengths between which it was measured to work.
+        about: one line for people.
+        effect: change of each measured score per unit of strength; its own score first.
     """
 
     name: str

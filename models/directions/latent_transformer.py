@@ -66,8 +66,12 @@ class LatentTransformer(nn.Module):
 class NonlinearDirection:
     """A nonlinear edit.
 
-    name: what `--edit` calls it. network: frozen. low, high: strengths between which it was measured to work.
-    about: one line for people. effect: change of each measured score per unit of strength; its own score first.
+    Attributes:
+        name: what `--edit` calls it.
+        network: frozen.
+        low, high: strengths between which it was measured to work.
+        about: one line for people.
+        effect: change of each measured score per unit of strength; its own score first.
     """
 
     name: str

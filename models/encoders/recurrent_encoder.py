@@ -45,7 +45,10 @@ SLOPE, GAIN = 0.2, 2**0.5
 class RecurrentState:
     """What the encoder remembers of B faces, and what it says: all float32.
 
-    hidden, cell: (B, 96, 8, 8) of the ConvLSTM. compensation: (B, 18, 512), w'_t. noise: (B, 1, 32, 32), n_t.
+    Attributes:
+        hidden, cell: (B, 96, 8, 8) of the ConvLSTM.
+        compensation: (B, 18, 512), w'_t.
+        noise: (B, 1, 32, 32), n_t.
     """
 
     hidden: Tensor

@@ -26,10 +26,11 @@ BLENDSHAPE_COUNT = 52
 class FaceRegion:
     """A square, possibly turned, in which a face is looked for.
 
-    x, y: its middle, in frame pixels.
-    size: side in pixels, above zero.
-    angle: radians; how far the face's own x axis is turned from the frame's, clockwise on screen.
-    score: how sure the detector is, 0..1; 1 where the region comes from a face that is being followed.
+    Attributes:
+        x, y: its middle, in frame pixels.
+        size: side in pixels, above zero.
+        angle: radians; how far the face's own x axis is turned from the frame's, clockwise on screen.
+        score: how sure the detector is, 0..1; 1 where the region comes from a face that is being followed.
     """
 
     x: float

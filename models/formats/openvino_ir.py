@@ -36,12 +36,13 @@ ELEMENT_TYPES = {
 class IrLayer:
     """One node of the graph.
 
-    id: the number that edges use; unique in its graph.
-    name: the converter's name, unique for practical purposes but not by the format.
-    kind: operation, as "Const", "MatMul", "GroupConvolution".
-    attributes: the `<data>` element's attributes as they are written, all strings.
-    output_shapes: one shape per output port, in port order; () for a scalar.
-    value: the array of a `Const` layer (read-only, little endian), None for every other kind.
+    Attributes:
+        id: the number that edges use; unique in its graph.
+        name: the converter's name, unique for practical purposes but not by the format.
+        kind: operation, as "Const", "MatMul", "GroupConvolution".
+        attributes: the `<data>` element's attributes as they are written, all strings.
+        output_shapes: one shape per output port, in port order; () for a scalar.
+        value: the array of a `Const` layer (read-only, little endian), None for every other kind.
     """
 
     id: int

@@ -34,12 +34,13 @@ MIN_RESOLUTION, MAX_RESOLUTION = 8, 1024
 class StyleGAN2Config:
     """What sets one StyleGAN2 apart from another.
 
-    resolution: height and width of the pictures, a power of two from 8 to 1024.
-    channels: of the features at 4, 8, ..., resolution; `published` gives the usual ones.
-    code_size: length of z and of each code of W.
-    mapping_layers: of the mapping network; 8 as published, 2 in some of NVIDIA's later configurations.
-    conv_clamp: activations are limited to +-this, as in the mixed-precision configurations of stylegan2-ada.
-    Raises ModelError where these do not make a network.
+    Attributes:
+        resolution: height and width of the pictures, a power of two from 8 to 1024.
+        channels: of the features at 4, 8, ..., resolution; `published` gives the usual ones.
+        code_size: length of z and of each code of W.
+        mapping_layers: of the mapping network; 8 as published, 2 in some of NVIDIA's later configurations.
+        conv_clamp: activations are limited to +-this, as in the mixed-precision configurations of stylegan2-ada.
+            Raises ModelError where these do not make a network.
     """
 
     resolution: int

@@ -21,8 +21,11 @@ Shape = tuple[int, ...]
 class Entry:
     """One weight of the network in a published file.
 
-    key: in `StyleGAN2.state_dict()`. name: in the file. shape: in the file.
-    convert: from the file's layout to ours.
+    Attributes:
+        key: in `StyleGAN2.state_dict()`.
+        name: in the file.
+        shape: in the file.
+        convert: from the file's layout to ours.
     """
 
     key: str

@@ -30,8 +30,11 @@ SMALLEST_SIDE: Final = 128
 class Encoded:
     """A picture as RAFT sees it; worth keeping, since each frame of a clip is matched with two neighbours.
 
-    features: (B, 256, h, w), what is correlated. hidden, context: (B, 128, h, w), the recurrent unit's start and its
-    constant input. size: (H, W) of the picture. padding: (left, right, top, bottom), added to reach h = H' / 8.
+    Attributes:
+        features: (B, 256, h, w), what is correlated.
+        hidden, context: (B, 128, h, w), the recurrent unit's start and its constant input.
+        size: (H, W) of the picture.
+        padding: (left, right, top, bottom), added to reach h = H' / 8.
     """
 
     features: Tensor
@@ -125,7 +128,12 @@ class SeparableGRU(nn.Module):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GRUStep:
-    """One half of the GRU. weights: (3 x 128, 256, kh, kw) over hidden state and motion. bias: (B, 3 x 128, h, w)."""
+    """One half of the GRU.
+
+    Attributes:
+        weights: (3 x 128, 256, kh, kw) over hidden state and motion.
+        bias: (B, 3 x 128, h, w).
+    """
 
     weights: Tensor
     bias: Tensor

@@ -40,8 +40,9 @@ class Archive:
 class Member:
     """One file inside an archive.
 
-    path: exactly as the archive spells it; only compared, never used as a place to write to.
-    name: what a converter calls it, a relative path inside the entry's folder.
+    Attributes:
+        path: exactly as the archive spells it; only compared, never used as a place to write to.
+        name: what a converter calls it, a relative path inside the entry's folder.
     """
 
     path: str
@@ -59,7 +60,8 @@ class Member:
 class ByHand:
     """A published file that the user fetches: its official name, its page, and its layout (a key of `layouts.LAYOUTS`).
 
-    sha256: None where it is not known.
+    Attributes:
+        sha256: None where it is not known.
     """
 
     file: str

@@ -30,7 +30,9 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi"})
 class Cut:
     """The first pieces of a video stream, in decoding order, that can be shown without the ones after them.
 
-    packets: how many. end: seconds at which the last of their frames stops to be shown.
+    Attributes:
+        packets: how many.
+        end: seconds at which the last of their frames stops to be shown.
     """
 
     packets: int

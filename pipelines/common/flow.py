@@ -23,7 +23,9 @@ Method = Literal["raft", "dis"]
 class FlowPair:
     """Both directions between two frames; `metrics.warp_error.visible` compares them.
 
-    forward: from the first to the second. backward: from the second to the first. Both (H, W, 2) float32, pixels.
+    Attributes:
+        forward: from the first to the second.
+        backward: from the second to the first. Both (H, W, 2) float32, pixels.
     """
 
     forward: FlowField
@@ -60,7 +62,11 @@ class Flow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RaftFeatures:
-    """A frame as RAFT encoded it. size: (width, height) of the frame, not of what the network saw."""
+    """A frame as RAFT encoded it.
+
+    Attributes:
+        size: (width, height) of the frame, not of what the network saw.
+    """
 
     encoded: "Encoded"
     size: tuple[int, int]

@@ -15,11 +15,14 @@ LARGEST_TURN = 0.6
 
 @dataclass(frozen=True, slots=True)
 class ColourMatch:
-    """A linear map of colours. matrix: (3, 3) float32, RGB in 0..255 to the same.
+    """A linear map of colours.
 
     It scales luma by one factor and turns and scales the two colour differences by another, complex one. Skin then
     matches the frame's, while grey stays grey: with a gain and a shift for each channel, teeth turned green in a graded
     clip where lips opened.
+
+    Attributes:
+        matrix: (3, 3) float32, RGB in 0..255 to the same.
     """
 
     matrix: FloatImage

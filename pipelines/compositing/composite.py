@@ -43,8 +43,11 @@ FEATHER = 9.0  # crop pixels, standard deviation of the mask's edge
 class Layers:
     """What the composite needs of one face, all in the 256x256 crop.
 
-    change: (S, S, 3) float32, E - m W(O) in 0..255. keep: (S, S), m. flow: (S, S, 2) crop pixels from E to O.
-    mask: (S, S) in 0..1, where the frame may change.
+    Attributes:
+        change: (S, S, 3) float32, E - m W(O) in 0..255.
+        keep: (S, S), m.
+        flow: (S, S, 2) crop pixels from E to O.
+        mask: (S, S) in 0..1, where the frame may change.
     """
 
     change: FloatImage
@@ -99,7 +102,12 @@ def likeness(first: FloatImage, second: FloatImage, tolerance: float = LARGE_CHA
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """How the edit moves a face. flow: (S, S, 2) crop pixels from E to O. keep: (S, S) in 0..1, m."""
+    """How the edit moves a face.
+
+    Attributes:
+        flow: (S, S, 2) crop pixels from E to O.
+        keep: (S, S) in 0..1, m.
+    """
 
     flow: FloatImage
     keep: FloatImage

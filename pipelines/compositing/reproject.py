@@ -25,8 +25,11 @@ STALE_SECONDS = 2.0
 class ReprojectableLayers:
     """What was put into a frame.
 
-    layers: in the crop, with the strength they had, the mouth's inside included. points: (N, 2) float64 landmarks in
-    crop pixels. weight: 0..1, how far the face was faded in. seconds: time of the frame.
+    Attributes:
+        layers: in the crop, with the strength they had, the mouth's inside included.
+        points: (N, 2) float64 landmarks in crop pixels.
+        weight: 0..1, how far the face was faded in.
+        seconds: time of the frame.
     """
 
     layers: Layers

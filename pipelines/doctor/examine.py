@@ -12,9 +12,12 @@ from .machine import Machine
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """port: TCP, for `dynstream serve`. udp: lowest and highest port for media, (0, 0) for any.
+    """Wishes.
 
-    verify: whether all cached weights are read again. Raises PipelineError for ports that do not exist.
+    Attributes:
+        port: TCP, for `dynstream serve`.
+        udp: lowest and highest port for media, (0, 0) for any.
+        verify: whether all cached weights are read again. Raises PipelineError for ports that do not exist.
     """
 
     port: int = 8080

@@ -11,10 +11,12 @@ Level = Literal["ok", "warn", "fail"]
 class Finding:
     """One line of the report.
 
-    level: "fail" keeps dynstream from working, "warn" keeps a part of it from working or makes it slow.
-    found: what is there, in a few words. mend: the command or step that mends it; "" where nothing is to be done.
-
     Raises ValueError for a "warn" or "fail" that does not say how to mend it.
+
+    Attributes:
+        level: "fail" keeps dynstream from working, "warn" keeps a part of it from working or makes it slow.
+        found: what is there, in a few words.
+        mend: the command or step that mends it; "" where nothing is to be done.
     """
 
     name: str

@@ -30,7 +30,12 @@ SHIPPED = ("encoder.safetensors", "output-tail.safetensors", "directions.safeten
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """kind: "cuda" or "mps". memory: bytes, 0 where not known."""
+    """Gpu.
+
+    Attributes:
+        kind: "cuda" or "mps".
+        memory: bytes, 0 where not known.
+    """
 
     kind: str
     name: str
@@ -145,8 +150,11 @@ def _writable(folder: Path) -> bool:
 class Machine:
     """Each field answers one question; the defaults ask this machine.
 
-    tcp_error, udp_error: why a port of localhost cannot be had, None where it can.
-    pyvirtualcam: why it does not load, None where it does. free_disk: bytes. available_memory: bytes, None: not said.
+    Attributes:
+        tcp_error, udp_error: why a port of localhost cannot be had, None where it can.
+        pyvirtualcam: why it does not load, None where it does.
+        free_disk: bytes.
+        available_memory: bytes, None: not said.
     """
 
     platform: str = sys.platform

@@ -57,7 +57,11 @@ class FaceVisibility:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnalysisState:
-    """Memory of the analysis. begin: time of the first frame in seconds, from which ramps count; None before it."""
+    """Memory of the analysis.
+
+    Attributes:
+        begin: time of the first frame in seconds, from which ramps count; None before it.
+    """
 
     tracker: TrackerState = field(default_factory=TrackerState)
     faces: Mapping[int, FaceVisibility] = field(default_factory=dict)
@@ -87,8 +91,10 @@ class SessionState:
 class FaceObservation:
     """One face of a frame.
 
-    fresh: what is remembered of a face with its id no longer counts.
-    job: what to draw, None where nothing is. outcome: edited, faded or passed.
+    Attributes:
+        fresh: what is remembered of a face with its id no longer counts.
+        job: what to draw, None where nothing is.
+        outcome: edited, faded or passed.
     """
 
     track: FaceTrack
@@ -134,7 +140,11 @@ class FrameAnalysis:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Edited:
-    """The edited frame. outcome: what became of it."""
+    """The edited frame.
+
+    Attributes:
+        outcome: what became of it.
+    """
 
     frame: Frame
     outcome: Outcome

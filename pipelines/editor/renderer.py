@@ -24,10 +24,13 @@ from ..inversion.recurrent_inverter import Inverted, RecurrentInverter
 class FaceJob:
     """One face to draw.
 
-    face: (256, 256, 3) uint8, aligned. offset: what the edit does to the codes, None for none. seconds: of its frame.
-    encode: False draws the codes that are remembered of the face, where there are any, and spares the encoder.
-    codes: (codes, 512), a guess in place of E0's for a face that is remembered, which spares the encoder, too.
-    landmarks: (478, 2) of the mesh in crop pixels, None where others were found.
+    Attributes:
+        face: (256, 256, 3) uint8, aligned.
+        offset: what the edit does to the codes, None for none.
+        seconds: of its frame.
+        encode: False draws the codes that are remembered of the face, where there are any, and spares the encoder.
+        codes: (codes, 512), a guess in place of E0's for a face that is remembered, which spares the encoder, too.
+        landmarks: (478, 2) of the mesh in crop pixels, None where others were found.
     """
 
     face: Pixels
@@ -40,9 +43,12 @@ class FaceJob:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rendered:
-    """inverted, edited: (256, 256, 3) float32 in 0..255, what the generator drew. latent: the face's new memory.
+    """Rendered.
 
-    encoded: (codes, 512), what E0 said of this very face; None where it was not asked.
+    Attributes:
+        inverted, edited: (256, 256, 3) float32 in 0..255, what the generator drew.
+        latent: the face's new memory.
+        encoded: (codes, 512), what E0 said of this very face; None where it was not asked.
     """
 
     inverted: FloatImage

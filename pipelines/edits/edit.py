@@ -90,7 +90,9 @@ def _constant(name: str, value: float) -> EditSpec:
 class Move:
     """What edits do to a code at one moment, where it depends on the code.
 
-    offset: (codes, 512) of the linear edits, None where there are none. nonlinear: the others, each with its strength.
+    Attributes:
+        offset: (codes, 512) of the linear edits, None where there are none.
+        nonlinear: the others, each with its strength.
     """
 
     offset: Tensor | None
@@ -108,7 +110,9 @@ class Move:
 class Edits:
     """Several edits together with what they may name. Raises EditError for a name that is not known.
 
-    directions: the linear ones. nonlinear: the nonlinear ones, under names that end in `@nonlinear`.
+    Attributes:
+        directions: the linear ones.
+        nonlinear: the nonlinear ones, under names that end in `@nonlinear`.
     """
 
     specs: tuple[EditSpec, ...]

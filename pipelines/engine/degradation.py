@@ -10,10 +10,12 @@ from typing import Final
 class QualityLevel:
     """One degree of saving, for live sessions.
 
-    draw_every: of how many frames one is drawn; 0 draws none, and frames pass unedited. encode_every: of how many
-    drawings one is encoded; the others draw remembered codes. waits: whether a frame that is drawn waits for its
-    drawing; else it is shown at once with what was drawn before, and its drawing serves those after it.
-    load: what the device has to do, as a share of what it does on the first quality level.
+    Attributes:
+        draw_every: of how many frames one is drawn; 0 draws none, and frames pass unedited.
+        encode_every: of how many drawings one is encoded; the others draw remembered codes.
+        waits: whether a frame that is drawn waits for its drawing; else it is shown at once with what was drawn
+            before, and its drawing serves those after it.
+        load: what the device has to do, as a share of what it does on the first quality level.
     """
 
     name: str
@@ -37,12 +39,18 @@ QUALITY_LEVELS: Final = (
 class DegradationSettings:
     """When a quality level is left.
 
-    window_seconds: over which frames are judged. least_frames: in it, for a judgement. behind: share of frames whose
-    drawing came too late or found the device busy, from which the quality goes down. late: share of frames that nothing
-    could be shown of in time, from which even the last quality level with an edit is left. calm: share below which it
-    may go up. rest_seconds: between two steps down. patience_seconds: from any step to one up; doubled each time that
-    a step up had to be taken back within that time, up to longest_patience_seconds. full: share of its time that the
-    device may be busy after a step up.
+    Attributes:
+        window_seconds: over which frames are judged.
+        least_frames: in it, for a judgement.
+        behind: share of frames whose drawing came too late or found the device busy, from which the quality goes
+            down.
+        late: share of frames that nothing could be shown of in time, from which even the last quality level with an
+            edit is left.
+        calm: share below which it may go up.
+        rest_seconds: between two steps down.
+        patience_seconds: from any step to one up; doubled each time that a step up had to be taken back within that
+            time, up to longest_patience_seconds.
+        full: share of its time that the device may be busy after a step up.
     """
 
     window_seconds: float = 1.0

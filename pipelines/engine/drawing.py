@@ -32,8 +32,12 @@ class Share:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawn:
-    """results: for each frame what was drawn, or why nothing was. fits: faces at once that the device had memory for,
-    None where it had enough."""
+    """Drawn.
+
+    Attributes:
+        results: for each frame what was drawn, or why nothing was.
+        fits: faces at once that the device had memory for, None where it had enough.
+    """
 
     results: list[list[Rendered] | Exception]
     fits: int | None = None

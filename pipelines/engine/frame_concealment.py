@@ -40,7 +40,11 @@ KEPT: Final = 0.9
 class ShownFace:
     """A drawn face of the last frame that came.
 
-    quad: (4, 2) in it. landmarks: (N, 2) in crop pixels. memory: of its codes. offset: what the edit does to them.
+    Attributes:
+        quad: (4, 2) in it.
+        landmarks: (N, 2) in crop pixels.
+        memory: of its codes.
+        offset: what the edit does to them.
     """
 
     quad: Quad
@@ -53,10 +57,12 @@ class ShownFace:
 class ConcealmentState:
     """What a lost frame is made from; times are seconds of the stream.
 
-    last: (H, W, 3) uint8, shown last, at `seconds`. before: shown before it, `step` seconds earlier; None where they
-    do not belong together. analysed: time of the last frame that came, whose faces are `faces`.
-    held, carried: mean squares of what holding the last picture and what carrying it on said wrongly of the frames that
-    then came, summed, older ones counting less.
+    Attributes:
+        last: (H, W, 3) uint8, shown last, at `seconds`.
+        before: shown before it, `step` seconds earlier; None where they do not belong together.
+        analysed: time of the last frame that came, whose faces are `faces`.
+        held, carried: mean squares of what holding the last picture and what carrying it on said wrongly of the
+            frames that then came, summed, older ones counting less.
     """
 
     last: Pixels

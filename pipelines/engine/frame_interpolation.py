@@ -36,7 +36,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Due:
-    """A picture that waits for its time. since: when the frame came. future: its own; None of a picture before it."""
+    """A picture that waits for its time.
+
+    Attributes:
+        since: when the frame came.
+        future: its own; None of a picture before it.
+    """
 
     seconds: float
     since: float

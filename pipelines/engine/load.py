@@ -37,12 +37,14 @@ def editors(renderer: Renderer, backends: Callable[[], FaceBackend]) -> Editors:
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """Which networks, where they run, and how. device: "cpu", "cuda", "cuda:1", ... See `accelerate` for the rest.
+    """Which networks, where they run, and how.
 
     Raises PipelineError for a device that is not there, and for an unknown precision.
 
-    conceal: draw late frames from foretold codes, see `conceal`, and make lost ones for sessions that want them, see
-    `dynamics.lost`; every drawn face then costs its prediction, too.
+    Attributes:
+        device: "cpu", "cuda", "cuda:1", ... See `accelerate` for the rest.
+        conceal: draw late frames from foretold codes, see `conceal`, and make lost ones for sessions that want
+            them, see `dynamics.lost`; every drawn face then costs its prediction, too.
     """
 
     generator: str = "mobilestylegan"

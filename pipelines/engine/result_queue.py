@@ -16,8 +16,10 @@ from ..common.outcome import Outcome
 class Shown:
     """What goes out for a frame.
 
-    outcome: what became of it. age: seconds from capture until it went out. batch: faces that were drawn together with
-    this frame's, None where none was drawn for it.
+    Attributes:
+        outcome: what became of it.
+        age: seconds from capture until it went out.
+        batch: faces that were drawn together with this frame's, None where none was drawn for it.
     """
 
     frame: Frame

@@ -16,9 +16,13 @@ Plan = Literal["undecided", "composite", "draw", "move", "pass", "make"]
 class ScheduledFrame:
     """A frame as the schedule sees it. Times are seconds of the engine's clock.
 
-    plan: "composite" has nothing to draw; "draw" waits for its drawing; "move" shows what was drawn before; "pass"
-    shows the source; "make" is of a frame that did not come, whose time is to be filled. faces: to draw. reason: why it
-    is not drawn. drawn: its drawing is there. queued: since when it waits for the device.
+    Attributes:
+        plan: "composite" has nothing to draw; "draw" waits for its drawing; "move" shows what was drawn before;
+            "pass" shows the source; "make" is of a frame that did not come, whose time is to be filled.
+        faces: to draw.
+        reason: why it is not drawn.
+        drawn: its drawing is there.
+        queued: since when it waits for the device.
     """
 
     stream: "Stream"
@@ -43,11 +47,15 @@ class ScheduledFrame:
 class Stream:
     """One session as the schedule sees it.
 
-    waiting: frames that nobody has looked at. flight: those under way, in order, until they are shown. looking: the one
-    that is looked at. drawing: of a live stream, the one that is queued for the device or being drawn. settling:
-    drawings that came after their frame was shown, whose layers are still to be made. compositing: whether its finish
-    stage is at work. since_draw: frames since the last that was given to the device. drawings: how many were.
-    cadence: when frames are due, where those that do not come are to be made.
+    Attributes:
+        waiting: frames that nobody has looked at.
+        flight: those under way, in order, until they are shown. looking: the one that is looked at.
+        drawing: of a live stream, the one that is queued for the device or being drawn.
+        settling: drawings that came after their frame was shown, whose layers are still to be made.
+        compositing: whether its finish stage is at work.
+        since_draw: frames since the last that was given to the device.
+        drawings: how many were.
+        cadence: when frames are due, where those that do not come are to be made.
     """
 
     live: bool
@@ -89,7 +97,11 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Composite:
-    """Put what was drawn for this frame into it. show: False where only the memory of it is wanted."""
+    """Put what was drawn for this frame into it.
+
+    Attributes:
+        show: False where only the memory of it is wanted.
+    """
 
     scheduled: ScheduledFrame
     show: bool
@@ -113,8 +125,9 @@ class Conceal:
 class Show:
     """The frame goes out.
 
-    what: the result of `Composite`, `Reproject` or `Conceal`; the source; or nothing, since a newer frame came or none
-    was made.
+    Attributes:
+        what: the result of `Composite`, `Reproject` or `Conceal`; the source; or nothing, since a newer frame came
+            or none was made.
     """
 
     scheduled: ScheduledFrame

@@ -31,9 +31,13 @@ RESTARTED_SECONDS = 10.0
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """What an engine keeps with a scheduled frame. frame: as submitted. seen: the same at the session's own time.
+    """What an engine keeps with a scheduled frame.
 
-    missing: of a frame that did not come, its time in the stream's seconds; `frame` then has another one's picture.
+    Attributes:
+        frame: as submitted.
+        seen: the same at the session's own time.
+        missing: of a frame that did not come, its time in the stream's seconds; `frame` then has another one's
+            picture.
     """
 
     session: "Session"

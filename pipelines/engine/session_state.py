@@ -63,7 +63,11 @@ class OverlappedState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """A snapshot. seconds: time of its last frame, None before the first."""
+    """A snapshot.
+
+    Attributes:
+        seconds: time of its last frame, None before the first.
+    """
 
     state: SessionState
     edits: tuple[EditSpec, ...]

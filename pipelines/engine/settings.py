@@ -13,14 +13,17 @@ from .degradation import QUALITY_LEVELS, DegradationSettings, QualityLevel
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSettings:
-    """window_ms: how long a batch waits for more. max_batch: faces drawn at once.
+    """Engine settings.
 
-    analysis_workers, composite_workers: threads for the stages before and after the device.
-    live_flight, patient_flight: frames of one session under way at once. spare_ms: how much earlier than needed the
-    engine begins with what is shown instead of a late frame. quality_levels, degradation, first_level: how it saves
-    work, and where it begins.
-    full_load: 0..1, the share of each lane's time that `admit` gives away. admit_level: name of the quality
-    level on which a new session must still find room.
+    Attributes:
+        window_ms: how long a batch waits for more.
+        max_batch: faces drawn at once.
+        analysis_workers, composite_workers: threads for the stages before and after the device.
+        live_flight, patient_flight: frames of one session under way at once.
+        spare_ms: how much earlier than needed the engine begins with what is shown instead of a late frame.
+        quality_levels, degradation, first_level: how it saves work, and where it begins.
+        full_load: 0..1, the share of each lane's time that `admit` gives away.
+        admit_level: name of the quality level on which a new session must still find room.
     """
 
     window_ms: float = 4.0
@@ -55,10 +58,14 @@ class EngineSettings:
 class SessionSpec:
     """What a session wants.
 
-    live: frames are shown within `max_latency_ms` or not at all, and newer ones win; False never drops, has no
-    deadline, and `submit` waits while too much is under way. faces: as after --faces. place: of the one face to edit
-    instead, see `Tracker`. rate: frames a second that are going to come, for `admit`. output_rate: pictures a second
-    that are wanted; those between frames are made for whoever calls `conceal_missing`, see `in_between`.
+    Attributes:
+        live: frames are shown within `max_latency_ms` or not at all, and newer ones win; False never drops, has no
+            deadline, and `submit` waits while too much is under way.
+        faces: as after --faces.
+        place: of the one face to edit instead, see `Tracker`.
+        rate: frames a second that are going to come, for `admit`.
+        output_rate: pictures a second that are wanted; those between frames are made for whoever calls
+            `conceal_missing`, see `in_between`.
     """
 
     edits: Edits

@@ -36,7 +36,9 @@ TABLE_HERTZ = 120.0
 class Calls:
     """What a first-frame edit asked of the networks, and what editing frame by frame would have.
 
-    frames: that were drawn. encoder, edits: calls made; frame by frame, each would be `frames`.
+    Attributes:
+        frames: that were drawn.
+        encoder, edits: calls made; frame by frame, each would be `frames`.
     """
 
     frames: int

@@ -62,9 +62,12 @@ class Identity(Protocol):
 class FitSettings:
     """How much to fit.
 
-    steps: optimizer steps in all. offset_share: of them for the offset alone; 0 for faces of several people, whom one
-    offset would draw towards each other. batch: faces a step. seconds: wall time
-    after which no further step begins; the offset then has had its share of it, too.
+    Attributes:
+        steps: optimizer steps in all.
+        offset_share: of them for the offset alone; 0 for faces of several people, whom one offset would draw
+            towards each other.
+        batch: faces a step.
+        seconds: wall time after which no further step begins; the offset then has had its share of it, too.
     """
 
     steps: int = 120

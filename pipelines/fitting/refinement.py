@@ -42,7 +42,12 @@ FORMAT: Final = 1  # of the kept file; raised when a fit is made differently
 
 @dataclass(frozen=True, eq=False)
 class People:
-    """faces: (N, 3, 256, 256) in [-1, 1]. person: of each face, a number from 0, the most frequent first."""
+    """People.
+
+    Attributes:
+        faces: (N, 3, 256, 256) in [-1, 1].
+        person: of each face, a number from 0, the most frequent first.
+    """
 
     faces: Tensor
     person: tuple[int, ...]

@@ -44,12 +44,15 @@ Step = Literal["new", "held", "next"]
 class RecurrentMemory:
     """What the recurrent encoder needs of the frames before.
 
-    base: (codes, 512), E0's codes lightly averaged. shared: (codes - 10, 512), its texture, see `Parts.sharing`.
-    fading: (codes - 10, 512) texture as drawn before a reset, which that of after it replaces over FADE_SECONDS from
-    the time `since`; None where there is none.
-    state: of the network, a batch of one. face: (256, 256, 3) uint8, the aligned face of the last frame. inverted,
-    edited: (256, 256, 3) float32 in 0..255, what was drawn for it; not rounded, or a rounding that falls otherwise in a
-    batch would come back through the network.
+    Attributes:
+        base: (codes, 512), E0's codes lightly averaged.
+        shared: (codes - 10, 512), its texture, see `Parts.sharing`.
+        fading: (codes - 10, 512) texture as drawn before a reset, which that of after it replaces over FADE_SECONDS
+            from the time `since`; None where there is none.
+        state: of the network, a batch of one.
+        face: (256, 256, 3) uint8, the aligned face of the last frame.
+        inverted, edited: (256, 256, 3) float32 in 0..255, what was drawn for it; not rounded, or a rounding that
+            falls otherwise in a batch would come back through the network.
     """
 
     base: Tensor
@@ -69,9 +72,13 @@ class RecurrentMemory:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LatentState:
-    """codes: (codes, 512) drawn for the last frame. seconds: its time. recurrent: None where E0 works alone.
+    """Latent state.
 
-    motion: where the codes are going; None where each frame is encoded.
+    Attributes:
+        codes: (codes, 512) drawn for the last frame.
+        seconds: its time.
+        recurrent: None where E0 works alone.
+        motion: where the codes are going; None where each frame is encoded.
     """
 
     codes: Tensor
@@ -84,9 +91,12 @@ class LatentState:
 class Parts:
     """Which parts of the recurrent method are at work; all are, unless a part is to be judged by leaving it out.
 
-    compensation: the code w'_t. noise: the map n_t. sharing: of E0's codes from index 10 on: "slow", an average over
-    FINE_SECONDS that begins with the first frame, to which w'_t is added; "first", those of the first frame, with what
-    was added to them there, for good, as RIGID has it; "none".
+    Attributes:
+        compensation: the code w'_t.
+        noise: the map n_t.
+        sharing: of E0's codes from index 10 on: "slow", an average over FINE_SECONDS that begins with the first
+            frame, to which w'_t is added; "first", those of the first frame, with what was added to them there, for
+            good, as RIGID has it; "none".
     """
 
     compensation: bool = True

@@ -25,10 +25,13 @@ ALL_PARTS: Final = Parts()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inverted:
-    """codes: (codes, 512) to draw. noise: (1, 32, 32) to draw them with, None for none.
+    """Inverted.
 
-    memory: its faces are those of the last frame still, until `remember` replaces them. held: the frame brings nothing,
-    and they stay.
+    Attributes:
+        codes: (codes, 512) to draw.
+        noise: (1, 32, 32) to draw them with, None for none.
+        memory: its faces are those of the last frame still, until `remember` replaces them.
+        held: the frame brings nothing, and they stay.
     """
 
     codes: Tensor

@@ -28,10 +28,13 @@ BEYOND = 0.5
 class CodeSeries:
     """Codes of one face at ascending times.
 
-    seconds: (N,) float64, N of 1 or more. codes: (N, *shape) float32: (18, 512) of W+, (512,) of W or Z.
-    extras: further arrays with N rows each, such as "quads" (N, 4, 2) and "landmarks" (N, 478, 2). about: where from.
-
     Raises DynamicsError where times do not grow, are not finite, or do not fit the codes, or codes are not finite.
+
+    Attributes:
+        seconds: (N,) float64, N of 1 or more.
+        codes: (N, *shape) float32: (18, 512) of W+, (512,) of W or Z.
+        extras: further arrays with N rows each, such as "quads" (N, 4, 2) and "landmarks" (N, 478, 2).
+        about: where from.
     """
 
     seconds: Float64Array

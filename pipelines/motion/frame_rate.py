@@ -28,9 +28,12 @@ changed for that time, None where there is nothing to change. Beyond the ends of
 class Moment:
     """What is to be shown at a time.
 
-    pixels: (H, W, 3) uint8. kind: "own", a frame of the stream at its time; "made", drawn for this time; "held", a
-    frame that goes on being shown. original: what the frame was made from, None where the picture is none of the
-    stream's. bent: whether a face was changed.
+    Attributes:
+        pixels: (H, W, 3) uint8.
+        kind: "own", a frame of the stream at its time; "made", drawn for this time; "held", a frame that goes on
+            being shown.
+        original: what the frame was made from, None where the picture is none of the stream's.
+        bent: whether a face was changed.
     """
 
     seconds: float

@@ -33,8 +33,12 @@ Every = int | Literal["auto"]
 class LandmarkMap:
     """Recursive least squares from landmark features to leading channels, and how wrong it has been.
 
-    mean: (F,) and mean_leading: (D,) running means. gram: (F, F), cross: (F, D) sums about them. missed: () share of
-    the motion that it did not explain, 0..1 and more. seen: () frames. seconds: () of the last.
+    Attributes:
+        mean: (F,) and mean_leading: (D,) running means.
+        gram: (F, F), cross: (F, D) sums about them.
+        missed: () share of the motion that it did not explain, 0..1 and more.
+        seen: () frames.
+        seconds: () of the last.
     """
 
     mean: Tensor
@@ -50,9 +54,13 @@ class LandmarkMap:
 class MotionMemory:
     """What is remembered of the motion of a face's codes, on the CPU.
 
-    landmarks: None where no mesh was found. key: (codes, size) of the last encoded frame. since: frames after it.
-    usual: uncertainty right after it. held, foretold: mean squares of what holding the key and what predicting said
-    wrongly of frames that were then encoded, summed over these, older ones counting less.
+    Attributes:
+        landmarks: None where no mesh was found.
+        key: (codes, size) of the last encoded frame.
+        since: frames after it.
+        usual: uncertainty right after it.
+        held, foretold: mean squares of what holding the key and what predicting said wrongly of frames that were
+            then encoded, summed over these, older ones counting less.
     """
 
     dynamics: DynamicsState

@@ -18,7 +18,13 @@ from .code_series import CodeSeries
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parts:
-    """A clip's codes in channels. seconds: (N,). leading: (N, D). rest: (N, codes, R), some numbers of each code."""
+    """A clip's codes in channels.
+
+    Attributes:
+        seconds: (N,).
+        leading: (N, D).
+        rest: (N, codes, R), some numbers of each code.
+    """
 
     seconds: Tensor
     leading: Tensor

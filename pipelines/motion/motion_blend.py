@@ -26,7 +26,11 @@ SMALL: Final = 320
 class Seen:
     """A frame of the clip, and its face where there is one.
 
-    seconds: its time. quad: (4, 2) of the face. landmarks: (N, 2) in crop pixels. original: what it was made from.
+    Attributes:
+        seconds: its time.
+        quad: (4, 2) of the face.
+        landmarks: (N, 2) in crop pixels.
+        original: what it was made from.
     """
 
     pixels: Pixels

@@ -38,11 +38,15 @@ head, but one channel's errors are few."""
 class DynamicsState:
     """What is known about one face's codes, or of each of B where every tensor has a leading dimension of B.
 
-    seconds: () float64, time of the last observation. leading: (M, STATE, D) and rest: (R, STATE, codes, size) float32,
-    the numbers of `models.motion` under each component; row 0 is the content code. covariance: (M, D, STATE, STATE) and
-    rest_covariance: (R, codes, STATE, STATE). errors: (M, D) and rest_errors: (R,), mean squares of what each component
-    predicted. ghost_*: the state some time before, from which it predicts. spread: (), mean square of the errors in
-    units of what the covariance expects. seen: (), observations so far.
+    Attributes:
+        seconds: () float64, time of the last observation.
+        leading: (M, STATE, D) and rest: (R, STATE, codes, size) float32, the numbers of `models.motion` under each
+            component; row 0 is the content code.
+        covariance: (M, D, STATE, STATE) and rest_covariance: (R, codes, STATE, STATE).
+        errors: (M, D) and rest_errors: (R,), mean squares of what each component predicted. ghost_*: the state some
+            time before, from which it predicts.
+        spread: (), mean square of the errors in units of what the covariance expects.
+        seen: (), observations so far.
     """
 
     seconds: Tensor

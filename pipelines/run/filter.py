@@ -35,8 +35,10 @@ Step = Callable[[Frame], "Edited"]
 class FilterReport:
     """What was done.
 
-    seconds: wall time. stages: see `Stages.summary`; reading waits for the input, writing for the output.
-    reader_gone: whether it ended since nobody read the output any more, and not with the input.
+    Attributes:
+        seconds: wall time.
+        stages: see `Stages.summary`; reading waits for the input, writing for the output.
+        reader_gone: whether it ended since nobody read the output any more, and not with the input.
     """
 
     frames: int
@@ -96,7 +98,11 @@ def filter_pictures(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
-    """A picture or what lies between two, on its way. before, after: its pixels; None where nothing is edited."""
+    """A picture or what lies between two, on its way.
+
+    Attributes:
+        before, after: its pixels; None where nothing is edited.
+    """
 
     item: Picture | Aside
     before: Frame | None = None

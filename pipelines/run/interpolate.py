@@ -41,7 +41,13 @@ Codes = Callable[[Float64Array], Iterator[Tensor]]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """frames: written. shown: of these, frames of the clip as they are. drawn: with a face drawn for their time."""
+    """Written.
+
+    Attributes:
+        frames: written.
+        shown: of these, frames of the clip as they are.
+        drawn: with a face drawn for their time.
+    """
 
     frames: int
     shown: int

@@ -34,8 +34,14 @@ SLOT_SECONDS: Final = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class LiveSettings:
-    """in_flight: frames in the edit at once. ramp_ms: of every change. stall_seconds: without anything new, until the
-    output says so. repeat_seconds: how long nothing at all is sent."""
+    """Live settings.
+
+    Attributes:
+        in_flight: frames in the edit at once.
+        ramp_ms: of every change.
+        stall_seconds: without anything new, until the output says so.
+        repeat_seconds: how long nothing at all is sent.
+    """
 
     in_flight: int = 1
     ramp_ms: float = 250.0
@@ -49,10 +55,13 @@ class LiveSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LiveStatus:
-    """What a panel shows. ages: p50 and p95 of the last seconds, from capture to output; None while there are none.
+    """What a panel shows.
 
-    dropped: frames that were captured and never edited, since newer ones came. notice: what the output says instead
-    of a new picture, "" while all is well. said: what happened last.
+    Attributes:
+        ages: p50 and p95 of the last seconds, from capture to output; None while there are none.
+        dropped: frames that were captured and never edited, since newer ones came.
+        notice: what the output says instead of a new picture, "" while all is well.
+        said: what happened last.
     """
 
     source: str

@@ -37,10 +37,15 @@ class VideoOptions:
 class Report:
     """What was done.
 
-    frames: written. seconds: wall time of reading, editing and writing. outcomes: of the source's frames. stages: see
-    `Stages.summary`. calls: faces that were encoded and drawn. peak_memory_mb: of the process so far, in MiB, None
-    where the system does not say. made: of `frames`, those that were made between two of the source's. held: those
-    that show one of the source's again.
+    Attributes:
+        frames: written.
+        seconds: wall time of reading, editing and writing.
+        outcomes: of the source's frames.
+        stages: see `Stages.summary`.
+        calls: faces that were encoded and drawn.
+        peak_memory_mb: of the process so far, in MiB, None where the system does not say.
+        made: of `frames`, those that were made between two of the source's.
+        held: those that show one of the source's again.
     """
 
     source: str

@@ -21,7 +21,13 @@ from .settings import ServeSettings
 
 @dataclass
 class Context:
-    """One server. ready: after the warm-up. stopping: no new sessions. wall_clock: Unix time in seconds."""
+    """One server.
+
+    Attributes:
+        ready: after the warm-up.
+        stopping: no new sessions.
+        wall_clock: Unix time in seconds.
+    """
 
     settings: ServeSettings
     sessions: Sessions

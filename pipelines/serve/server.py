@@ -25,7 +25,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunningServer:
-    """url: where HTTP answers. warm: done when the engine is; it raises what the warm-up raised."""
+    """Running server.
+
+    Attributes:
+        url: where HTTP answers.
+        warm: done when the engine is; it raises what the warm-up raised.
+    """
 
     url: str
     context: Context

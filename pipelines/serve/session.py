@@ -38,7 +38,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a session stands. name: by which it is watched. address: of its client. kind: "page" or "whip"."""
+    """Where a session stands.
+
+    Attributes:
+        name: by which it is watched.
+        address: of its client.
+        kind: "page" or "whip".
+    """
 
     name: str
     address: str

@@ -21,10 +21,13 @@ class ServeSettingsError(PipelineError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Caps. sessions, per_address: sessions at a time. Times in seconds; None for no limit.
+    """Caps.
 
-    idle_seconds: without a frame until the session ends. grace_seconds: that a lost connection is waited for.
-    message_bytes, messages_per_second: of the control channel.
+    Attributes:
+        sessions, per_address: sessions at a time. Times in seconds; None for no limit.
+        idle_seconds: without a frame until the session ends.
+        grace_seconds: that a lost connection is waited for.
+        message_bytes, messages_per_second: of the control channel.
     """
 
     sessions: int = 8
@@ -59,10 +62,15 @@ class TurnSecret:
 class ServeSettings:
     """Everything that `dynstream serve` can be told but the engine.
 
-    host, port: of HTTP; port 0 takes a free one. token: that every client must bring, None for none.
-    insecure: allow an address other than localhost without a token. origins: of other pages that may call.
-    addresses: that media listen on, None for every one of the machine. certificate, key: PEM files for TLS.
-    presets: name -> edits. max_size: (width, height) that pictures are worked on at most.
+    Attributes:
+        host, port: of HTTP; port 0 takes a free one.
+        token: that every client must bring, None for none.
+        insecure: allow an address other than localhost without a token.
+        origins: of other pages that may call.
+        addresses: that media listen on, None for every one of the machine.
+        certificate, key: PEM files for TLS.
+        presets: name -> edits.
+        max_size: (width, height) that pictures are worked on at most.
     """
 
     host: str = "127.0.0.1"

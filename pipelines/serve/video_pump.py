@@ -44,7 +44,11 @@ LATE: Final = Outcome(OutcomeKind.PASSED, LATE_SHOW)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
-    """A picture in the line. made: of a frame that never came."""
+    """A picture in the line.
+
+    Attributes:
+        made: of a frame that never came.
+    """
 
     task: "asyncio.Task[av.VideoFrame | None]"
     pts: int

@@ -24,7 +24,12 @@ NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @dataclass
 class Resource:
-    """A connection that was made by POST. tag: its ETag. viewer: its name among the session's viewers."""
+    """A connection that was made by POST.
+
+    Attributes:
+        tag: its ETag.
+        viewer: its name among the session's viewers.
+    """
 
     session: LiveSession
     peer: Peer

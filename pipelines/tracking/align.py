@@ -107,8 +107,9 @@ def crop(pixels: npt.NDArray[np.uint8], quad: Quad, size: int = CROP) -> npt.NDA
 class Placed:
     """A crop carried back into the frame: `values` belong at `frame[placed.window]`.
 
-    values: (h, w) or (h, w, C), dtype of the crop; empty where the quad lies wholly outside the frame.
-    left, top: place of the first value in the frame.
+    Attributes:
+        values: (h, w) or (h, w, C), dtype of the crop; empty where the quad lies wholly outside the frame.
+        left, top: place of the first value in the frame.
     """
 
     values: AnyImage

@@ -31,7 +31,12 @@ Policy = Callable[[Sequence[float], Sequence[float]], Choice]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where somebody pointed to choose a face. x, y: 0..1 of the picture. number: tells one choice from the next."""
+    """Where somebody pointed to choose a face.
+
+    Attributes:
+        x, y: 0..1 of the picture.
+        number: tells one choice from the next.
+    """
 
     x: float
     y: float
@@ -44,7 +49,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """Memory of a choice by place. x, y: in frame pixels; where the face was last, until then where it is awaited."""
+    """Memory of a choice by place.
+
+    Attributes:
+        x, y: in frame pixels; where the face was last, until then where it is awaited.
+    """
 
     place: Place
     x: float

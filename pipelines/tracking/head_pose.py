@@ -47,9 +47,10 @@ DLIB_AS_MESH: Final[dict[int, int]] = {
 class HeadPose:
     """Turn of the head in degrees, zero for a face that looks into the camera.
 
-    yaw: -90..90 in sight; above zero the face is turned towards the frame's right.
-    pitch: above zero the face looks up.
-    roll: above zero the head is tilted clockwise on screen.
+    Attributes:
+        yaw: -90..90 in sight; above zero the face is turned towards the frame's right.
+        pitch: above zero the face looks up.
+        roll: above zero the head is tilted clockwise on screen.
     """
 
     yaw: float

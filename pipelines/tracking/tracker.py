@@ -36,12 +36,13 @@ MOST_GROWTH: Final = 1.6
 class TrackerSettings:
     """When to look, when to believe, when to give up.
 
-    detect_every: frames between looks for new faces while all wanted are held.
-    search_every: the same while fewer are held than wanted; without any, every frame is searched.
-    least_presence: 0..1; a landmark pass below it has not found the face.
-    fade_seconds: how long a missed face is still reported, with falling confidence.
-    recall_seconds: how long after that a face that comes back to its place gets its old id.
-    smoothing: One-Euro settings of the alignment points.
+    Attributes:
+        detect_every: frames between looks for new faces while all wanted are held.
+        search_every: the same while fewer are held than wanted; without any, every frame is searched.
+        least_presence: 0..1; a landmark pass below it has not found the face.
+        fade_seconds: how long a missed face is still reported, with falling confidence.
+        recall_seconds: how long after that a face that comes back to its place gets its old id.
+        smoothing: One-Euro settings of the alignment points.
     """
 
     detect_every: int = 10
@@ -64,9 +65,14 @@ class TrackerSettings:
 class HeldFace:
     """Memory of one face.
 
-    track: what was said last. region: where to look next. points: filter of the alignment points.
-    colours: what it looks like when nothing covers it. first_seconds, seen_seconds: of its first and last sight.
-    sure: confidence at the last sight. leaving: it has given way to another and only fades.
+    Attributes:
+        track: what was said last.
+        region: where to look next.
+        points: filter of the alignment points.
+        colours: what it looks like when nothing covers it.
+        first_seconds, seen_seconds: of its first and last sight.
+        sure: confidence at the last sight.
+        leaving: it has given way to another and only fades.
     """
 
     track: FaceTrack
@@ -92,7 +98,8 @@ class LostFace:
 class TrackerState:
     """All that a tracker remembers of one stream; a new stream starts with `TrackerState()`.
 
-    aim: what became of the choice by place, None where faces are chosen by their size.
+    Attributes:
+        aim: what became of the choice by place, None where faces are chosen by their size.
     """
 
     held: tuple[HeldFace, ...] = ()
@@ -105,7 +112,12 @@ class TrackerState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackedFrame:
-    """faces: tracks in order of id. cut: whether a new scene begins here, in which no face keeps its id."""
+    """Tracked frame.
+
+    Attributes:
+        faces: tracks in order of id.
+        cut: whether a new scene begins here, in which no face keeps its id.
+    """
 
     faces: tuple[FaceTrack, ...]
     cut: bool

@@ -124,8 +124,9 @@ def _groups(model: MotionModel) -> tuple[slice, slice]:
 class _Conditioned:
     """One kind of channels given its observations, by components of all stretches, lines and a spline together.
 
-    weights: of each stretch (groups, N, channels), K^-1 y times how far the stretch is believed. curves: of the line
-    and the spline, y times how far it is believed.
+    Attributes:
+        weights: of each stretch (groups, N, channels), K^-1 y times how far the stretch is believed.
+        curves: of the line and the spline, y times how far it is believed.
     """
 
     model: MotionModel
@@ -181,7 +182,9 @@ def _guess(curve: Callable[[CodeSeries, Float64Array], Tensor], times: Tensor, r
 class _Curves:
     """The line and the spline through observations at (N,) times, whatever is observed; none through few.
 
-    rows: of observations by which all guessers are judged. guesses: of each curve, (rows, N).
+    Attributes:
+        rows: of observations by which all guessers are judged.
+        guesses: of each curve, (rows, N).
     """
 
     times: Tensor

@@ -17,8 +17,10 @@ MOST = 64
 class Coordinates:
     """z = (code - origin) @ basis.T / scale.
 
-    origin: (*shape) the code at which z is zero. basis: (D, P) orthonormal rows, P the numbers of a code. scale: (),
-    one number for all coordinates, so that distances keep their meaning.
+    Attributes:
+        origin: (*shape) the code at which z is zero.
+        basis: (D, P) orthonormal rows, P the numbers of a code.
+        scale: (), one number for all coordinates, so that distances keep their meaning.
     """
 
     origin: Tensor

@@ -44,9 +44,13 @@ RIDGE = 1e-6
 class FitConfig:
     """How a clip is fitted.
 
-    steps: of Adam; None for the recipe's own number. lr: their rate. order: of the equation. width, depth: of its
-    network. window: observations in one of the `batch` pieces that are solved in a step. drawn: of these observations,
-    how many are judged as pictures, where the weights ask for pictures at all.
+    Attributes:
+        steps: of Adam; None for the recipe's own number.
+        lr: their rate.
+        order: of the equation.
+        width, depth: of its network.
+        window: observations in one of the `batch` pieces that are solved in a step.
+        drawn: of these observations, how many are judged as pictures, where the weights ask for pictures at all.
     """
 
     recipe: Recipe = "fast"
@@ -138,7 +142,12 @@ def fit_trajectory(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Path:
-    """Where the codes most probably went. times: (M,) seconds from the first observation, dense. codes: (M, *shape)."""
+    """Where the codes most probably went.
+
+    Attributes:
+        times: (M,) seconds from the first observation, dense.
+        codes: (M, *shape).
+    """
 
     times: Tensor
     codes: Tensor

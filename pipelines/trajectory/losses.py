@@ -35,7 +35,12 @@ class Weights:
 
 @dataclass(frozen=True, eq=False)
 class Losses:
-    """generator: draws both codes. lpips: None where no feature loss is wanted."""
+    """Losses.
+
+    Attributes:
+        generator: draws both codes.
+        lpips: None where no feature loss is wanted.
+    """
 
     generator: Generator
     lpips: LPIPS | None = None

@@ -24,11 +24,14 @@ ORDER: Final = {"euler": 1, "midpoint": 2, "heun2": 2, "heun3": 3, "rk4": 4}
 class Solver:
     """How an equation is solved.
 
-    method: one of METHODS. rtol, atol: tolerances of the adaptive ones. step: largest step of the fixed ones, in units
-    of time. adjoint: gradients by solving backwards in time, in constant memory, rather than through the steps.
-    max_evaluations: of the field in one solution; a field that needs more is stiff, or torn by a bad fit.
-
     Raises DynamicsError for settings that make no sense.
+
+    Attributes:
+        method: one of METHODS.
+        rtol, atol: tolerances of the adaptive ones.
+        step: largest step of the fixed ones, in units of time.
+        adjoint: gradients by solving backwards in time, in constant memory, rather than through the steps.
+        max_evaluations: of the field in one solution; a field that needs more is stiff, or torn by a bad fit.
     """
 
     method: str = "dopri5"

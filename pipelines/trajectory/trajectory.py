@@ -26,8 +26,13 @@ BATCH = 16
 class Trajectory:
     """A fitted clip.
 
-    coordinates: what z means. equation: time counts from `begin`. initial: (state_size,) at `begin`. begin, end:
-    seconds of the first and last observation. about: how it was fitted, for people. solver: how it is solved.
+    Attributes:
+        coordinates: what z means.
+        equation: time counts from `begin`.
+        initial: (state_size,) at `begin`.
+        begin, end: seconds of the first and last observation.
+        about: how it was fitted, for people.
+        solver: how it is solved.
     """
 
     coordinates: Coordinates

@@ -42,8 +42,14 @@ Signal = Callable[[str], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A frame that came back. number: its stamp, None where it is illegible. sent: when that frame was sent.
-    seconds: when its last packet came. size: (width, height)."""
+    """A frame that came back.
+
+    Attributes:
+        number: its stamp, None where it is illegible.
+        sent: when that frame was sent.
+        seconds: when its last packet came.
+        size: (width, height).
+    """
 
     number: int | None
     sent: float | None
@@ -53,7 +59,11 @@ class Seen:
 
 @dataclass
 class Received:
-    """Everything that came back, in order. beeps: (when one was sent, when it came back)."""
+    """Everything that came back, in order.
+
+    Attributes:
+        beeps: (when one was sent, when it came back).
+    """
 
     frames: list[Seen] = field(default_factory=list)
     beeps: list[tuple[float, float]] = field(default_factory=list)

@@ -20,7 +20,12 @@ SPOKEN: Final = {"video": "VP8, or H.264 baseline with packetization mode 1", "a
 
 @dataclass(frozen=True, slots=True)
 class OfferSummary:
-    """What an offer wants. sends, receives: of its video. sound, channel: whether there is such a section."""
+    """What an offer wants.
+
+    Attributes:
+        sends, receives: of its video.
+        sound, channel: whether there is such a section.
+    """
 
     sends: bool
     receives: bool

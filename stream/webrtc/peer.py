@@ -48,9 +48,12 @@ class IceServer:
 class PeerSettings:
     """What every connection of a server shares.
 
-    addresses: to listen on; None for all but loopback. public_address: told to peers as well, None for none.
-    most_receive_bitrate, most_receive_size, most_receive_rate: what senders are asked to stay within: bit/s, (width,
-    height), frames a second. executor: where media are encoded.
+    Attributes:
+        addresses: to listen on; None for all but loopback.
+        public_address: told to peers as well, None for none.
+        most_receive_bitrate, most_receive_size, most_receive_rate: what senders are asked to stay within: bit/s,
+            (width, height), frames a second.
+        executor: where media are encoded.
     """
 
     executor: Executor

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 class FaceSet:
     """Faces that belong together in a table.
 
-    name: as the table calls them. faces: (N, 256, 256, 3) uint8, aligned. files: the name of each face's file.
+    Attributes:
+        name: as the table calls them.
+        faces: (N, 256, 256, 3) uint8, aligned.
+        files: the name of each face's file.
     """
 
     name: str

@@ -22,8 +22,11 @@ REMEDY: Final = "pass --align to compare the frames whose times agree"
 class Scanned:
     """What one pass over a file found.
 
-    size: (width, height). rate: frames per second, as the file says. seconds: (N,) float64, after the first frame.
-    notes: of the reader.
+    Attributes:
+        size: (width, height).
+        rate: frames per second, as the file says.
+        seconds: (N,) float64, after the first frame.
+        notes: of the reader.
     """
 
     path: Path
@@ -37,8 +40,9 @@ class Scanned:
 class Matching:
     """Which frames are compared.
 
-    indices: for each video the (N,) numbers of its frames, rising; the i-th of each belong together.
-    notes: what was left out or changed to make them fit.
+    Attributes:
+        indices: for each video the (N,) numbers of its frames, rising; the i-th of each belong together.
+        notes: what was left out or changed to make them fit.
     """
 
     indices: Mapping[str, npt.NDArray[np.int64]]
@@ -49,7 +53,10 @@ class Matching:
 class Step:
     """Frames that belong together.
 
-    number: from zero. frame: of the source. pixels: of each video, all of the source's size.
+    Attributes:
+        number: from zero.
+        frame: of the source.
+        pixels: of each video, all of the source's size.
     """
 
     number: int

@@ -92,7 +92,12 @@ class InversionRow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SetResult:
-    """All rows of one set. shown: rows of pictures for the sheet, the source first; labels: of its columns."""
+    """All rows of one set.
+
+    Attributes:
+        shown: rows of pictures for the sheet, the source first;
+        labels: of its columns.
+    """
 
     name: str
     faces: int

@@ -33,8 +33,11 @@ EVERY: Final = 10  # frames between two looks at the identity
 class Window:
     """Means over some of the frames.
 
-    mse: of the inverted faces, in [-1, 1]. warp: of the inverted faces, mean square in [0, 1]. identity: cosine of the
-    edited face's ArcFace embedding with the source's. memory: peak of the process so far, MiB.
+    Attributes:
+        mse: of the inverted faces, in [-1, 1].
+        warp: of the inverted faces, mean square in [0, 1].
+        identity: cosine of the edited face's ArcFace embedding with the source's.
+        memory: peak of the process so far, MiB.
     """
 
     mse: float
@@ -45,7 +48,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class LongRun:
-    """first, last: the first and the last WINDOW frames, or a third of the run where that is less."""
+    """Long run.
+
+    Attributes:
+        first, last: the first and the last WINDOW frames, or a third of the run where that is less.
+    """
 
     frames: int
     first: Window

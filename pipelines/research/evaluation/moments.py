@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
-    """One video at one moment. face: the FFHQ crop through the source's quad; None where the source has no face."""
+    """One video at one moment.
+
+    Attributes:
+        face: the FFHQ crop through the source's quad; None where the source has no face.
+    """
 
     frame: Picture
     face: Picture | None
@@ -29,9 +33,14 @@ class Shot:
 class Moment:
     """All videos at one moment.
 
-    number: from zero. seconds: since the first one. quad: of the source's face, None where none was found.
-    follows: whether no cut lies between this moment and the last. linked: whether, besides, the face is the same.
-    tenth: whether it is one of ten a second. shots: by name of the video.
+    Attributes:
+        number: from zero.
+        seconds: since the first one.
+        quad: of the source's face, None where none was found.
+        follows: whether no cut lies between this moment and the last.
+        linked: whether, besides, the face is the same.
+        tenth: whether it is one of ten a second.
+        shots: by name of the video.
     """
 
     number: int

@@ -35,7 +35,10 @@ T = TypeVar("T")
 class Networks:
     """Loaded networks; None for what no chosen metric needs, or for what `missing` gives the reason.
 
-    lpips: by backbone. embedders: by family. missing: name of a network -> why there is none.
+    Attributes:
+        lpips: by backbone.
+        embedders: by family.
+        missing: name of a network -> why there is none.
     """
 
     tracker: Tracker | None = None

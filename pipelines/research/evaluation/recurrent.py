@@ -84,9 +84,12 @@ class PreparedClip:
 class RowScores:
     """Means over all frames of all clips.
 
-    mse: in [-1, 1]. lpips: AlexNet's. warp, frame_warp: warp error inside the face's quad and of the whole frame, as
-    ratios to the source's. tl_id, tg_id: of each mode and edit, ratios to the source. seconds: for 100 frames of the
-    inverted video, from E0's codes to the frame.
+    Attributes:
+        mse: in [-1, 1].
+        lpips: AlexNet's.
+        warp, frame_warp: warp error inside the face's quad and of the whole frame, as ratios to the source's.
+        tl_id, tg_id: of each mode and edit, ratios to the source.
+        seconds: for 100 frames of the inverted video, from E0's codes to the frame.
     """
 
     mse: float

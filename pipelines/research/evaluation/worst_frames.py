@@ -25,7 +25,12 @@ CRF: Final = "30"
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """By which value frames are bad. key: of a candidate's values. high: whether high values are the bad ones."""
+    """By which value frames are bad.
+
+    Attributes:
+        key: of a candidate's values.
+        high: whether high values are the bad ones.
+    """
 
     title: str
     key: str

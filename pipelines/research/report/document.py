@@ -36,7 +36,13 @@ NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """unit: "" where there is none. better: which way. digits: after the point; None for four in all."""
+    """Column.
+
+    Attributes:
+        unit: "" where there is none.
+        better: which way.
+        digits: after the point; None for four in all.
+    """
 
     name: str
     unit: str = ""
@@ -49,7 +55,12 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """values: by name of the column. paper: where the figures are printed, "" where they were measured."""
+    """Row.
+
+    Attributes:
+        values: by name of the column.
+        paper: where the figures are printed, "" where they were measured.
+    """
 
     name: str
     values: Mapping[str, Value]
@@ -63,9 +74,12 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """rivals: whether the rows are ways of doing the same, of which the best is marked.
+    """Table.
 
     Raises ValueError where a row names a column that there is not.
+
+    Attributes:
+        rivals: whether the rows are ways of doing the same, of which the best is marked.
     """
 
     columns: Sequence[Column]
@@ -115,7 +129,12 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """name: of its file, lower case with hyphens. x, y: labels of the axes."""
+    """Plot.
+
+    Attributes:
+        name: of its file, lower case with hyphens.
+        x, y: labels of the axes.
+    """
 
     name: str
     title: str
@@ -134,7 +153,11 @@ class Plot:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One of the runs that a section is put together from. name: what it measured."""
+    """One of the runs that a section is put together from.
+
+    Attributes:
+        name: what it measured.
+    """
 
     name: str
     command: str = ""

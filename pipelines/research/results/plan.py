@@ -28,8 +28,12 @@ RATE: Final = 25
 class Step:
     """One command.
 
-    name: of the step, and of what is remembered of it. command: the arguments of `dynstream`, paths as they are.
-    inputs: files that it depends on. outputs: files that it makes. seconds: a guess of its time on two cores.
+    Attributes:
+        name: of the step, and of what is remembered of it.
+        command: the arguments of `dynstream`, paths as they are.
+        inputs: files that it depends on.
+        outputs: files that it makes.
+        seconds: a guess of its time on two cores.
     """
 
     name: str
@@ -41,7 +45,11 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipPlan:
-    """A clip of the table and its files. truth: the same clip with the true edit, for a synthetic one."""
+    """A clip of the table and its files.
+
+    Attributes:
+        truth: the same clip with the true edit, for a synthetic one.
+    """
 
     name: str
     kind: Kind
@@ -56,9 +64,19 @@ class ClipPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class ResultsSettings:
-    """clips: measured ones. synthetic: how many to draw. frames: of each clip at most, 0 for all of the measured ones.
-    edit: as after --edit. data: folders for the inversion. work: where clips and numbers lie. results: where the page's
-    JSON files lie. cores: for the timed commands, 0 for all. parts: some of PARTS."""
+    """Results settings.
+
+    Attributes:
+        clips: measured ones.
+        synthetic: how many to draw.
+        frames: of each clip at most, 0 for all of the measured ones.
+        edit: as after --edit.
+        data: folders for the inversion.
+        work: where clips and numbers lie.
+        results: where the page's JSON files lie.
+        cores: for the timed commands, 0 for all.
+        parts: some of PARTS.
+    """
 
     clips: Sequence[Path]
     synthetic: int = 10

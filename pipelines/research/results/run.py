@@ -42,7 +42,9 @@ def call_dynstream(arguments: Sequence[str]) -> int:
 class Ledger:
     """What is remembered of the steps that are done, one small file for each.
 
-    folder: of these files. weights: folder of the project's own weights, on which every step depends.
+    Attributes:
+        folder: of these files.
+        weights: folder of the project's own weights, on which every step depends.
     """
 
     folder: Path
