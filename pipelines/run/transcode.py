@@ -40,7 +40,7 @@ class Report:
     frames: written. seconds: wall time of reading, editing and writing. outcomes: of the source's frames. stages: see
     `Stages.summary`. calls: faces that were encoded and drawn. peak_memory_mb: of the process so far, in MiB, None
     where the system does not say. made: of `frames`, those that were made between two of the source's. held: those
-    that show one of the source's again.
+    that show one of the source's again. carried: of a first-frame edit, what it asked of the networks, in words.
     """
 
     source: str
@@ -54,10 +54,11 @@ class Report:
     notes: list[str] = field(default_factory=list)
     made: int = 0
     held: int = 0
+    carried: str = ""
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON."""
-        return asdict(self)
+        """For JSON: the numbers."""
+        return {name: value for name, value in asdict(self).items() if name != "carried"}
 
 
 def peak_memory() -> float | None:
