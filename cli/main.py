@@ -7,19 +7,15 @@ dynstream's own (a traceback).
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.text import Text
+from typer.core import TyperCommand, TyperGroup
 
-from .. import __version__
-from ..models.errors import ModelError
-from ..pipelines.common.errors import PipelineError
-from ..stream.errors import StreamError
+from .. import DynstreamError
 
 COMMANDS = {
     "demo": "demo",
@@ -30,10 +26,10 @@ COMMANDS = {
     "fit": "fit",
     "interpolate": "interpolate",
     "synth": "research.synth",
+    "doctor": "doctor",
     "evaluate": "research.evaluate",
     "bench": "research.bench",
     "results": "research.results",
-    "doctor": "doctor",
     "models": "models",
     "directions": "research.directions",
     "train": "research.train",
@@ -41,10 +37,32 @@ COMMANDS = {
 """Command -> module in this folder, in the order of `--help`.
 
 A module offers either `app`, a typer.Typer with sub-commands, or `command`, a function with typer's annotations whose
-docstring is the help. All of them are imported for `--help`: whatever is slow to import is imported inside functions.
+docstring is the help. It is imported when its command is called; whatever is slow is imported inside its functions.
 """
 
-USER_ERRORS = (StreamError, ModelError, PipelineError)
+SUMMARIES = {
+    "demo": "Edit the sample clip and make a contact sheet of it; running it again replaces its own files.",
+    "transcode": "Edit the faces of a video file; sound, subtitles, times and everything around "
+    "the face stay as they are.",
+    "filter": "Edit the faces of video that comes through a pipe: one frame out for each one "
+    "in, nothing else on the output.",
+    "webcam": "Edit the face of your webcam live: other programs see the result as a camera.",
+    "serve": "Serve live editing: a page for the browser, WHIP and WHEP for programs.",
+    "fit": "Learn how the face of one clip moves: dz/dt = f(t, z) through the codes of its frames (DynODE).",
+    "interpolate": "Write a clip at another frame rate: its frames as they are, and new ones "
+    "between them. Sound is copied.",
+    "synth": "Draw a talking head whose codes, place, movement, light and edits are all known.",
+    "doctor": "Check this machine: packages, codecs, processor, GPU, memory, weights, cameras, ports.",
+    "evaluate": "Measure results. `dynstream evaluate SOURCE RESULT` compares two videos "
+    "(`evaluate videos --help`: options).",
+    "bench": "Measure speed and quality: median, spread, machine and versions.",
+    "results": "Measure everything, and write docs/results.md from the JSON files of the measurements.",
+    "models": "List, fetch, check and import the weights that dynstream uses.",
+    "directions": "Find, measure and import edit directions, and see which there are.",
+    "train": "Train the project's own networks; the same command again goes on where it stopped.",
+}
+"""Command -> the first paragraph of its help, so that `--help` need not import them all; a test compares them."""
+
 INTERRUPTED = 130
 
 
@@ -53,8 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if threading.current_thread() is threading.main_thread():
         _clean_up_when_stopped()
     try:
-        build()(args=arguments, prog_name="dynstream")
-    except USER_ERRORS as error:
+        _tree(_Commands)(args=arguments, prog_name="dynstream")
+    except DynstreamError as error:
         _say("Error: ", str(error), "red")
         sys.exit(2)
     except KeyboardInterrupt:
@@ -78,17 +96,11 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def build() -> typer.Typer:
-    """The tree of all COMMANDS."""
-    app = typer.Typer(
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        rich_markup_mode="markdown",
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(_options)
-    for name, module in COMMANDS.items():
-        found = import_module(f".{module}", __package__)
+def build(names: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:
+    """The tree of commands with those `names`, their modules imported."""
+    app = _tree()
+    for name in names:
+        found = import_module(f".{COMMANDS[name]}", __package__)
         if hasattr(found, "app"):
             app.add_typer(found.app, name=name)
         else:
@@ -96,8 +108,41 @@ def build() -> typer.Typer:
     return app
 
 
+def _tree(group: type[TyperGroup] | None = None) -> typer.Typer:
+    app = typer.Typer(
+        cls=group,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    return app
+
+
+class _Commands(TyperGroup):
+    """All COMMANDS by name and summary; the one that is called is imported."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for name in COMMANDS:
+            self.commands[name] = TyperCommand(name, help=SUMMARIES[name]) if name in SUMMARIES else _imported(name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, None if name is None else _imported(name), rest
+
+
+def _imported(name: str) -> Any:
+    group = typer.main.get_command(build([name]))
+    assert isinstance(group, TyperGroup)
+    return group.commands[name]
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from .. import __version__
+
         print(f"dynstream {__version__}")
         raise typer.Exit
 
@@ -111,6 +156,9 @@ def _options(
 
 
 def _say(start: str, message: str, colour: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
     text = Text.assemble((start, f"bold {colour}"), (message, colour))
     # Wrapped by the terminal alone, so that a command inside the message can be copied whole.
     Console(stderr=True, highlight=False).print(text, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,7 @@ from .options import (
     Preset,
     ProgressStyle,
 )
-from .progress import count_frames
+from .progress import Count, count_frames
 from .weights import IndexUrl, Offline, open_zoo
 
 
@@ -83,85 +84,66 @@ def command(
     as with `dynstream interpolate --method linear`: the method "ode" must have seen the whole clip first.
     """
     from ..models.directions.directions import load_directions
+    from ..pipelines.common.errors import OptionError
     from ..pipelines.compositing.composite import check_mode
-    from ..pipelines.editor.load import keyframed, load_editor
     from ..pipelines.edits.edit import parse_edits
     from ..pipelines.motion.keyframes import parse_every
-    from ..pipelines.motion.retimed_reader import RetimedReader, parse_rate
-    from ..pipelines.run.transcode import VideoOptions, open_writer, transcode
+    from ..pipelines.motion.retimed_reader import parse_rate
+    from ..pipelines.run.transcode import VideoOptions
+    from ..pipelines.run.transcode_job import TranscodeJob, run_job
     from ..stream.atomic import write_whole
     from ..stream.errors import SinkError
-    from ..stream.reader import VideoReader
 
     console = Console(stderr=True, highlight=False, markup=False)  # a file may be named "clip [final].mp4"
     checked = check_mode(mode)
     edits = parse_edits(edit or [], preset, load_directions())
-    if not edits.specs and checked == "detail":
-        raise typer.BadParameter("nothing to do: give an edit, as in --edit smile=2, or a --preset")
+    try:
+        every = parse_every(encode_every)
+    except ValueError as error:
+        raise typer.BadParameter(f"--encode-every: {error}") from None
+    try:
+        job = TranscodeJob(
+            source=source,
+            target=target,
+            edits=edits,
+            mode=checked,
+            faces=faces,
+            generator=generator,
+            backend=backend,
+            encoder=encoder,
+            refine=refine,
+            refine_seconds=refine_seconds,
+            encode_every=every,
+            first_frame_edit=first_frame_edit,
+            rate=None if fps is None else parse_rate(fps),
+            video=VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt),
+            overwrite=overwrite,
+        )
+    except OptionError as error:
+        raise typer.BadParameter(str(error)) from None
     if stats and not stats.absolute().parent.is_dir():
         raise SinkError(f"--stats {stats}: the folder {stats.absolute().parent} does not exist; make it first")
     if stats and os.path.realpath(stats) in map(os.path.realpath, (source, target)):
         raise SinkError(f"--stats {stats} is one of the videos; name another file for the numbers")
     for warning in edits.outside_range():
         console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
-    if first_frame_edit and (faces not in ("largest", "1") or refine):
-        raise typer.BadParameter("--first-frame-edit follows the largest face; leave out --faces and --refine")
-    try:
-        every = parse_every(encode_every)
-    except ValueError as error:
-        raise typer.BadParameter(f"--encode-every: {error}") from None
-    if first_frame_edit and every != 1:
-        raise typer.BadParameter("--first-frame-edit encodes as it needs to; leave out --encode-every")
-    rate = None if fps is None else parse_rate(fps)
-    video = VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt)
-    # Refuse what cannot be done before anything is fetched.
-    with VideoReader(source) if rate is None else RetimedReader(source, rate, even=True) as reader:
-        total, seconds_per_frame = reader.frame_count_estimate, float(1 / reader.rate)
-        open_writer(target, reader, video, overwrite=overwrite).check()
+
+    def watch(stage: str, total: int | None, seconds_per_frame: float) -> AbstractContextManager[Count]:
+        if stage == "edit":
+            return count_frames(progress, source.name, total, seconds_per_frame)
+        # A program that reads the blocks takes the first "end" for the end of the file.
+        return count_frames("none" if progress == "ffmpeg" else progress, stage, total, seconds_per_frame)
+
     with open_zoo(offline=offline, index_url=index_url) as zoo:
-        editor = load_editor(
-            zoo, edits, mode=checked, faces=faces, generator=generator, backend=backend, encoder=encoder
-        )
-        if refine:
-            from ..models.zoo.zoo import default_cache
-            from ..pipelines.fitting.pivotal_tuning import FitSettings
-            from ..pipelines.fitting.refinement import refine_clip
-
-            settings = FitSettings(steps=refine, seconds=refine_seconds)
-            kept = default_cache() / "refined"
-            # A program that reads the blocks takes the first "end" for the end of the file.
-            style = "none" if progress == "ffmpeg" else progress
-            with count_frames(style, "refine", refine, 0.0) as count:
-                editor = refine_clip(
-                    editor, source, zoo, settings=settings, one=faces in ("largest", "1"), cache=kept, progress=count
-                )
-        editor.renderer = keyframed(editor.renderer, every)
-        if first_frame_edit:
-            from ..models.dynamics.motion_model import load_motion
-            from ..pipelines.fitting.first_frame_edit import apply_first_frame_edit
-
-            with VideoReader(source) as reader:
-                seen = reader.frame_count_estimate
-            with count_frames("none" if progress == "ffmpeg" else progress, "fit", seen, 0.0) as count:
-                editor = apply_first_frame_edit(editor, source, load_motion(), progress=count)
-    with count_frames(progress, source.name, total, seconds_per_frame) as count:
-        report = transcode(
-            source,
-            target,
-            editor,
-            rate=rate,
-            video=video,
-            overwrite=overwrite,
-            progress=count,
-        )
+        report = run_job(job, zoo, watch)
     for note in report.notes:
         console.print(f"Note: {note}", style="yellow", soft_wrap=True)
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in report.outcomes.items())
     speed = report.frames / max(1e-9, report.seconds)
-    made = f", {report.made} of them made between the source's" if rate else ""
+    made = f", {report.made} of them made between the source's" if job.rate else ""
     console.print(f"{target}: {report.frames} frames{made}, {speed:.1f} per second ({outcomes})", soft_wrap=True)
     if first_frame_edit:
-        console.print(str(getattr(editor.renderer, "calls", "")), soft_wrap=True)
+        console.print(report.carried, soft_wrap=True)
     if stats:
         try:
             write_whole(stats, (json.dumps(report.as_dict(), indent=2) + "\n").encode())

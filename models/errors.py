@@ -6,8 +6,10 @@ ModelError
 └── ShapeError         a tensor or a direction of the wrong shape
 """
 
+from .. import DynstreamError
 
-class ModelError(Exception):
+
+class ModelError(DynstreamError):
     """Something about models or weights that a user can mend; the command line exits with 2 and no traceback."""
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from .errors import FrameError
+
 if TYPE_CHECKING:
     from av import VideoFrame
 
@@ -30,7 +32,7 @@ class Original:
 class Frame:
     """One video frame, upright, as every stage sees it.
 
-    Raises ValueError where shape, dtype or time base are not these.
+    Raises FrameError, a ValueError, where shape, dtype or time base are not these.
 
     Attributes:
         pixels: (H, W, 3) uint8 RGB, full range.
@@ -47,11 +49,11 @@ class Frame:
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3:
-            raise ValueError(f"expected (H, W, 3) uint8 pixels, got {self.pixels.shape} {self.pixels.dtype}")
+            raise FrameError(f"expected (H, W, 3) uint8 pixels, got {self.pixels.shape} {self.pixels.dtype}")
         if self.time_base <= 0:
-            raise ValueError(f"expected a time base above zero, got {self.time_base}")
+            raise FrameError(f"expected a time base above zero, got {self.time_base}")
         if self.original is not None and self.original.pixels.shape != self.pixels.shape:
-            raise ValueError(f"expected pixels of the original's {self.original.pixels.shape}, got {self.pixels.shape}")
+            raise FrameError(f"expected pixels of the original's {self.original.pixels.shape}, got {self.pixels.shape}")
 
     @property
     def seconds(self) -> float:

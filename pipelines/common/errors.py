@@ -7,12 +7,17 @@ PipelineError
 │   ├── EngineFullError     there is no room for it
 │   ├── SessionClosedError  it has ended
 │   └── DeviceMemoryError   the device has too little memory for it
+├── FeedError       pictures that come in a way in which they cannot be edited
+├── OptionError     settings of a run that do not go together
+├── PictureError    a picture of another kind, shape or range than can be edited
 ├── StateError      a saved session that cannot be read
 └── TrainingError   a training that cannot start or go on
 """
 
+from ... import DynstreamError
 
-class PipelineError(Exception):
+
+class PipelineError(DynstreamError):
     """Something about a job that a user can mend; the command line exits with 2 and no traceback."""
 
 
@@ -38,6 +43,18 @@ class SessionClosedError(EngineError):
 
 class DeviceMemoryError(EngineError):
     """The device has too little memory for the faces of a single frame."""
+
+
+class FeedError(PipelineError):
+    """A stream got its pictures out of order, from two threads at once, or after its end."""
+
+
+class OptionError(PipelineError):
+    """Settings of a run do not go together, or leave nothing to do."""
+
+
+class PictureError(PipelineError):
+    """A picture is of a kind, shape, type or range that is not edited."""
 
 
 class StateError(PipelineError):

@@ -1,8 +1,6 @@
 """The demonstration: the sample clip, edited, with what it takes to look at the result."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,21 +12,12 @@ from ..common.errors import PipelineError
 from .contact_sheet import write_contact_sheet
 from .side_by_side import write_side_by_side
 from .transcode import Report, transcode
+from .watch import Watch, unwatched
 
 if TYPE_CHECKING:
     from ..editor.face_editor import FaceEditor
 
 ROWS = 6
-
-Count = Callable[[int], None]
-Watch = Callable[[str, int | None, float], AbstractContextManager[Count]]
-"""(what is done, frames in all where known, seconds a frame) -> a context in which frames are counted."""
-
-
-@contextmanager
-def unwatched(_label: str, _total: int | None, _seconds_per_frame: float) -> Iterator[Count]:
-    """A Watch that shows nothing."""
-    yield lambda _frames: None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ class Report:
         peak_memory_mb: of the process so far, in MiB, None where the system does not say.
         made: of `frames`, those that were made between two of the source's.
         held: those that show one of the source's again.
+        carried: what a first-frame edit asked of the networks, in words.
     """
 
     source: str
@@ -59,10 +60,11 @@ class Report:
     notes: list[str] = field(default_factory=list)
     made: int = 0
     held: int = 0
+    carried: str = ""
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON."""
-        return asdict(self)
+        """For JSON: the numbers."""
+        return {name: value for name, value in asdict(self).items() if name != "carried"}
 
 
 def peak_memory() -> float | None:

@@ -1,5 +1,6 @@
 """The command tree: errors, exit statuses, help and version."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import typer
 
 from dynstream import __version__
 from dynstream.cli import main as main_module
-from dynstream.cli.main import COMMANDS, main
+from dynstream.cli.main import COMMANDS, SUMMARIES, main
 from dynstream.models.errors import DigestError
 from dynstream.pipelines.common.errors import EditError
 from dynstream.stream.errors import SourceError
@@ -110,6 +111,23 @@ def test_help_imports_nothing_slow() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"}
     )
     assert done.stderr.strip() == ""
+
+
+def test_help_imports_no_command() -> None:
+    code = (
+        "import sys\nfrom dynstream.cli.main import COMMANDS, main\n"
+        "try:\n main(['--help'])\nexcept SystemExit:\n pass\n"
+        "print(*{f'dynstream.cli.{name}' for name in COMMANDS.values()} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.strip() == ""
+
+
+def test_summaries_are_the_first_paragraphs_of_the_helps() -> None:
+    app = main_module.build()
+    helps = {group.name: group.typer_instance.info.help for group in app.registered_groups if group.typer_instance}
+    helps |= {command.name: inspect.getdoc(command.callback) for command in app.registered_commands}
+    assert {name: (text or "").partition("\n\n")[0] for name, text in helps.items()} == SUMMARIES
 
 
 def test_every_command_is_found() -> None:

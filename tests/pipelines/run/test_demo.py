@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dynstream.pipelines.common.errors import PipelineError
-from dynstream.pipelines.run.demo import Count, prepare, run_demo
+from dynstream.pipelines.run.demo import prepare, run_demo
+from dynstream.pipelines.run.watch import Count
 from dynstream.stream.reader import VideoReader
 
 from ..fakes import editor, scene, write_clip

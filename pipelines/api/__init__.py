@@ -1,0 +1,1 @@
+"""dynstream for other programs: what `import dynstream` offers."""

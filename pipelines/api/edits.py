@@ -1,0 +1,90 @@
+"""Edits as a Python program gives them: a dict, or the path of a preset."""
+
+import math
+import os
+import warnings
+from collections.abc import Mapping
+from numbers import Real
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..common.errors import EditError, OptionError
+
+if TYPE_CHECKING:
+    from ..compositing.composite import Mode
+    from ..edits.edit import Edits, EditSpec
+
+EditsLike = Mapping[str, float | str] | str | os.PathLike[str]
+"""Name -> strength, or a ramp as text ("0:2@3s"); or the path of a TOML preset."""
+
+
+class StrengthWarning(UserWarning):
+    """A strength outside of the range in which its edit was measured; the face may fall apart."""
+
+
+def read_edits(edits: EditsLike, mode: "Mode", *, stacklevel: int = 1) -> "Edits":
+    """The edits, checked against those that there are. mode: "detail" needs one.
+
+    stacklevel: of the warnings, as of `warnings.warn` in the caller.
+    Warns with StrengthWarning. Raises EditError, OptionError.
+    """
+    from ...models.directions.directions import load_directions
+    from ...models.directions.latent_transformer import SUFFIX, load_nonlinear_directions
+    from ..edits.edit import Edits, read_preset
+
+    if isinstance(edits, Mapping):
+        specs = tuple(_spec(name, value) for name, value in edits.items())
+    elif isinstance(edits, str | os.PathLike):
+        specs = tuple(read_preset(_preset(edits)))
+    else:
+        raise EditError(f"expected edits as a dict, such as {{'smile': 2}}, or a preset's path, got {_short(edits)}")
+    if not specs and mode == "detail":
+        raise OptionError("nothing to do: edits holds no edit; give one, as in {'smile': 2}")
+    bent = any(spec.name.endswith(SUFFIX) for spec in specs)
+    checked = Edits(specs, load_directions(), load_nonlinear_directions() if bent else {})
+    for warning in checked.outside_range():
+        warnings.warn(warning, StrengthWarning, stacklevel=stacklevel + 1)
+    return checked
+
+
+def _spec(name: object, value: object) -> "EditSpec":
+    from ..edits.edit import EditSpec, parse_edit
+
+    if not isinstance(name, str):
+        raise EditError(f"expected the name of an edit, such as 'smile', got {_short(name)}")
+    if isinstance(value, str):
+        return parse_edit(f"{name}={value}")
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise EditError(f"edit {name!r}: expected a number, or a ramp such as '0:2@3s', got {_short(value)}")
+    try:
+        strength = float(value)
+    except OverflowError:
+        strength = math.inf
+    if not math.isfinite(strength):
+        raise EditError(f"edit {name!r}: expected a finite number, got {_short(value)}")
+    return EditSpec(name, strength, strength)
+
+
+def _preset(path: str | os.PathLike[str]) -> Path:
+    if isinstance(path, str) and "=" in path and not os.path.exists(path):
+        raise EditError(
+            f"edits={path!r} is how the command line writes an edit; in Python give a dict: edits={_as_dict(path)}"
+        )
+    return Path(path)
+
+
+def _as_dict(text: str) -> str:
+    """What somebody meant by `smile=2`, as Python has it."""
+    from ..edits.edit import parse_edit
+
+    try:
+        spec = parse_edit(text)
+    except EditError:
+        return "{'smile': 2}"
+    value = f"{spec.start:g}" if spec.start == spec.end else repr(text.partition("=")[2].strip())
+    return f"{{{spec.name!r}: {value}}}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}... ({type(value).__name__})"

@@ -1,0 +1,110 @@
+"""Video files of a Python program: their frames one by one, and whole files edited."""
+
+import os
+from collections.abc import Callable, Generator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ...stream.frame import Frame
+from ...stream.reader import VideoReader
+
+if TYPE_CHECKING:
+    from ...models.zoo.zoo import Zoo
+    from ..run.transcode import Report
+    from ..run.watch import Progress
+    from .edits import EditsLike
+
+
+def read(path: str | os.PathLike[str]) -> Generator[Frame, None, None]:
+    """The frames of a video file, upright and in order, each once.
+
+    A frame has `pixels`, (H, W, 3) uint8 RGB, and the file's own time: `pts`, `time_base` and `seconds`. One is held at
+    a time. The file is closed after the last, and by `close`.
+
+    Raises SourceError, at once, for a file that is missing or holds no video.
+    """
+    reader = VideoReader(path)
+
+    def frames() -> Generator[Frame, None, None]:
+        with reader:
+            yield from reader
+
+    return frames()
+
+
+def transcode(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    edits: "EditsLike",
+    *,
+    mode: str = "detail",
+    faces: str | int = "largest",
+    refine: int = 0,
+    refine_seconds: float = 120.0,
+    encode_every: int | Literal["auto"] = 1,
+    first_frame_edit: bool = False,
+    fps: float | Fraction | str | None = None,
+    generator: str = "mobilestylegan",
+    backend: str = "mesh",
+    encoder: str = "recurrent",
+    codec: str = "libx264",
+    crf: float | None = None,
+    encoder_preset: str | None = None,
+    pix_fmt: str | None = None,
+    overwrite: bool = False,
+    progress: "Callable[[Progress], object] | None" = None,
+    offline: bool = False,
+    zoo: "Zoo | None" = None,
+) -> "Report":
+    """Edit the faces of a video file, as `dynstream transcode` does; sound, subtitles, times and all else stay.
+
+    edits, mode, faces, generator, backend, encoder, encode_every, offline, zoo: see `load_editor`.
+    refine: steps of fitting the inversion to the clip first, within `refine_seconds`: slower, nearer to the person.
+    first_frame_edit: edit the first frame alone, and let the clip's motion carry it on.
+    fps: frames a second of the result, those between made by optical flow; None keeps the source's frames.
+    codec, crf, encoder_preset, pix_fmt: of FFmpeg, as on the command line. overwrite: replace `target` where it exists.
+    progress: is called with a `Progress` every half second and at the end; `print` will do.
+
+    The report has `frames`, `seconds`, `outcomes` and `notes` of what could not be kept, among others.
+
+    What can be refused is refused before weights are fetched. Raises, besides what `load_editor` raises, SourceError
+    for a source that cannot be read, SinkError for a target that cannot be written, OptionError for settings that do
+    not go together (they are named as on the command line); the target then is as it was before.
+    """
+    from ..common.errors import OptionError
+    from ..compositing.composite import check_mode
+    from ..motion.keyframes import parse_every
+    from ..motion.retimed_reader import parse_rate
+    from ..run.transcode import VideoOptions
+    from ..run.transcode_job import TranscodeJob, run_job
+    from ..run.watch import telling, unwatched
+    from .edits import read_edits
+
+    checked_mode = check_mode(mode)
+    try:
+        every = parse_every(str(encode_every))
+    except ValueError as error:
+        raise OptionError(f"encode_every: {error}") from None
+    job = TranscodeJob(
+        source=Path(source),
+        target=Path(target),
+        edits=read_edits(edits, checked_mode, stacklevel=2),
+        mode=checked_mode,
+        faces=str(faces),
+        generator=generator,
+        backend=backend,
+        encoder=encoder,
+        refine=refine,
+        refine_seconds=refine_seconds,
+        encode_every=every,
+        first_frame_edit=first_frame_edit,
+        rate=None if fps is None else parse_rate(str(fps)),
+        video=VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt),
+        overwrite=overwrite,
+    )
+    if zoo is None:
+        from ...models.zoo.zoo import Zoo
+
+        zoo = Zoo(offline=offline)
+    return run_job(job, zoo, unwatched if progress is None else telling(progress))

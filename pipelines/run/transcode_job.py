@@ -1,0 +1,135 @@
+"""One file to edit with all that may be asked for: checked, fitted to the clip where that is wanted, and edited."""
+
+import math
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ...stream.reader import VideoReader
+from ..common.errors import OptionError
+from ..compositing.composite import Mode
+from ..edits.edit import Edits
+from ..motion.keyframes import Every
+from ..motion.retimed_reader import RetimedReader
+from .transcode import Report, VideoOptions, open_writer, transcode
+from .watch import Watch, unwatched
+
+if TYPE_CHECKING:
+    from ...models.zoo.zoo import Zoo
+    from ..editor.face_editor import FaceEditor
+
+ONE_FACE: Final = ("largest", "1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscodeJob:
+    """What to make of a file.
+
+    Raises OptionError for what does not go together, and where there is nothing to do.
+
+    Attributes:
+        mode, faces, generator, backend, encoder: see `editor.load.load_editor`.
+        refine, refine_seconds: steps of fitting the inversion to the clip before it is edited, and how long they
+            may take.
+        encode_every: frames from one encoded frame to the next, or "auto".
+        first_frame_edit: edit the first frame alone; the clip's motion carries it on.
+        rate: frames a second of the result, None to keep the source's.
+    """
+
+    source: Path
+    target: Path
+    edits: Edits
+    mode: Mode = "detail"
+    faces: str = "largest"
+    generator: str = "mobilestylegan"
+    backend: str = "mesh"
+    encoder: str = "recurrent"
+    refine: int = 0
+    refine_seconds: float = 120.0
+    encode_every: Every = 1
+    first_frame_edit: bool = False
+    rate: Fraction | None = None
+    video: VideoOptions = field(default_factory=VideoOptions)
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.edits.specs and self.mode == "detail":
+            raise OptionError("nothing to do: give an edit, as in --edit smile=2, or a --preset")
+        if self.refine < 0 or not (math.isfinite(self.refine_seconds) and self.refine_seconds >= 1):
+            raise OptionError(
+                f"expected --refine from 0 and --refine-seconds from 1, got {self.refine} and {self.refine_seconds:g}"
+            )
+        if self.first_frame_edit and (self.faces not in ONE_FACE or self.refine):
+            raise OptionError("--first-frame-edit follows the largest face; leave out --faces and --refine")
+        if self.first_frame_edit and self.encode_every != 1:
+            raise OptionError("--first-frame-edit encodes as it needs to; leave out --encode-every")
+
+    def check(self) -> tuple[int | None, float]:
+        """Refuse what cannot be done: a source that cannot be read, a target that cannot be written.
+
+        Returns the number of frames that the result will have, None where the source does not say, and the seconds
+        that each is shown. Raises SourceError and SinkError.
+        """
+        with VideoReader(self.source) if self.rate is None else self._retimed(self.rate) as reader:
+            open_writer(self.target, reader, self.video, overwrite=self.overwrite).check()
+            return reader.frame_count_estimate, float(1 / reader.rate)
+
+    def _retimed(self, rate: Fraction) -> RetimedReader:
+        return RetimedReader(self.source, rate, even=True)
+
+
+def run_job(job: TranscodeJob, zoo: "Zoo", watch: Watch = unwatched) -> Report:
+    """Do it. Weights are fetched when it is sure that the file can be read and the result written.
+
+    watch: is told of the stages "refine", "fit" and "edit". Raises SourceError, SinkError, PipelineError and
+    ModelError; the target then is as it was before.
+    """
+    total, seconds_per_frame = job.check()
+    editor = _fitted(job, zoo, watch)
+    with watch("edit", total, seconds_per_frame) as count:
+        report = transcode(
+            job.source,
+            job.target,
+            editor,
+            rate=job.rate,
+            video=job.video,
+            overwrite=job.overwrite,
+            progress=count,
+        )
+    return replace(report, carried=str(getattr(editor.renderer, "calls", ""))) if job.first_frame_edit else report
+
+
+def _fitted(job: TranscodeJob, zoo: "Zoo", watch: Watch) -> "FaceEditor":
+    """The editor of a job, fitted to its clip where that is asked for."""
+    from ..editor.load import keyframed, load_editor
+
+    editor = load_editor(
+        zoo,
+        job.edits,
+        mode=job.mode,
+        faces=job.faces,
+        generator=job.generator,
+        backend=job.backend,
+        encoder=job.encoder,
+    )
+    if job.refine:
+        from ...models.zoo.zoo import default_cache
+        from ..fitting.pivotal_tuning import FitSettings
+        from ..fitting.refinement import refine_clip
+
+        settings, kept = FitSettings(steps=job.refine, seconds=job.refine_seconds), default_cache() / "refined"
+        with watch("refine", job.refine, 0.0) as count:
+            editor = refine_clip(
+                editor, job.source, zoo, settings=settings, one=job.faces in ONE_FACE, cache=kept, progress=count
+            )
+    editor.renderer = keyframed(editor.renderer, job.encode_every)
+    if job.first_frame_edit:
+        from ...models.dynamics.motion_model import load_motion
+        from ..fitting.first_frame_edit import apply_first_frame_edit
+
+        with VideoReader(job.source) as reader:
+            frames = reader.frame_count_estimate
+        with watch("fit", frames, 0.0) as count:
+            editor = apply_first_frame_edit(editor, job.source, load_motion(), progress=count)
+    return editor

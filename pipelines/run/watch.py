@@ -1,0 +1,68 @@
+"""How a run says how far it is: it counts within a context that the caller gives, and what that shows is his affair."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+Count = Callable[[int], None]
+Watch = Callable[[str, int | None, float], AbstractContextManager[Count]]
+"""(what is done, frames in all where known, seconds a frame) -> a context in which frames are counted."""
+
+TELL_SECONDS: Final = 0.5
+
+
+@contextmanager
+def unwatched(_label: str, _total: int | None, _seconds_per_frame: float) -> Iterator[Count]:
+    """A Watch that shows nothing."""
+    yield lambda _frames: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run is; its text is "120/472 frames, 6.4 fps".
+
+    Attributes:
+        frames: done so far.
+        total: how many there will be, as far as the source says, None where it does not.
+        fps: frames done in a second, so far.
+        stage: "edit"; before it, where that was asked for, "refine", whose frames are the steps of a fit, and
+            "fit".
+    """
+
+    frames: int
+    total: int | None = None
+    fps: float = 0.0
+    stage: str = "edit"
+
+    def __str__(self) -> str:
+        share = f"{self.frames}" if self.total is None else f"{self.frames}/{self.total}"
+        if self.stage == "refine":
+            return f"refine: {share} steps"
+        before = "" if self.stage == "edit" else f"{self.stage}: "
+        return f"{before}{share} frames, {self.fps:.1f} fps"
+
+
+def telling(tell: Callable[[Progress], object], clock: Callable[[], float] = time.monotonic) -> Watch:
+    """A Watch that calls `tell` every half second, and when a stage has ended well."""
+
+    @contextmanager
+    def watch(stage: str, total: int | None, _seconds_per_frame: float) -> Iterator[Count]:
+        began = told = clock()
+        done = 0
+
+        def say(now: float) -> None:
+            tell(Progress(frames=done, total=total, fps=done / max(1e-9, now - began), stage=stage))
+
+        def count(frames: int) -> None:
+            nonlocal done, told
+            done, now = frames, clock()
+            if now - told >= TELL_SECONDS:
+                told = now
+                say(now)
+
+        yield count
+        say(clock())
+
+    return watch
