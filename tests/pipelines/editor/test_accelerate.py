@@ -67,7 +67,7 @@ def test_wrong_names() -> None:
         check_precision("int8")
     with pytest.raises(PipelineError, match="device 'toaster' cannot be used"):
         check_device("toaster")
-    with pytest.raises(PipelineError, match="unknown rung 'fast'"):
+    with pytest.raises(PipelineError, match="unknown quality level 'fast'"):
         hold(defaults("cpu"), "fast")
     assert hold(defaults("cpu"), "half").first_rung == "half"
     assert defaults("cuda").first_rung == "full"
