@@ -7,6 +7,7 @@ PipelineError
 │   ├── EngineFullError     there is no room for it
 │   ├── SessionClosedError  it has ended
 │   └── DeviceMemoryError   the device has too little memory for it
+├── GStreamerError  GStreamer here cannot run the element, or it cannot be installed
 ├── StateError      a saved session that cannot be read
 └── TrainingError   a training that cannot start or go on
 """
@@ -38,6 +39,10 @@ class SessionClosedError(EngineError):
 
 class DeviceMemoryError(EngineError):
     """The device has too little memory for the faces of a single frame."""
+
+
+class GStreamerError(PipelineError):
+    """GStreamer is missing or does not fit, or the element's file cannot be written."""
 
 
 class StateError(PipelineError):
