@@ -22,6 +22,7 @@ COMMANDS = {
     "transcode": "transcode",
     "filter": "filter",
     "webcam": "webcam",
+    "gst-plugin": "gst_plugin",
     "serve": "serve",
     "fit": "fit",
     "interpolate": "interpolate",

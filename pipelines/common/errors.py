@@ -10,6 +10,7 @@ PipelineError
 ├── FeedError       pictures that come in a way in which they cannot be edited
 ├── OptionError     settings of a run that do not go together
 ├── PictureError    a picture of another kind, shape or range than can be edited
+├── GStreamerError  GStreamer here cannot run the element, or it cannot be installed
 ├── StateError      a saved session that cannot be read
 └── TrainingError   a training that cannot start or go on
 """
@@ -55,6 +56,10 @@ class OptionError(PipelineError):
 
 class PictureError(PipelineError):
     """A picture is of a kind, shape, type or range that is not edited."""
+
+
+class GStreamerError(PipelineError):
+    """GStreamer is missing or does not fit, or the element's file cannot be written."""
 
 
 class StateError(PipelineError):

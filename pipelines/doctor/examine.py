@@ -49,6 +49,7 @@ def checks(wishes: Wishes) -> dict[str, Check]:
         "weights": partial(hardware.weights, verify=wishes.verify),
         "cameras": live.cameras,
         "virtual camera": live.virtual_camera,
+        "GStreamer": live.gstreamer,
         "port": partial(live.port, number=wishes.port),
         "UDP": partial(live.udp_ports, low=wishes.udp[0], high=wishes.udp[1]),
     }

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from ..editor.load import DEFAULT_WEIGHTS
 from .finding import Finding, Level
 from .machine import SHIPPED, Machine
 
@@ -10,8 +11,6 @@ LEAST_MEMORY: Final = 1 * GIB
 ENOUGH_MEMORY: Final = 2 * GIB
 LEAST_DISK: Final = GIB // 4
 ENOUGH_DISK: Final = 2 * GIB
-DEFAULT_WEIGHTS: Final = ("mobilestylegan", "face-landmarker")
-"""What every command that edits needs; the rest is for some options and for measuring."""
 
 
 def processor(machine: Machine) -> list[Finding]:

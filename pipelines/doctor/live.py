@@ -1,4 +1,4 @@
-"""Checks of cameras, virtual cameras and ports."""
+"""Checks of cameras, virtual cameras, GStreamer and ports."""
 
 from ...stream.camera_devices import no_camera
 from ...stream.virtual_camera import install_hint
@@ -33,6 +33,14 @@ def virtual_camera(machine: Machine) -> list[Finding]:
         mend = "sudo usermod -aG video $USER, then log in again"
         return [Finding("virtual camera", "warn", f"{', '.join(locked)} may not be written", mend)]
     return [Finding("virtual camera", "ok", ", ".join(devices))]
+
+
+def gstreamer(machine: Machine) -> list[Finding]:
+    """Whether GStreamer could run the element that `dynstream gst-plugin` installs."""
+    problem = machine.gstreamer()
+    if problem is not None:
+        return [Finding("GStreamer", "warn", f"{problem.found}; needed for `dynstream gst-plugin`", problem.mend)]
+    return [Finding("GStreamer", "ok", "loads elements written in Python; `dynstream gst-plugin` installs dynstream's")]
 
 
 def port(machine: Machine, number: int) -> list[Finding]:

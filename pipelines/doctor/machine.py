@@ -23,6 +23,7 @@ from ...stream.camera_devices import CameraDevice, list_cameras
 from ...stream.errors import SinkError
 from ...stream.virtual_camera import list_devices, load_pyvirtualcam
 from ..common.machine import processor, usable_cores
+from .gstreamer import Problem, find_problem
 
 WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
 SHIPPED = ("encoder.safetensors", "output-tail.safetensors", "directions.safetensors")
@@ -152,7 +153,7 @@ class Machine:
 
     Attributes:
         tcp_error, udp_error: why a port of localhost cannot be had, None where it can.
-        pyvirtualcam: why it does not load, None where it does.
+        pyvirtualcam, gstreamer: why it does not load, None where it does.
         free_disk: bytes.
         available_memory: bytes, None: not said.
     """
@@ -176,6 +177,7 @@ class Machine:
     virtual_devices: Callable[[], Sequence[str | None]] = list_devices
     may_write: Callable[[str], bool] = lambda path: os.access(path, os.W_OK)
     obs_installed: Callable[[], bool] = _obs_installed
+    gstreamer: Callable[[], Problem | None] = find_problem
     tcp_error: Callable[[int], str | None] = _tcp_error
     udp_error: Callable[[int], str | None] = _udp_error
     free_disk: Callable[[Path], int] = _free_disk

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ENCODERS: Final = ("recurrent", "frame")
 DEFAULT_ENCODER: Final = "recurrent"
+DEFAULT_WEIGHTS: Final = ("mobilestylegan", "face-landmarker")
+"""What the default editor takes from the zoo."""
 
 
 def load_editor(

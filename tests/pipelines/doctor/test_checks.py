@@ -12,6 +12,7 @@ from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.doctor import machine as machine_module
 from dynstream.pipelines.doctor.examine import Wishes, checks, examine, parse_udp_ports
 from dynstream.pipelines.doctor.finding import Finding, worst
+from dynstream.pipelines.doctor.gstreamer import Problem
 from dynstream.pipelines.doctor.machine import SHIPPED, Gpu, Machine
 from dynstream.stream.camera_devices import CameraDevice
 
@@ -68,6 +69,7 @@ def healthy(**changes: Any) -> Machine:
         virtual_devices=lambda: ["/dev/video9"],
         may_write=lambda _path: True,
         obs_installed=lambda: True,
+        gstreamer=lambda: None,
         tcp_error=lambda _port: None,
         udp_error=lambda _port: None,
         free_disk=lambda _folder: 50 * GIB,
@@ -147,6 +149,10 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
     ({"platform": "darwin", "obs_installed": lambda: False}, "virtual camera", "warn", "brew install --cask obs"),
     ({"platform": "win32", "obs_installed": lambda: False}, "virtual camera", "warn", "OBSProject.OBSStudio"),
     ({"platform": "win32"}, "virtual camera", "ok", ""),
+    (
+        {"gstreamer": lambda: Problem("no loader of Python plugins", "sudo apt-get install the-loader")},
+        "GStreamer", "warn", "sudo apt-get install the-loader",
+    ),
     ({"tcp_error": lambda _port: "taken"}, "port 8080", "warn", "ss -ltnp 'sport = :8080'"),
     ({"tcp_error": lambda _port: "taken", "platform": "darwin"}, "port 8080", "warn", "lsof -iTCP:8080"),
     ({"udp_error": lambda _port: "Operation not permitted"}, "UDP", "fail", "--udp-ports"),
