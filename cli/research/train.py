@@ -57,14 +57,16 @@ def encoder(
         Path | None, typer.Option(metavar="FILE.toml", help="Other settings: of EncoderConfig, [loop] and [weights].")
     ] = None,
     device: TrainingDevice = "auto", float32: Float32 = False,
+    evaluate_steps: Annotated[int, typer.Option(min=1, metavar="N", help="Steps between evaluations.")] = 500,
     offline: Offline = False, index_url: IndexUrl = None,
 ) -> None:  # fmt: skip
     """Train E0, the encoder: codes of drawn faces first, then pictures of drawn and real ones.
 
-    Each --data folder gives an equal share of the real faces, whatever its size; one more share is morphs of them.
+    Each --data folder gives an equal share of the real faces, whatever its size; one more share is morphs of them. Of
+    clips those frames are taken that differ in expression.
 
-    The run folder gets the log, TensorBoard events, and at each evaluation a picture of left-out faces above their
-    inversions.
+    The run folder gets the log, TensorBoard events, and at each evaluation the scores of the files that --exclude held
+    out, with a picture of some of them above their inversions.
 
     Examples:
 
@@ -73,24 +75,18 @@ def encoder(
     """
     from dataclasses import replace
 
-    import numpy as np
-    import torch
+    from torch import nn
 
+    from ...models.directions.directions import load_directions
     from ...models.faces.mesh import load_mesh_backend
+    from ...models.faces.mesh_graph import load_mesh_graph
     from ...models.generator.load import load_generator
     from ...models.metrics.arcface import load_arcface
     from ...models.metrics.lpips import load_lpips
-    from ...pipelines.common.annotate import encode_png
     from ...pipelines.research.training.config import read_config
-    from ...pipelines.research.training.crops import cached_faces
-    from ...pipelines.research.training.encoder import (
-        EncoderConfig,
-        Faces,
-        inversion_sheet,
-        score_inversion,
-        train_encoder,
-    )
-    from ...pipelines.research.training.morph import Morphs, landmarks_of_crops
+    from ...pipelines.research.training.encoder import EncoderConfig, train_encoder
+    from ...pipelines.research.training.encoder_data import read_faces
+    from ...pipelines.research.training.held_out import Judge, read_held_out
     from ...pipelines.research.training.workers import join_workers, training_device
 
     settings = read_config(config, EncoderConfig())
@@ -99,33 +95,15 @@ def encoder(
     with join_workers(place) as workers:
         with open_zoo(offline=offline, index_url=index_url) as zoo:
             network, lpips, arcface = load_generator(generator, zoo), load_lpips(zoo), load_arcface(zoo)
-            backend = load_mesh_backend(zoo)
+            mesh, backend = load_mesh_graph(zoo).to(place), load_mesh_backend(zoo)
         for part in (network, lpips, arcface):
-            if isinstance(part, torch.nn.Module):
+            if isinstance(part, nn.Module):
                 part.to(place)
-        seen: list[Faces] = []
-        unseen, known = [], []
-        for folder in data:
-            faces = cached_faces(
-                folder, backend, run, exclude=exclude or [], skipped=lambda path, why: print(f"left out: {path} {why}")
-            )
-            print(f"{len(faces)} faces in {folder}")
-            real = torch.from_numpy(faces).permute(0, 3, 1, 2)
-            unseen.append(real[::25])
-            training = [i for i in range(len(real)) if i % 25]
-            seen.append(real[training])
-            known.append(faces[training])
-        people = np.concatenate(known)
-        seen.append(Morphs(people, landmarks_of_crops(people, backend)))
-        left_out = torch.cat(unseen)
-
-        def evaluate(model: torch.nn.Module, step: int) -> dict[str, float]:
-            sheet = inversion_sheet(model, network, left_out[:: max(1, len(left_out) // 16)][:16])
-            (run / f"faces-{step:06d}.png").write_bytes(encode_png(sheet))
-            return score_inversion(model, network, lpips, arcface, left_out)
-
+        seen = read_faces(data, backend, run, exclude=exclude or [], progress=print)
+        judge = Judge(network, lpips, arcface, mesh, read_held_out(data, exclude or [], backend, run), run)
         trained = train_encoder(
-            network, lpips, arcface, seen, run, config=settings, evaluate=evaluate, workers=workers
+            network, lpips, arcface, seen, run, config=settings, evaluate=judge, evaluate_steps=evaluate_steps,
+            workers=workers, mesh=mesh, directions=load_directions(),
         )  # fmt: skip
         if not workers.writes:
             return

@@ -5,6 +5,9 @@ codes from the deepest; after e4e (Tov et al., arXiv 2102.02766) every code is o
 delta of its own, which keeps the result near W, where directions work:
 
     w_i = mean + base + bound tanh(delta_i / bound)
+
+The trunk sees the face at a quarter of its size from the first convolution on, where an iris is two cells wide. Two
+close-ups, of the eyes and of the mouth, are therefore read at full size and add to the deltas.
 """
 
 from pathlib import Path
@@ -14,13 +17,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ShapeError
-from ..formats.checkpoint import load_safetensors
+from ..formats.checkpoint import load_state, read_safetensors
 from ..generator.generator import CODE_SIZE
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "encoder.safetensors"
 FACE_SIZE = 256
 LEVELS = (3, 4, 11)  # coarse, middle and fine codes of 18
 DELTA_BOUND = 3.0
+EYES = (slice(88, 152), slice(64, 192))  # rows and columns of an aligned face, where the alignment puts eyes and brows
+MOUTH = (slice(168, 232), slice(64, 192))
+CLOSEUP_CODES = 12  # the first of the 18: the later ones change colours and grain
 
 
 class ResidualBlock(nn.Module):
@@ -70,10 +76,52 @@ class LevelHead(nn.Module):
         return out
 
 
-class Encoder(nn.Module):
-    """E0: (B, 3, 256, 256) aligned faces in [-1, 1] -> (B, 18, 512) W+ codes."""
+class Closeup(nn.Module):
+    """A part of the face at full size: convolutions down to an eighth, flat."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.PixelUnshuffle(2), nn.Conv2d(12, 24, 3, 1, 1), nn.ReLU(),
+            nn.Conv2d(24, 48, 3, 2, 1), nn.ReLU(), nn.Conv2d(48, 48, 3, 1, 1), nn.ReLU(),
+            nn.Conv2d(48, 96, 3, 2, 1), nn.ReLU(), nn.Conv2d(96, 96, 3, 1, 1), nn.ReLU(),
+            nn.Conv2d(96, width, 1), nn.ReLU(), nn.Flatten(),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, 3, 64, 128) -> (B, width * 128)."""
+        out: Tensor = self.layers(x)
+        return out
+
+
+class Closeups(nn.Module):
+    """Eyes and mouth at full size, with the face's embedding as context, to deltas of the first codes."""
+
+    def __init__(self, context: int, hidden: int = 192, width: int = 16) -> None:
+        super().__init__()
+        self.eyes = Closeup(width)
+        self.mouth = Closeup(width)
+        self.hidden = nn.Linear(2 * width * 128, hidden)
+        self.context = nn.Linear(context, hidden)
+        self.out = nn.Linear(hidden, CLOSEUP_CODES * CODE_SIZE)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, faces: Tensor, context: Tensor) -> Tensor:
+        """faces: (B, 3, 256, 256), context: (B, context) -> (B, 18, 512), zero for the codes that it leaves alone."""
+        parts = [part(faces[..., box[0], box[1]]) for part, box in ((self.eyes, EYES), (self.mouth, MOUTH))]
+        hidden = F.relu(self.hidden(torch.cat(parts, 1)) + self.context(context))
+        deltas: Tensor = self.out(hidden).unflatten(1, (-1, CODE_SIZE))
+        return F.pad(deltas, (0, 0, 0, sum(LEVELS) - CLOSEUP_CODES))
+
+
+class Encoder(nn.Module):
+    """E0: (B, 3, 256, 256) aligned faces in [-1, 1] -> (B, 18, 512) W+ codes.
+
+    closeups: whether eyes and mouth are also read at full size; they begin by changing nothing.
+    """
+
+    def __init__(self, *, closeups: bool = True) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(12, 48, 3, 2, 1, bias=False), nn.BatchNorm2d(48), nn.ReLU())
         self.stage1 = ResidualBlock(48, 48)  # 64x64
@@ -85,6 +133,7 @@ class Encoder(nn.Module):
         self.coarse = LevelHead(320, 8, LEVELS[0], 256, 512, 24)
         self.middle = LevelHead(192, 16, LEVELS[1], 256, 512, 32)
         self.fine = LevelHead(96, 32, LEVELS[2], 256, 512, 24)
+        self.closeups = Closeups(512) if closeups else None
         self.register_buffer("mean", torch.zeros(CODE_SIZE))
 
     def forward(self, faces: Tensor) -> Tensor:
@@ -102,12 +151,23 @@ class Encoder(nn.Module):
         middle = self.stage3(fine)
         coarse = self.stage4(middle)
         context = self.embed(coarse)
-        deltas = torch.cat(
-            [self.coarse(coarse, context), self.middle(middle, context), self.fine(fine, context)], 1
-        ).float()
-        return self.base(context).float(), DELTA_BOUND * torch.tanh(deltas / DELTA_BOUND)
+        deltas = torch.cat([self.coarse(coarse, context), self.middle(middle, context), self.fine(fine, context)], 1)
+        if self.closeups is not None:
+            deltas = deltas + self.closeups(faces, context)
+        return self.base(context).float(), DELTA_BOUND * torch.tanh(deltas.float() / DELTA_BOUND)
 
 
 def load_encoder(path: Path = WEIGHTS) -> Encoder:
-    """The shipped encoder, or another of the same architecture, frozen, in evaluation mode, float32."""
-    return load_safetensors(Encoder(), path)
+    """The shipped encoder, or another one with or without close-ups, frozen, in evaluation mode, float32."""
+    state = read_safetensors(path)
+    return load_state(Encoder(closeups=any(name.startswith("closeups.") for name in state)), state, str(path))
+
+
+def start_from(encoder: Encoder, path: Path = WEIGHTS) -> None:
+    """Copy weights into an encoder that is to be trained on; close-ups that the file lacks stay as they are.
+
+    Raises WeightsError where the file is of another network.
+    """
+    state = read_safetensors(path)
+    kept = {name: value for name, value in encoder.state_dict().items() if name.startswith("closeups.")}
+    load_state(encoder, kept | state, str(path)).requires_grad_(True)

@@ -1,9 +1,16 @@
 """Codes to train on: points of W+ as real faces would have them."""
 
+from collections.abc import Mapping
+from typing import Final
+
 import torch
 from torch import Tensor
 
+from ...models.directions.directions import Direction
 from ...models.generator.generator import CODE_SIZE, Generator
+
+EXPRESSIONS: Final = ("smile", "mouth-open", "eyes-closed", "gaze", "brow", "yaw", "pitch")
+"""Directions that move a face rather than make it another one."""
 
 
 def sample_codes(
@@ -25,3 +32,28 @@ def sample_codes(
     other = mixed & (torch.arange(generator.codes) >= start)
     other = other.to(mean.device)
     return torch.where(other[:, :, None], second[:, None], first[:, None])
+
+
+def stretch_codes(
+    codes: Tensor,
+    directions: Mapping[str, Direction],
+    random: torch.Generator,
+    *,
+    share: float = 0.4,
+    reach: float = 1.2,
+) -> Tensor:
+    """(B, codes, 512) moved along `EXPRESSIONS`, as far as they were measured to work and a little further.
+
+    Faces as the generator draws them mostly look into the camera, with open eyes and half a smile.
+
+    share: probability of each direction to be taken. reach: factor of its measured range.
+    """
+    moved = codes.clone()
+    for name in EXPRESSIONS:
+        direction = directions[name]
+        taken = torch.rand(len(codes), generator=random) < share
+        place = torch.rand(len(codes), generator=random)
+        strength = reach * (direction.low + (direction.high - direction.low) * place) * taken
+        offset = direction.offset(1.0).to(codes)
+        moved += strength.to(codes)[:, None, None] * offset
+    return moved

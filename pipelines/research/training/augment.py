@@ -101,3 +101,15 @@ def recolour(faces: Tensor, random: torch.Generator) -> Tensor:
         torch.randn(count, 3, 1, 1, generator=random) * 0.04 + torch.randn(count, 1, 1, 1, generator=random) * 0.12
     )
     return ((faces + 1) * gain - 1).clamp(-1, 1)
+
+
+def dim(faces: Tensor, random: torch.Generator, *, share: float = 1 / 8) -> Tensor:
+    """Some of the faces as in low light, for input and target; same shape, in [-1, 1].
+
+    share: probability of each face. Its light falls to between a fifth and three fifths, in linear light.
+    """
+    count = len(faces)
+    taken = torch.rand(count, 1, 1, 1, generator=random) < share
+    light = 0.2 + 0.4 * torch.rand(count, 1, 1, 1, generator=random)
+    gain = torch.where(taken, light ** (1 / 2.2), torch.ones(()))  # of display values, which are light to that power
+    return ((faces + 1) * gain - 1).clamp(-1, 1)

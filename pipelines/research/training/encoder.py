@@ -6,11 +6,12 @@ through the generator: of real faces no code is known, so what counts is what is
     L = L2 + 0.8 LPIPS + 0.8 LPIPS(features) + 0.6 (1 - cos) + 0.3 |w - w*|^2 / var + 0.002 |delta|^2
 
 (pSp, arXiv 2008.00951, eq. 1-5; e4e, arXiv 2102.02766, sec. 5, for the deltas). LPIPS is taken a second time over eyes,
-nose and mouth, where a small area says most about a face.
+nose and mouth, where a small area says most about a face. With the face mesh at hand the drawn face is also to show
+the target's expression (`expression.py`).
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ....models.encoders.encoder import Encoder
+from ....models.directions.directions import Direction
+from ....models.encoders.encoder import Encoder, start_from
+from ....models.faces.mesh_graph import MeshGraph
 from ....models.generator.generator import Generator
 from ....models.metrics.arcface import ArcFace
 from ....models.metrics.lpips import LPIPS
 from ....stream.frame import Pixels
-from ...inversion.code_sampling import sample_codes
-from .augment import degrade, jitter, recolour
+from ...common.errors import TrainingError
+from ...inversion.code_sampling import sample_codes, stretch_codes
+from .augment import degrade, dim, jitter, recolour
+from .expression import ExpressionLossWeights, expression_losses
 from .loop import LoopConfig, train
 from .morph import Morphs
 from .workers import ALONE, Workers
@@ -33,12 +38,14 @@ Faces = Tensor | Morphs
 CONFIG = LoopConfig(steps=2800, lr=8e-4, warmup=100, ema=0.998)
 
 
+STRETCHED = 0.6  # share of the drawn faces that are moved along directions
+STARTS = ("nothing", "shipped")
 FEATURES = (slice(88, 216), slice(64, 192))  # rows and columns of eyes, nose and mouth in an aligned face
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderLossWeights:
-    """Weight of each loss term."""
+    """Weight of each loss term; `expression` is that of the sum that `expression_losses` gives."""
 
     l2: float = 1.0
     lpips: float = 0.8
@@ -47,6 +54,7 @@ class EncoderLossWeights:
     regression: float = 1.0
     regression_later: float = 0.3
     delta: float = 2e-3
+    expression: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +68,8 @@ class EncoderConfig:
         replay: drawn faces kept.
         fresh: new ones a step.
         bfloat16: mixed precision.
+        start: "shipped" trains the weights on that ship, "nothing" begins anew.
+        expression: weights of its parts.
     """
 
     loop: LoopConfig = CONFIG
@@ -72,13 +82,23 @@ class EncoderConfig:
     replay: int = 4096
     fresh: int = 3
     bfloat16: bool = True
+    start: str = "nothing"
+    expression: ExpressionLossWeights = field(default_factory=ExpressionLossWeights)
+
+    def __post_init__(self) -> None:
+        if self.start not in STARTS:
+            raise TrainingError(f"unknown start {self.start!r}; there are: {', '.join(STARTS)}")
 
 
 class DrawnFaces:
-    """Faces drawn by the generator with their codes; the newest replace the oldest."""
+    """Faces drawn by the generator with their codes; the newest replace the oldest.
 
-    def __init__(self, generator: Generator, size: int) -> None:
+    directions: with them most of the faces get strong expressions and poses, see `stretch_codes`.
+    """
+
+    def __init__(self, generator: Generator, size: int, directions: Mapping[str, Direction] | None = None) -> None:
         self.generator = generator
+        self.directions = directions
         self.codes = torch.zeros(size, generator.codes, 512)
         self.faces = torch.zeros(size, 3, 256, 256, dtype=torch.uint8)
         self.count = 0
@@ -87,6 +107,10 @@ class DrawnFaces:
     def add(self, count: int, random: torch.Generator) -> None:
         """Draw more faces."""
         codes = sample_codes(self.generator, count, random)
+        if self.directions is not None:
+            stretched = torch.rand(count, generator=random).to(codes.device) < STRETCHED
+            moved = stretch_codes(codes, self.directions, random)
+            codes = torch.where(stretched[:, None, None], moved, codes)
         with torch.no_grad():
             faces = self.generator.synthesize(codes, size=256).float()
         slots = [(self.count + i) % len(self.codes) for i in range(count)][-len(self.codes) :]
@@ -135,20 +159,26 @@ def train_encoder(
     evaluate: Callable[[nn.Module, int], dict[str, float]] | None = None,
     evaluate_steps: int = 500,
     workers: Workers = ALONE,
+    mesh: MeshGraph | None = None,
+    directions: Mapping[str, Direction] | None = None,
 ) -> Encoder:
     """Train, or go on training, an encoder for `generator`; returns it with the averaged weights.
 
     generator, lpips, arcface: on the device to train on, which computes all but the augmentation.
     real: sets of aligned faces, (N, 3, 256, 256) uint8 each or morphs, drawn from equally, whatever their sizes.
     run: folder of the checkpoint and the log.
+    mesh: for the loss on expressions, which is left out without it.
+    directions: to draw faces with strong expressions.
     """
     torch.manual_seed(config.loop.seed)
     encoder = Encoder()
     encoder.get_buffer("mean").copy_(generator.mean_w())
+    if config.start == "shipped":
+        start_from(encoder)
     device = generator.mean_w().device
     encoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     variance = sample_codes(generator, 1000, torch.Generator().manual_seed(0)).var().item()
-    drawn = DrawnFaces(generator, config.replay)
+    drawn = DrawnFaces(generator, config.replay, directions)
     weights = config.weights
 
     def encode(faces: Tensor) -> tuple[Tensor, Tensor]:
@@ -169,34 +199,35 @@ def train_encoder(
                     "regression": regression.item()
                 }
             chosen = from_bytes(choose(real, config.real, random))
-            targets = torch.cat([recolour(jitter(chosen, random), random), faces[: config.drawn]])
+            targets = torch.cat([dim(recolour(jitter(chosen, random), random), random), faces[: config.drawn]])
             predicted, deltas = encode(torch.cat([degrade(targets[: config.real], random), inputs]))
             targets = targets.to(device)
             regression = (predicted[config.real :] - codes).square().mean() / variance
             image = generator.synthesize(predicted[: len(targets)], size=256).float()
-            perceptual = lpips(image, targets).float().mean()
-            features = (
-                lpips(image[..., FEATURES[0], FEATURES[1]], targets[..., FEATURES[0], FEATURES[1]]).float().mean()
-            )
+            part = image[..., FEATURES[0], FEATURES[1]], targets[..., FEATURES[0], FEATURES[1]]
             same = (arcface.embed_ffhq(image).float() * arcface.embed_ffhq(targets).float()).sum(1).mean()
-            l2 = F.mse_loss(image, targets)
-            spread = deltas.square().mean()
+            parts = {
+                "l2": F.mse_loss(image, targets),
+                "lpips": lpips(image, targets).float().mean(),
+                "features": lpips(*part).float().mean(),
+                "identity": same,
+                "regression": regression,
+                "delta": deltas.square().mean(),
+            }
         loss = (
-            weights.l2 * l2
-            + weights.lpips * perceptual
-            + weights.features * features
+            weights.l2 * parts["l2"]
+            + weights.lpips * parts["lpips"]
+            + weights.features * parts["features"]
             + weights.identity * (1 - same)
             + weights.regression_later * regression
-            + weights.delta * spread
+            + weights.delta * parts["delta"]
         )
-        parts = {
-            "l2": l2,
-            "lpips": perceptual,
-            "features": features,
-            "identity": same,
-            "regression": regression,
-            "delta": spread,
-        }
+        if mesh is not None:
+            with torch.no_grad():
+                wanted = mesh(targets)
+            expression, own = expression_losses(mesh(image), wanted, config.expression)
+            loss = loss + weights.expression * expression
+            parts |= own
         return loss, {name: value.item() for name, value in parts.items()}
 
     train(encoder, step, config.loop, run, evaluate=evaluate, evaluate_steps=evaluate_steps, workers=workers)

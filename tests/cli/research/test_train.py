@@ -1,20 +1,19 @@
 """`dynstream train`: options become settings, faces are cut once, results land where they were asked for."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from dynstream.cli.main import main
-from dynstream.models.faces import mesh
+from dynstream.models.faces import mesh, mesh_graph
 from dynstream.models.generator import load as generator
 from dynstream.models.generator import mobile_stylegan
 from dynstream.models.metrics import arcface, lpips
 from dynstream.pipelines.common.errors import TrainingError
-from dynstream.pipelines.research.training import crops, encoder, morph, tail
+from dynstream.pipelines.research.training import encoder, encoder_data, held_out, tail
 from dynstream.pipelines.research.training.encoder import EncoderConfig
 from dynstream.pipelines.research.training.loop import LoopConfig
 from dynstream.pipelines.research.training.workers import Workers
@@ -41,36 +40,33 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Calls:
     monkeypatch.setattr(lpips, "load_lpips", lambda _zoo: None)
     monkeypatch.setattr(arcface, "load_arcface", lambda _zoo: None)
     monkeypatch.setattr(mesh, "load_mesh_backend", lambda _zoo: None)
+    monkeypatch.setattr(mesh_graph, "load_mesh_graph", lambda _zoo: nn.Identity())
 
     def train_tail(_generator: object, folder: Path, *, config: LoopConfig) -> nn.Module:
         made.append(("tail", (folder, config)))
         return nn.Linear(2, 2)
 
-    def collect_faces(
-        folders: list[Path], _backend: object, *, exclude: list[str], every: int, skipped: object
-    ) -> object:
-        made.append(("collect", ([folder.name for folder in folders], exclude)))
-        skipped(Path("x.jpg"), "has no face")  # type: ignore[operator]
-        return np.arange(30, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
+    def read_faces(
+        folders: list[Path], _backend: object, folder: Path, *, exclude: list[str], progress: Callable[[str], None]
+    ) -> list[str]:
+        made.append(("faces", ([one.name for one in folders], folder, exclude)))
+        progress("left out: x.jpg has no face")
+        return ["faces"]
 
-    def train_encoder(*given: object, config: EncoderConfig, evaluate: object, workers: Workers) -> nn.Module:
+    def read_held_out(folders: list[Path], exclude: list[str], _backend: object, folder: Path) -> list[str]:
+        made.append(("held out", ([one.name for one in folders], folder, exclude)))
+        return ["unseen"]
+
+    def train_encoder(*given: object, workers: Workers, **options: object) -> nn.Module:
         assert workers == Workers(0, 1)
-        made.append(("encoder", (given[0], given[3], given[4], config)))
-        evaluate(None, 3)  # type: ignore[operator]
+        made.append(("encoder", (given[0], given[3], given[4], options)))
         return nn.Linear(2, 2)
-
-    def score_inversion(_model: object, _generator: object, _lpips: object, _arcface: object, faces: Tensor) -> object:
-        made.append(("score", faces))
-        return {}
 
     monkeypatch.setattr(tail, "train_tail", train_tail)
     monkeypatch.setattr(tail, "psnr", lambda _generator: {"psnr": 31.234, "psnr_worst": 28.0})
-    monkeypatch.setattr(crops, "collect_faces", collect_faces)
     monkeypatch.setattr(encoder, "train_encoder", train_encoder)
-    monkeypatch.setattr(encoder, "score_inversion", score_inversion)
-    monkeypatch.setattr(encoder, "inversion_sheet", lambda *_given: np.zeros((8, 8, 3), np.uint8))
-    points = np.zeros((4, 2))
-    monkeypatch.setattr(morph, "landmarks_of_crops", lambda faces, _backend: [points] * len(faces))
+    monkeypatch.setattr(encoder_data, "read_faces", read_faces)
+    monkeypatch.setattr(held_out, "read_held_out", read_held_out)
     return made
 
 
@@ -87,20 +83,16 @@ def test_encoder(calls: Calls, tmp_path: Path, capsys: pytest.CaptureFixture[str
     arguments = ["--data", tmp_path / "a", "--data", tmp_path / "b", "--exclude", "*0.jpg", "--run", tmp_path / "run"]
     out = tmp_path / "deep" / "e.safetensors"
     assert run("encoder", *arguments, "--steps", 9, "--float32", "--out", out) == 0
-    (_, first), (_, second), (_, (name, real, folder, config)), (_, unseen) = calls  # type: ignore[misc]
-    assert (first, second) == ((["a"], ["*0.jpg"]), (["b"], ["*0.jpg"]))
-    assert (name, folder) == ("mobilestylegan", tmp_path / "run")
-    assert (config.loop.steps, config.bfloat16) == (9, False)
-    assert [len(faces) for faces in real] == [28, 28, 56]
-    assert isinstance(real[2], morph.Morphs)
-    assert unseen.shape == (4, 3, 4, 4)
-    # No face is both trained on and scored.
-    assert not set(real[0][:, 0, 0, 0].tolist()) & set(unseen[:, 0, 0, 0].tolist())
+    (_, seen), (_, unseen), (_, (name, real, folder, options)) = calls  # type: ignore[misc]
+    assert seen == unseen == (["a", "b"], tmp_path / "run", ["*0.jpg"])
+    assert (name, real, folder) == ("mobilestylegan", ["faces"], tmp_path / "run")
+    assert (options["config"].loop.steps, options["config"].bfloat16) == (9, False)
+    assert (options["evaluate"].sets, options["evaluate"].run) == (["unseen"], tmp_path / "run")
+    assert options["evaluate_steps"] == 500
+    assert isinstance(options["mesh"], nn.Identity)
+    assert "smile" in options["directions"]
     assert out.exists()
-    assert (tmp_path / "run" / "faces-000003.png").read_bytes().startswith(b"\x89PNG")
-    said = capsys.readouterr().out
-    assert "left out: x.jpg has no face" in said
-    assert f"30 faces in {tmp_path / 'b'}" in said
+    assert "left out: x.jpg has no face" in capsys.readouterr().out
 
 
 def test_settings_from_a_file_and_options_over_them(calls: Calls, tmp_path: Path) -> None:
@@ -108,7 +100,8 @@ def test_settings_from_a_file_and_options_over_them(calls: Calls, tmp_path: Path
     settings.write_text("real = 32\n[loop]\nsteps = 100\nlr = 1e-4\n[weights]\nidentity = 1\n")
     arguments = ["--data", tmp_path / "a", "--run", tmp_path / "run", "--config", settings, "--steps", 9]
     assert run("encoder", *arguments) == 0
-    ((_, (_, _, _, config)),) = (call for call in calls if call[0] == "encoder")  # type: ignore[misc]
+    ((_, (_, _, _, options)),) = (call for call in calls if call[0] == "encoder")  # type: ignore[misc]
+    config = options["config"]
     assert (config.real, config.loop.steps, config.loop.lr, config.weights.identity) == (32, 9, 1e-4, 1.0)
     assert config.weights.lpips == EncoderConfig().weights.lpips
 
@@ -132,24 +125,13 @@ def test_settings_that_cannot_be_used(
     assert message in capsys.readouterr().err
 
 
-def test_faces_are_cut_once(calls: Calls, tmp_path: Path) -> None:
-    arguments = ["encoder", "--data", tmp_path / "a", "--run", tmp_path / "run"]
-    assert run(*arguments) == run(*arguments) == 0
-    assert [name for name, _ in calls].count("collect") == 1
-    first, second = (given for name, given in calls if name == "encoder")
-    assert torch.equal(first[1][0], second[1][0])  # type: ignore[index]
-    assert run(*arguments, "--exclude", "*0.jpg") == 0
-    assert [name for name, _ in calls].count("collect") == 2
-    assert not list((tmp_path / "run").glob("*.part*"))
-
-
 def test_errors_of_a_training_are_the_users(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def collect_faces(*_: object, **__: object) -> None:
+    def read_faces(*_: object, **__: object) -> None:
         raise TrainingError("found 0 faces in nowhere; training needs two or more")
 
-    monkeypatch.setattr(crops, "collect_faces", collect_faces)
+    monkeypatch.setattr(encoder_data, "read_faces", read_faces)
     assert run("encoder", "--data", tmp_path, "--run", tmp_path / "run") == 2
     assert capsys.readouterr().err == "Error: found 0 faces in nowhere; training needs two or more\n"
 

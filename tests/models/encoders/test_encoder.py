@@ -6,7 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from dynstream.models.encoders.encoder import DELTA_BOUND, WEIGHTS, Encoder, load_encoder
+from dynstream.models.encoders.encoder import (
+    CLOSEUP_CODES,
+    DELTA_BOUND,
+    EYES,
+    MOUTH,
+    WEIGHTS,
+    Encoder,
+    load_encoder,
+    start_from,
+)
 from dynstream.models.errors import ShapeError, WeightsError
 from dynstream.models.generator.mobile_stylegan import load_mobile_stylegan
 from dynstream.models.metrics.lpips import load_lpips
@@ -70,7 +79,7 @@ def test_another_size_is_refused(encoder: Encoder, shape: tuple[int, ...]) -> No
 
 
 def test_it_is_small() -> None:
-    assert sum(parameter.numel() for parameter in Encoder().parameters()) <= 12_000_000
+    assert sum(parameter.numel() for parameter in Encoder().parameters()) <= 14_000_000
 
 
 def test_weights_go_through_a_file(encoder: Encoder, tmp_path: Path) -> None:
@@ -79,6 +88,36 @@ def test_weights_go_through_a_file(encoder: Encoder, tmp_path: Path) -> None:
     faces = rand(5, 1, 3, 256, 256)
     assert torch.equal(loaded(faces), encoder(faces))
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
+
+
+def test_close_ups_begin_by_changing_nothing(tmp_path: Path) -> None:
+    plain = Encoder(closeups=False).eval()
+    with torch.no_grad():
+        for part in (plain.coarse, plain.middle, plain.fine):
+            part.out.weight.copy_(0.01 * rand(6, *part.out.weight.shape))  # type: ignore[arg-type]
+    save_weights(plain, tmp_path / "plain.safetensors", dtype=torch.float32)
+    network = Encoder()
+    start_from(network, tmp_path / "plain.safetensors")
+    faces = rand(7, 1, 3, 256, 256)
+    assert torch.equal(network(faces), load_encoder(tmp_path / "plain.safetensors")(faces))
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_close_ups_see_eyes_and_mouth_and_move_the_first_codes(encoder: Encoder) -> None:
+    assert encoder.closeups is not None
+    context, face = rand(8, 1, 512), rand(9, 1, 3, 256, 256)
+    before = encoder.closeups(face, context)
+    assert before.shape == (1, 18, 512)
+    assert before[:, :CLOSEUP_CODES].all()
+    assert not before[:, CLOSEUP_CODES:].any()
+    covered = face.clone()
+    for box in (EYES, MOUTH):
+        covered[..., box[0], box[1]] = 0
+        assert not torch.equal(encoder.closeups(covered, context), before)
+    covered = torch.zeros_like(face)
+    for box in (EYES, MOUTH):
+        covered[..., box[0], box[1]] = face[..., box[0], box[1]]
+    assert torch.equal(encoder.closeups(covered, context), before)
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 import torch
 
-from dynstream.pipelines.inversion.code_sampling import sample_codes
+from dynstream.models.directions.directions import Direction
+from dynstream.pipelines.inversion.code_sampling import EXPRESSIONS, sample_codes, stretch_codes
 
 from ..fakes import LevelGenerator
 
@@ -47,3 +48,25 @@ def test_truncation() -> None:
     assert (half > 2 * 0.4 - 0.06).all()
     assert (half < 2 * 0.6 + 0.06).all()
     assert half.std() > 0.05
+
+
+def axes() -> dict[str, Direction]:
+    """A direction along an axis of its own for each expression, with another range for each."""
+    found = {}
+    for i, name in enumerate(EXPRESSIONS):
+        vector = torch.zeros(18, 512)
+        vector[3, i] = 1
+        found[name] = Direction(name=name, vector=vector, scale=2.0, low=-1.0, high=1.0 + i)
+    return found
+
+
+def test_codes_are_stretched_along_expressions_only() -> None:
+    codes = torch.ones(400, 18, 512)
+    moved = stretch_codes(codes, axes(), torch.Generator().manual_seed(1), share=0.5, reach=1.0) - codes
+    assert torch.equal(codes, torch.ones(400, 18, 512))
+    steps = moved[:, 3, : len(EXPRESSIONS)] / 2
+    assert float(moved.abs().sum() - 2 * steps.abs().sum()) < 1e-3
+    assert 0.4 < float((steps != 0).float().mean()) < 0.6
+    for i in range(len(EXPRESSIONS)):
+        assert -1 <= float(steps[:, i].min()) < -0.9
+        assert 0.85 * (1 + i) < float(steps[:, i].max()) <= 1 + i

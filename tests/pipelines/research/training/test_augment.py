@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dynstream.pipelines.research.training.augment import compress, cover, degrade, jitter, recolour
+from dynstream.pipelines.research.training.augment import compress, cover, degrade, dim, jitter, recolour
 
 Change = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -17,7 +17,7 @@ def faces(count: int = 16) -> Tensor:
     return one.expand(count, 3, 64, 64).clone()
 
 
-@pytest.mark.parametrize("change", [jitter, degrade, recolour])
+@pytest.mark.parametrize("change", [jitter, degrade, recolour, dim])
 def test_shape_determinism_and_input_left_alone(change: Change) -> None:
     given = faces()
     out = change(given, torch.Generator().manual_seed(1))
@@ -87,3 +87,14 @@ def test_what_covers_a_face_covers_a_small_part_of_it() -> None:
     shares = [float(((cover(faces(1), random) - faces(1)).abs().amax(1) > 0.02).float().mean()) for _ in range(50)]
     assert 0 < sorted(shares)[25] < 0.1
     assert max(shares) < 0.2
+
+
+def test_an_eighth_of_the_faces_are_dim() -> None:
+    given = faces(400)
+    out = dim(given, torch.Generator().manual_seed(4))
+    darker = (out < given - 1e-3).flatten(1).any(1)
+    assert 0.08 < float(darker.float().mean()) < 0.18
+    torch.testing.assert_close(out[~darker], given[~darker])
+    gains = ((out + 1).flatten(1).sum(1) / (given + 1).flatten(1).sum(1))[darker]
+    assert float(gains.min()) > 0.2 ** (1 / 2.2) - 1e-4
+    assert float(gains.max()) < 0.6 ** (1 / 2.2) + 1e-4

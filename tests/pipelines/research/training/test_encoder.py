@@ -9,7 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dynstream.models.encoders.encoder import Encoder
+from dynstream.models.encoders.encoder import WEIGHTS, Encoder
+from dynstream.models.faces.mesh_graph import MeshFaces
+from dynstream.pipelines.common.errors import TrainingError
+from dynstream.pipelines.research.training import encoder as training
 from dynstream.pipelines.research.training.encoder import (
     DrawnFaces,
     EncoderConfig,
@@ -69,6 +72,35 @@ def test_codes_first_and_pictures_after(bfloat16: bool, tmp_path: Path, capsys: 
     assert all(parameter.dtype == torch.float32 for parameter in encoder.parameters())
     # Batch statistics are taken from the large batches of the first part only.
     assert int(encoder.state_dict()["stem.1.num_batches_tracked"]) == 2
+
+
+class PatchMesh:
+    """A mesh whose points lie where patches of the picture are bright."""
+
+    def __call__(self, faces: Tensor) -> MeshFaces:
+        small = nn.functional.adaptive_avg_pool2d(faces, 32)[:, 0].flatten(1)[:, : 2 * 478]
+        points = 100 * small.unflatten(1, (478, 2)) + torch.arange(478.0)[:, None] * torch.tensor([1.0, 0.5])
+        return MeshFaces(points, torch.ones(len(faces)), small[:, :52])
+
+
+def test_expressions_are_a_loss_where_there_is_a_mesh(tmp_path: Path) -> None:
+    train_encoder(
+        Shifted(), MeanDistance(), MeanIdentity(), [real()], tmp_path, config=SMALL, mesh=PatchMesh()  # type: ignore[arg-type]
+    )  # fmt: skip
+    line = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert {"landmarks", "openings", "gaze", "blendshapes"} < line.keys()
+
+
+def test_a_start_from_what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Encoder] = []
+    monkeypatch.setattr(training, "start_from", started.append)
+    go(tmp_path / "a")
+    assert not started
+    go(tmp_path / "b", replace(SMALL, start="shipped"))
+    assert len(started) == 1
+    assert WEIGHTS.exists()
+    with pytest.raises(TrainingError, match="unknown start 'best'; there are: nothing, shipped"):
+        replace(SMALL, start="best")
 
 
 def test_a_finished_training_is_not_done_again(tmp_path: Path) -> None:
