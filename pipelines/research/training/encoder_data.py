@@ -59,7 +59,7 @@ def cached_landmarks(faces: npt.NDArray[np.uint8], backend: FaceBackend, run: Pa
 
     def find() -> Float64Array:
         found = landmarks_of_crops(faces, backend)
-        shape = next((points.shape for points in found if points is not None), (0, 2))
+        shape = next((points.shape for points in found if points is not None), (1, 2))
         return np.stack([np.full(shape, np.nan) if points is None else points for points in found])
 
     known = np.array(cached_map(run / f"landmarks-{digest(faces)}.npy", find))
