@@ -33,7 +33,7 @@ def command(
     """
     from ..models.directions.directions import load_directions
     from ..pipelines.editor.load import load_editor
-    from ..pipelines.edits.edit import parse_edits
+    from ..pipelines.edits.parsing import parse_edits
     from ..pipelines.run.demo import prepare, run_demo
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)

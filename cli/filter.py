@@ -131,7 +131,7 @@ def command(
 def _choose(texts: list[str], preset: Path | None, mode: str, console: Console) -> "tuple[Edits, composite.Mode]":
     from ..models.directions.directions import load_directions
     from ..pipelines.compositing.composite import check_mode
-    from ..pipelines.edits.edit import parse_edits
+    from ..pipelines.edits.parsing import parse_edits
 
     checked = check_mode(mode)
     edits = parse_edits(texts, preset, load_directions())

@@ -86,7 +86,7 @@ def command(
     from ..models.directions.directions import load_directions
     from ..pipelines.common.errors import OptionError
     from ..pipelines.compositing.composite import check_mode
-    from ..pipelines.edits.edit import parse_edits
+    from ..pipelines.edits.parsing import parse_edits
     from ..pipelines.motion.keyframes import parse_every
     from ..pipelines.motion.retimed_reader import parse_rate
     from ..pipelines.run.transcode import VideoOptions

@@ -86,7 +86,7 @@ def command(
         return
     from ..models.directions.directions import load_directions
     from ..pipelines.compositing.composite import check_mode
-    from ..pipelines.edits.edit import parse_edits
+    from ..pipelines.edits.parsing import parse_edits
     from ..pipelines.engine.frame_interpolation import slots_of
     from ..pipelines.engine.load import Models, load_engine
     from ..pipelines.engine.settings import SessionSpec

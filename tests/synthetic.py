@@ -12,7 +12,7 @@ from torch import Tensor
 from dynstream.models.directions.directions import Direction
 from dynstream.models.faces.faces import FaceBackend
 from dynstream.models.generator.generator import check_codes
-from dynstream.pipelines.edits.edit import parse_edits
+from dynstream.pipelines.edits.parsing import parse_edits
 from dynstream.pipelines.research.synth.clip import DEFAULT_OPTIONS, make_clip
 from dynstream.pipelines.research.synth.mask import OvalCutter
 from dynstream.pipelines.research.synth.networks import SynthNetworks

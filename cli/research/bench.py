@@ -61,7 +61,7 @@ def transcode(
     """
     from ...models.directions.directions import load_directions
     from ...pipelines.common.machine import describe_machine
-    from ...pipelines.edits.edit import parse_edits
+    from ...pipelines.edits.parsing import parse_edits
     from ...pipelines.research.bench.transcode import TranscodeBenchSettings, bench_clip
     from ...pipelines.tracking.face_selection import parse_policy
     from ...stream.reader import VideoReader

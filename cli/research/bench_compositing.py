@@ -31,7 +31,7 @@ def command(
     """
     from ...models.directions.directions import load_directions
     from ...pipelines.editor.load import load_editor
-    from ...pipelines.edits.edit import parse_edits
+    from ...pipelines.edits.parsing import parse_edits
     from ...pipelines.research.bench.compositing import CompositingScorers, bench_compositing
     from ...pipelines.research.directions.attributes import load_attribute_scorer
     from ...pipelines.research.metrics.identity import load_embedders

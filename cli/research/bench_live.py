@@ -62,7 +62,7 @@ def command(
     from ...models.directions.directions import load_directions
     from ...pipelines.common.machine import usable_cores
     from ...pipelines.compositing.composite import check_mode
-    from ...pipelines.edits.edit import parse_edits
+    from ...pipelines.edits.parsing import parse_edits
     from ...pipelines.engine.load import Models, defaults, hold, load_engine
     from ...pipelines.research.bench.documents import live_document
     from ...pipelines.research.bench.live import LiveBenchSettings, bench_live, bench_overhead, read_frames

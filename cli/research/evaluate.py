@@ -93,7 +93,7 @@ def videos(
     - `dynstream evaluate in.mp4 out.mp4 --metrics time,identity --json numbers.json`
     - `dynstream evaluate in.mp4 other-tool.mp4 --align`
     """
-    from ...pipelines.edits.edit import parse_edit
+    from ...pipelines.edits.parsing import parse_edit
     from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.evaluation.documents import video_document
     from ...pipelines.research.evaluation.evaluate import INVERTED, RESULT, SOURCE, EvaluationOptions, evaluate

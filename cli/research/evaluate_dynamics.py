@@ -166,7 +166,7 @@ def _streams(
     from ...models.directions.directions import load_directions
     from ...pipelines.editor.load import load_renderer
     from ...pipelines.editor.renderer import Renderer
-    from ...pipelines.edits.edit import parse_edits
+    from ...pipelines.edits.parsing import parse_edits
     from ...pipelines.research.common.cache import open_cache
     from ...pipelines.research.dynamics.evaluate_streams import evaluate_streams
     from ...pipelines.research.evaluation.cached_features import CachedFeatures

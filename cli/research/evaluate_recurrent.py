@@ -95,7 +95,8 @@ def command(
     from ...pipelines.compositing.composite import MODES, check_mode
     from ...pipelines.editor.face_editor import FaceEditor
     from ...pipelines.editor.renderer import Renderer
-    from ...pipelines.edits.edit import Edits, parse_edits
+    from ...pipelines.edits.edit import Edits
+    from ...pipelines.edits.parsing import parse_edits
     from ...pipelines.fitting.pivotal_tuning import UNHURRIED, FitSettings
     from ...pipelines.fitting.refinement import refine_clip
     from ...pipelines.research.common.cache import open_cache

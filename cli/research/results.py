@@ -77,7 +77,7 @@ def run(
     - `dynstream results run --clip me.mp4 --synthetic 2 --frames 50 --only edits`
     """
     from ...models.directions.directions import load_directions
-    from ...pipelines.edits.edit import parse_edits
+    from ...pipelines.edits.parsing import parse_edits
     from ...pipelines.research.common.json_files import write_json
     from ...pipelines.research.report.document import with_document
     from ...pipelines.research.results.edits import edits_document

@@ -79,7 +79,7 @@ def command(
     """
     from ...models.directions.directions import WEIGHTS, load_directions
     from ...pipelines.common.errors import PipelineError
-    from ...pipelines.edits.edit import parse_edits
+    from ...pipelines.edits.parsing import parse_edits
     from ...pipelines.research.synth.clip import make_clip
     from ...pipelines.research.synth.networks import load_networks
     from ...pipelines.research.synth.settings import ClipSettings, parse_moves, parse_rate

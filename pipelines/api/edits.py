@@ -30,7 +30,8 @@ def read_edits(edits: EditsLike, mode: "Mode", *, stacklevel: int = 1) -> "Edits
     """
     from ...models.directions.directions import load_directions
     from ...models.directions.latent_transformer import SUFFIX, load_nonlinear_directions
-    from ..edits.edit import Edits, read_preset
+    from ..edits.edit import Edits
+    from ..edits.parsing import read_preset
 
     if isinstance(edits, Mapping):
         specs = tuple(_spec(name, value) for name, value in edits.items())
@@ -48,7 +49,8 @@ def read_edits(edits: EditsLike, mode: "Mode", *, stacklevel: int = 1) -> "Edits
 
 
 def _spec(name: object, value: object) -> "EditSpec":
-    from ..edits.edit import EditSpec, parse_edit
+    from ..edits.edit import EditSpec
+    from ..edits.parsing import parse_edit
 
     if not isinstance(name, str):
         raise EditError(f"expected the name of an edit, such as 'smile', got {_short(name)}")
@@ -75,7 +77,7 @@ def _preset(path: str | os.PathLike[str]) -> Path:
 
 def _as_dict(text: str) -> str:
     """What somebody meant by `smile=2`, as Python has it."""
-    from ..edits.edit import parse_edit
+    from ..edits.parsing import parse_edit
 
     try:
         spec = parse_edit(text)

@@ -11,7 +11,8 @@ from ..common.errors import EditError
 from ..common.stage_timing import Stages
 from ..compositing.composite import Mode, check_mode
 from ..editor.face_editor import FaceEditor, SessionState
-from ..edits.edit import Edits, parse_edits
+from ..edits.edit import Edits
+from ..edits.parsing import parse_edits
 from ..tracking.face_selection import parse_policy
 from ..tracking.tracker import Tracker
 

@@ -27,7 +27,7 @@ def read_secret(path: Path, option: str) -> str:
 
 def read_presets(folder: Path) -> Mapping[str, Mapping[str, float]]:
     """Name of each *.toml -> edits at their final strength. Raises ServeSettingsError, EditError."""
-    from ..edits.edit import read_preset  # brings torch, which a server without presets may not need yet
+    from ..edits.parsing import read_preset  # brings torch, which a server without presets may not need yet
 
     if not folder.is_dir():
         raise ServeSettingsError(f"--presets {folder}: expected a folder with *.toml files")

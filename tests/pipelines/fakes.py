@@ -15,7 +15,8 @@ from dynstream.models.directions.directions import Direction
 from dynstream.models.faces.faces import Face, FaceRegion, Layout
 from dynstream.pipelines.editor.face_editor import FaceEditor
 from dynstream.pipelines.editor.renderer import Renderer
-from dynstream.pipelines.edits.edit import Edits, parse_edit
+from dynstream.pipelines.edits.edit import Edits
+from dynstream.pipelines.edits.parsing import parse_edit
 from dynstream.pipelines.tracking.head_pose import MEAN_FACE
 from dynstream.pipelines.tracking.occlusion import INNER_LIPS
 from dynstream.pipelines.tracking.tracker import Tracker

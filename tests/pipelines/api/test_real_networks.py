@@ -14,7 +14,7 @@ from dynstream.models.zoo.zoo import Zoo
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.editor.face_editor import SessionState
 from dynstream.pipelines.editor.load import load_editor
-from dynstream.pipelines.edits.edit import parse_edits
+from dynstream.pipelines.edits.parsing import parse_edits
 from dynstream.stream.frame import Frame, Pixels
 
 from ..fakes import write_clip

@@ -171,7 +171,8 @@ def portraits() -> list[Pixels]:
 def test_real_networks_give_a_batch_what_they_give_one_by_one(zoo: Zoo) -> None:
     """Two streams side by side against each alone, at 1e-4 of the range (-1..1), and a byte in the frame."""
     from dynstream.models.directions.directions import load_directions
-    from dynstream.pipelines.edits.edit import Edits, parse_edit
+    from dynstream.pipelines.edits.edit import Edits
+    from dynstream.pipelines.edits.parsing import parse_edit
 
     networks = load_renderer(zoo)
     backend = load_backend("mesh", zoo)

@@ -16,7 +16,8 @@ from dynstream.pipelines.common.errors import (
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.editor.face_editor import AnalysisState, CompositeState, Edited, FrameAnalysis
 from dynstream.pipelines.editor.renderer import FaceJob, Rendered
-from dynstream.pipelines.edits.edit import Edits, parse_edit
+from dynstream.pipelines.edits.edit import Edits
+from dynstream.pipelines.edits.parsing import parse_edit
 from dynstream.pipelines.engine.settings import EngineSettings, SessionSpec
 from dynstream.pipelines.inversion.latent_memory import LatentState
 from dynstream.pipelines.research.bench.stub_editor import StubEditor, StubRenderer

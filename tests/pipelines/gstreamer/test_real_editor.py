@@ -19,7 +19,7 @@ from dynstream.models.zoo.zoo import Zoo
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.editor.face_editor import SessionState
 from dynstream.pipelines.editor.load import DEFAULT_WEIGHTS, load_editor
-from dynstream.pipelines.edits.edit import parse_edits
+from dynstream.pipelines.edits.parsing import parse_edits
 from dynstream.stream.colour import LIMITED, ColourTags
 from dynstream.stream.layout import find_layout
 from dynstream.stream.picture import Picture, PictureFormat, PictureToRgb, packed

@@ -15,7 +15,8 @@ from dynstream.pipelines.common.errors import DynamicsError
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.compositing.composite import FaceFlow
 from dynstream.pipelines.editor.face_editor import SessionState
-from dynstream.pipelines.edits.edit import Edits, parse_edit
+from dynstream.pipelines.edits.edit import Edits
+from dynstream.pipelines.edits.parsing import parse_edit
 from dynstream.pipelines.fitting.first_frame_edit import Calls, FirstFrameRenderer, apply_first_frame_edit
 from dynstream.pipelines.motion.code_series import CodeSeries
 from dynstream.pipelines.motion.motion_blend import Seen, bend_face, between, flow_between

@@ -12,7 +12,7 @@ from torch import Tensor
 from dynstream.pipelines.common.cache import Cache
 from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.common.flow import DisFlow
-from dynstream.pipelines.edits.edit import parse_edit
+from dynstream.pipelines.edits.parsing import parse_edit
 from dynstream.pipelines.research.evaluation.cached_features import CachedFeatures
 from dynstream.pipelines.research.evaluation.clip_metrics import Measurer
 from dynstream.pipelines.research.evaluation.cost_rows import cost_rows

@@ -7,7 +7,7 @@ import pytest
 
 from dynstream.models.zoo.zoo import Zoo
 from dynstream.pipelines.common.errors import PipelineError
-from dynstream.pipelines.edits.edit import parse_edit
+from dynstream.pipelines.edits.parsing import parse_edit
 from dynstream.pipelines.research.evaluation.evaluate import Evaluation, EvaluationOptions, evaluate
 from dynstream.stream.errors import SourceError
 

@@ -7,7 +7,8 @@ import torch
 
 from dynstream.models.directions.directions import Direction, unit
 from dynstream.pipelines.common.errors import EditError
-from dynstream.pipelines.edits.edit import Edits, EditSpec, apply, parse_edit, parse_edits, read_preset
+from dynstream.pipelines.edits.edit import Edits, EditSpec, apply
+from dynstream.pipelines.edits.parsing import parse_edit, parse_edits, read_preset
 
 KNOWN = {
     name: Direction(name, unit(torch.randn(18, 512, generator=torch.Generator().manual_seed(i)), name), scale=1.0 + i)

@@ -1,0 +1,75 @@
+"""Edits from the words of a command line, and from presets in TOML."""
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from ...models.directions.directions import Direction
+from ...models.directions.latent_transformer import SUFFIX, NonlinearDirection, load_nonlinear_directions
+from ..common.errors import EditError
+from .edit import Edits, EditSpec
+
+NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
+
+
+FORM = re.compile(
+    rf"(?P<start>{NUMBER})(?::(?P<end>{NUMBER})@(?:(?P<begin>{NUMBER})s-)?(?P<until>{NUMBER})s)?", re.ASCII
+)
+
+
+HELP = "NAME=STRENGTH, or a ramp NAME=FROM:TO@2s (over the first two seconds) or NAME=FROM:TO@5s-7s"
+
+
+def parse_edit(text: str) -> EditSpec:
+    """`smile=2`, `smile=0:3@2s` or `smile=0:3@5s-7s`; EditError for anything else."""
+    name, equals, value = text.partition("=")
+    match = FORM.fullmatch(value.strip())
+    if not name.strip() or not equals or match is None:
+        raise EditError(f"cannot read the edit {text!r}; expected {HELP}")
+    start = float(match["start"])
+    if match["end"] is None:
+        return EditSpec(name.strip(), start, start)
+    return EditSpec(name.strip(), start, float(match["end"]), float(match["begin"] or 0), float(match["until"]))
+
+
+def read_preset(path: Path) -> list[EditSpec]:
+    """The edits of a TOML preset: a table `[edits]` of name = strength, or name = "ramp"."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # of TOML, of its encoding, or a number of thousands of digits
+        raise EditError(f"cannot read the preset {path}: {error}") from error
+    edits = data.get("edits")
+    if not isinstance(edits, dict) or not edits:
+        raise EditError(f"the preset {path} has no edits; expected a table as in: [edits]\nsmile = 2")
+    specs = []
+    for name, value in edits.items():
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise EditError(f"the preset {path}: edit {name!r} is {value!r}; expected a number or a ramp")
+        specs.append(parse_edit(f"{name}={value}") if isinstance(value, str) else _constant(name, value))
+    return specs
+
+
+def _constant(name: str, value: float) -> EditSpec:
+    try:
+        return EditSpec(name, float(value), float(value))
+    except OverflowError:
+        raise EditError(f"edit {name!r}: expected a finite number, got one of {len(str(value))} digits") from None
+
+
+def parse_edits(
+    texts: Sequence[str],
+    preset: Path | None,
+    directions: Mapping[str, Direction],
+    nonlinear: Callable[[], Mapping[str, NonlinearDirection]] = load_nonlinear_directions,
+) -> Edits:
+    """Edits of the command line and of a preset together; the command line's win over the preset's.
+
+    nonlinear: called for the nonlinear edits where one is named.
+    """
+    given = [parse_edit(text) for text in texts]
+    names = {spec.name for spec in given}
+    base = [spec for spec in read_preset(preset) if spec.name not in names] if preset else []
+    specs = tuple(base + given)
+    any_nonlinear = any(spec.name.endswith(SUFFIX) for spec in specs)
+    return Edits(specs, directions, nonlinear() if any_nonlinear else {})
