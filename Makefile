@@ -46,7 +46,7 @@ constraints: ## pin anew: install the newest of everything into a fresh environm
 	set -eu; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	$(PYTHON) -m venv "$$fresh/venv"; pip="$$fresh/venv/bin/python -m pip"; \
 	$$pip install --upgrade pip; \
-	$$pip install --group dev --editable '.[dlib,face-alignment,webcam]' torch==$(TORCH); \
+	$$pip install --group dev --editable '.[dlib,face-alignment,research,webcam]' torch==$(TORCH); \
 	{ grep '^#' constraints.txt; $$pip freeze --all --exclude-editable | sed -E 's/[+][A-Za-z0-9.]+$$//'; } > "$$fresh/pins"; \
 	cp "$$fresh/pins" constraints.txt
 
@@ -70,7 +70,7 @@ $(VENV)/.installed: $(VENV)/.made
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(PIP_INSTALL) --group test
+	$(PIP_INSTALL) --editable '.[research]' --group test
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed-test

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 from typer.core import TyperGroup
 
+from ...pipelines.research.common.extra import need_research
 from ..options import JsonFile, ProgressStyle
 from ..printing import table_console
 from ..progress import count_frames
@@ -100,6 +101,8 @@ def videos(
     from ...pipelines.research.evaluation.networks import parse_groups
     from ...stream.reader import VideoReader
 
+    if html:
+        need_research("matplotlib")
     options = Options(
         groups=parse_groups(metrics),
         align=align,

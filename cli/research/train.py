@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ...pipelines.research.common.extra import need_research
 from ..weights import IndexUrl, Offline, open_zoo
 from .train_latent import latent_transformer
 from .train_recurrent import recurrent, visibility
@@ -37,6 +38,7 @@ def tail(
     from ...pipelines.research.training.loop import save_weights
     from ...pipelines.research.training.tail import CONFIG, psnr, train_tail
 
+    need_research("tensorboard")
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         generator = load_mobile_stylegan(zoo)
     config = replace(CONFIG, steps=steps or CONFIG.steps, lr=lr or CONFIG.lr)
@@ -96,6 +98,7 @@ def encoder(
     from ...pipelines.research.training.morph import Morphs, landmarks_of_crops
     from ...pipelines.research.training.workers import join_workers, training_device
 
+    need_research("tensorboard")
     settings = read_config(config, EncoderConfig()) if config else EncoderConfig()
     loop = replace(settings.loop, steps=steps or settings.loop.steps, lr=lr or settings.loop.lr)
     settings = replace(settings, loop=loop, bfloat16=settings.bfloat16 and not float32)
@@ -164,6 +167,7 @@ def dynamics(
     from ...pipelines.trajectory.load import clip_files, load_codes
     from ..progress import count_frames
 
+    need_research("tensorboard", "sklearn")
     files = clip_files(data, exclude or [])
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         series = []

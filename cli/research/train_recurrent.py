@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from ...pipelines.research.common.extra import need_research
 from ..weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def visibility(
     from ...pipelines.research.training.visibility import CONFIG, read_triples, score_visibility, train_visibility
     from ...pipelines.research.training.workers import training_device
 
+    need_research("tensorboard")
     config = replace(CONFIG, steps=steps or CONFIG.steps, lr=lr or CONFIG.lr)
     place = training_device(device)
     with open_zoo(offline=offline, index_url=index_url) as zoo:
@@ -122,6 +124,7 @@ def recurrent(
     )
     from ...pipelines.research.training.workers import training_device
 
+    need_research("tensorboard")
     settings = read_config(config, RecurrentConfig()) if config else RecurrentConfig()
     loop = replace(settings.loop, steps=steps or settings.loop.steps, lr=lr or settings.loop.lr)
     weights = settings.weights

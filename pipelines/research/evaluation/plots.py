@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from ....models.faces.faces import Floats
-from ...common.errors import PipelineError
+from ..common.extra import need_research
 
 POINTS: Final = 1200
 """A curve with more frames is drawn as the means of so many stretches."""
@@ -52,11 +52,10 @@ def draw(
     Raises:
         PipelineError: matplotlib is not installed.
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise PipelineError("the HTML report needs the package matplotlib: pip install matplotlib") from error
+    need_research("matplotlib")
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     drawn = []
     # Text as text keeps the file small; the salt makes the names inside the same on every run.
     with mpl.rc_context({"svg.hashsalt": "dynstream", "svg.fonttype": "none", "font.size": 9}):
