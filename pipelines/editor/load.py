@@ -1,6 +1,6 @@
 """From names of models to a ready editor: the one place that knows which networks a stream needs."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ...models.encoders.encoder import LEVELS, load_encoder
 from ...models.encoders.recurrent_encoder import load_recurrent_encoder
@@ -13,15 +13,12 @@ from ..motion.keyframes import Every
 from ..tracking.backends import load_backend
 from ..tracking.face_selection import parse_policy
 from ..tracking.tracker import Tracker
+from .encoder_names import DEFAULT_ENCODER, ENCODERS
 from .face_editor import FaceEditor
 from .renderer import Renderer
 
 if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
-
-
-ENCODERS: Final = ("recurrent", "frame")
-DEFAULT_ENCODER: Final = "recurrent"
 
 
 def load_editor(
