@@ -17,6 +17,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from dynstream.pipelines.doctor.software import EXTRAS
+
 ROOT = Path(__file__).resolve().parents[1]
 # The root is a package itself, and these are the only files of it that setuptools may ship.
 ROOT_FILES = {"__init__.py", "__main__.py", "py.typed"}
@@ -180,6 +182,24 @@ def test_only_research_imports_what_is_in_its_extra(pyproject: dict[str, Any]) -
     files = {name: where for name, where in imported().items() if name in extra}
     assert {"matplotlib", "scikit-learn", "tensorboard"} <= files.keys()
     assert [file for where in files.values() for file in where if "research" not in Path(file).parts] == []
+
+
+def test_every_extra_that_is_named_is_there(pyproject: dict[str, Any]) -> None:
+    extras = set(pyproject["project"]["optional-dependencies"])
+    documents = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "Dockerfile")]
+    code = [ROOT / file for file in packaged_files() if file.endswith((".py", ".toml", ".js", ".html"))]
+    named = {
+        (extra, file.relative_to(ROOT).as_posix())
+        for file in [*documents, *(ROOT / "docs").glob("*.md"), *code]
+        for found in re.findall(r"(?:dynstream|'\.)\[([\w.,-]+)\]", file.read_text(encoding="utf-8"))
+        for extra in found.split(",")
+    }
+    assert {(extra, file) for extra, file in named if extra not in extras} == set()
+    assert {extra for extra, _ in named} == extras
+
+
+def test_doctor_knows_what_each_extra_is_for(pyproject: dict[str, Any]) -> None:
+    assert EXTRAS.keys() == pyproject["project"]["optional-dependencies"].keys()
 
 
 def test_every_shipped_weight_file_has_a_card() -> None:
