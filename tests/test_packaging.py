@@ -184,6 +184,20 @@ def test_only_research_imports_what_is_in_its_extra(pyproject: dict[str, Any]) -
     assert [file for where in files.values() for file in where if "research" not in Path(file).parts] == []
 
 
+def test_the_image_is_built_from_the_package_and_nothing_else() -> None:
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    admitted = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    assert admitted == {top.name for top in top_folders()} | ROOT_FILES | (BUILD_FILES - {"MANIFEST.in"}) | {
+        "constraints.txt"
+    }
+
+
+def test_the_citation_is_of_this_version(pyproject: dict[str, Any]) -> None:
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    project = pyproject["project"]
+    assert {f"version: {project['version']}", f"license: {project['license']}"} <= set(citation)
+
+
 def test_every_extra_that_is_named_is_there(pyproject: dict[str, Any]) -> None:
     extras = set(pyproject["project"]["optional-dependencies"])
     documents = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "Dockerfile")]
