@@ -25,7 +25,9 @@ RUN torch=$(grep '^torch==' constraints.txt) \
         *) echo "TORCH=$TORCH: expected cpu or cuda" >&2; exit 2 ;; \
     esac
 COPY . .
-RUN pip install --constraint constraints.txt .
+# EXTRAS=research adds what training and measuring need.
+ARG EXTRAS=""
+RUN pip install --constraint constraints.txt ".${EXTRAS:+[$EXTRAS]}"
 
 FROM python:3.11-slim
 LABEL org.opencontainers.image.title="dynstream" \

@@ -12,7 +12,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --constraint constraints.txt
 SAFE_VENV := test ! -e $(VENV) -o -f $(VENV)/pyvenv.cfg || { \
   echo "$(VENV) exists and is no virtual environment: remove it, or name another with 'make VENV=...'" >&2; exit 2; }
 
-.PHONY: help demo test lint format hooks results wheel constraints clean
+.PHONY: help demo test coverage lint format hooks results wheel constraints clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -22,6 +22,9 @@ demo: $(VENV)/.installed ## install, then edit the sample clip and say where the
 
 test: $(VENV)/.installed-test ## install, then run the tests (ARGS="-k name" for some of them)
 	$(BIN)/pytest $(ARGS)
+
+coverage: $(VENV)/.installed-test ## the tests, and how much of the code they run; fails below the floor in pyproject.toml
+	$(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: $(VENV)/.installed-dev ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
@@ -46,13 +49,13 @@ constraints: ## pin anew: install the newest of everything into a fresh environm
 	set -eu; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	$(PYTHON) -m venv "$$fresh/venv"; pip="$$fresh/venv/bin/python -m pip"; \
 	$$pip install --upgrade pip; \
-	$$pip install --group dev --editable '.[dlib,face-alignment,webcam]' torch==$(TORCH); \
+	$$pip install --group dev --editable '.[dlib,face-alignment,research,webcam]' torch==$(TORCH); \
 	{ grep '^#' constraints.txt; $$pip freeze --all --exclude-editable | sed -E 's/[+][A-Za-z0-9.]+$$//'; } > "$$fresh/pins"; \
 	cp "$$fresh/pins" constraints.txt
 
 clean: ## remove the environment, builds and caches (never downloaded weights)
 	@$(SAFE_VENV)
-	rm -rf $(VENV) $(DIST) build dynstream.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(DIST) build dynstream.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find stream models pipelines cli tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamps lie inside the environment, so making it anew also forgets what was installed into it.
@@ -70,7 +73,7 @@ $(VENV)/.installed: $(VENV)/.made
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(PIP_INSTALL) --group test
+	$(PIP_INSTALL) --editable '.[research]' --group test
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed-test

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..pipelines.editor.encoder_names import DEFAULT_ENCODER as DEFAULT_ENCODER
 from .progress import check_style
 
 Edit = Annotated[
@@ -18,7 +19,6 @@ Generator = Annotated[str, typer.Option(metavar="NAME", help="Generator to draw 
 Encoder = Annotated[
     str, typer.Option(metavar="recurrent|frame", help="Correct the inversion from frame to frame, or average it.")
 ]
-DEFAULT_ENCODER = "recurrent"
 Backend = Annotated[str, typer.Option(metavar="mesh|face-alignment", help="Face landmarks.")]
 
 Conceal = Annotated[

@@ -1,5 +1,6 @@
 """The package lists in pyproject.toml agree with the tree, and a wheel built from the sdist holds all of it."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -16,9 +17,23 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from dynstream.pipelines.doctor.software import EXTRAS
+
 ROOT = Path(__file__).resolve().parents[1]
 # The root is a package itself, and these are the only files of it that setuptools may ship.
 ROOT_FILES = {"__init__.py", "__main__.py", "py.typed"}
+# Module -> distribution, where the names differ.
+DISTRIBUTIONS = {
+    "cv2": "opencv-python-headless",
+    "dlib": "dlib-bin",
+    "google": "protobuf",
+    "sklearn": "scikit-learn",
+    "torch.utils.tensorboard": "tensorboard",
+}
+# Imported, and brought by what is listed after them.
+BROUGHT = {"aioice": "aiortc", "protobuf": "onnx", "urllib3": "requests"}
+# Programs to be compared with: the benchmarks name the package where it is missing.
+PEERS = {"openvino"}
 # What the build reads besides the packages.
 BUILD_FILES = {"pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"}
 
@@ -131,6 +146,74 @@ def test_every_requirement_has_a_pin_that_satisfies_it(pyproject: dict[str, Any]
     requirements = [Requirement(line) for line in wanted]
     unmet = [str(r) for r in requirements if versions.get(canonicalize_name(r.name), "none") not in r.specifier]
     assert unmet == []
+
+
+def imported() -> dict[str, set[str]]:
+    """Distribution -> the files of the package that import it; the standard library and dynstream itself left out."""
+    found: dict[str, set[str]] = {}
+    for file in sorted(name for name in packaged_files() if name.endswith(".py")):
+        modules: set[str] = set()
+        for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None:
+                modules.add(node.module)
+        for module in modules:
+            top = module.partition(".")[0]
+            if top not in sys.stdlib_module_names:
+                name = DISTRIBUTIONS.get(module) or DISTRIBUTIONS.get(top, top)
+                found.setdefault(canonicalize_name(name), set()).add(file)
+    return found
+
+
+def names_of(requirements: list[str]) -> set[str]:
+    return {canonicalize_name(Requirement(line).name) for line in requirements}
+
+
+def test_what_is_imported_is_a_dependency_or_in_an_extra(pyproject: dict[str, Any]) -> None:
+    project = pyproject["project"]
+    extras = names_of([line for extra in project["optional-dependencies"].values() for line in extra])
+    known = names_of(project["dependencies"]) | extras | BROUGHT.keys() | PEERS
+    assert {name: files for name, files in imported().items() if name not in known} == {}
+
+
+def test_only_research_imports_what_is_in_its_extra(pyproject: dict[str, Any]) -> None:
+    extra = names_of(pyproject["project"]["optional-dependencies"]["research"])
+    files = {name: where for name, where in imported().items() if name in extra}
+    assert {"matplotlib", "scikit-learn", "tensorboard"} <= files.keys()
+    assert [file for where in files.values() for file in where if "research" not in Path(file).parts] == []
+
+
+def test_the_image_is_built_from_the_package_and_nothing_else() -> None:
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    admitted = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    assert admitted == {top.name for top in top_folders()} | ROOT_FILES | (BUILD_FILES - {"MANIFEST.in"}) | {
+        "constraints.txt"
+    }
+
+
+def test_the_citation_is_of_this_version(pyproject: dict[str, Any]) -> None:
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    project = pyproject["project"]
+    assert {f"version: {project['version']}", f"license: {project['license']}"} <= set(citation)
+
+
+def test_every_extra_that_is_named_is_there(pyproject: dict[str, Any]) -> None:
+    extras = set(pyproject["project"]["optional-dependencies"])
+    documents = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "Dockerfile")]
+    code = [ROOT / file for file in packaged_files() if file.endswith((".py", ".toml", ".js", ".html"))]
+    named = {
+        (extra, file.relative_to(ROOT).as_posix())
+        for file in [*documents, *(ROOT / "docs").glob("*.md"), *code]
+        for found in re.findall(r"(?:dynstream|'\.)\[([\w.,-]+)\]", file.read_text(encoding="utf-8"))
+        for extra in found.split(",")
+    }
+    assert {(extra, file) for extra, file in named if extra not in extras} == set()
+    assert {extra for extra, _ in named} == extras
+
+
+def test_doctor_knows_what_each_extra_is_for(pyproject: dict[str, Any]) -> None:
+    assert EXTRAS.keys() == pyproject["project"]["optional-dependencies"].keys()
 
 
 def test_every_shipped_weight_file_has_a_card() -> None:

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ...pipelines.research.common.extra import need_research
 from ..options import Exclude, Include
 from ..printing import table_console
 from ..weights import IndexUrl, Offline, open_zoo
@@ -170,6 +171,7 @@ def measure(
     from ...stream.atomic import check_target, write_whole
     from ..progress import count_frames
 
+    need_research("matplotlib")
     if write is not None and file is None:
         raise typer.BadParameter("--write: name the FILE of directions that is measured, too")
     if write is not None:

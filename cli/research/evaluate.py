@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from ...pipelines.research.common.extra import need_research
 from ..options import JsonFile, ProgressStyle
 from ..progress import count_frames
 from ..target import target
@@ -102,6 +103,8 @@ def videos(
     from ...pipelines.research.evaluation.worst_frames import ReportPictures
     from ...stream.reader import VideoReader
 
+    if html:
+        need_research("matplotlib", "jinja2")
     options = EvaluationOptions(
         groups=parse_groups(metrics),
         align=align,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from ...pipelines.research.common.extra import need_research
 from ..command_line import command_line
 from ..weights import IndexUrl, Offline, open_zoo
 
@@ -31,6 +32,7 @@ def write(results: Folder = RESULTS) -> None:
 
     Example: `dynstream results write`
     """
+    need_research("matplotlib")
     _write_page(results)
 
 
@@ -85,6 +87,8 @@ def run(
     from ...pipelines.research.results.run import Ledger, cut_clips, gather, run_steps
     from ...stream.reader import VideoReader
 
+    if not dry:
+        need_research("matplotlib")
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     parse_edits([edit], None, load_directions())  # refuse a wrong one before anything is run
     clips = [data / "clips" / name for name in MEASURED] if data else []

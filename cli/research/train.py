@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ...pipelines.research.common.extra import need_research
 from ..weights import IndexUrl, Offline, open_zoo
 from .shared import (
     Float32,
@@ -40,6 +41,7 @@ def tail(
     from ...models.generator.mobile_stylegan import load_mobile_stylegan
     from ...pipelines.research.training.tail import CONFIG, psnr, train_tail
 
+    need_research("tensorboard")
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         generator = load_mobile_stylegan(zoo)
     network = train_tail(generator, run, config=CONFIG.changed(steps, lr))
@@ -89,6 +91,7 @@ def encoder(
     from ...pipelines.research.training.held_out import Judge, read_held_out
     from ...pipelines.research.training.workers import join_workers, training_device
 
+    need_research("tensorboard")
     settings = read_config(config, EncoderConfig())
     settings = replace(settings, loop=settings.loop.changed(steps, lr), bfloat16=settings.bfloat16 and not float32)
     place = training_device(device)
@@ -133,6 +136,7 @@ def dynamics(
     from ...pipelines.trajectory.load import clip_files, load_codes
     from ..progress import count_frames
 
+    need_research("tensorboard", "sklearn")
     files = clip_files(data, exclude or [])
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         series = []

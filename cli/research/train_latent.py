@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ...pipelines.research.common.extra import need_research
 from ..weights import IndexUrl, Offline, open_zoo
 from .shared import Out, TrainingDevice
 
@@ -50,6 +51,7 @@ def latent_transformer(
     from ...pipelines.research.training.workers import training_device
     from ..progress import count_frames
 
+    need_research("tensorboard")
     chosen = names or list(ATTRIBUTES)
     for name in chosen:
         if name not in ATTRIBUTES:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...pipelines.research.common.extra import need_research
 from ..weights import IndexUrl, Offline, open_zoo
 from .shared import (
     Float32,
@@ -49,6 +50,7 @@ def visibility(
     from ...pipelines.research.training.visibility import CONFIG, read_triples, score_visibility, train_visibility
     from ...pipelines.research.training.workers import training_device
 
+    need_research("tensorboard")
     place = training_device(device)
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         method = load_flow(flow, zoo)
@@ -120,6 +122,7 @@ def recurrent(
     )
     from ...pipelines.research.training.workers import training_device
 
+    need_research("tensorboard")
     settings = read_config(config, RecurrentConfig())
     loop = settings.loop.changed(steps, lr)
     weights = settings.weights

@@ -14,6 +14,7 @@ from ..common.errors import FeedError, OptionError
 from ..common.stage_timing import Stages
 from ..compositing.composite import check_mode
 from ..editor import load as load_module
+from ..editor.encoder_names import DEFAULT_ENCODER
 from ..editor.face_editor import FaceEditor, SessionState
 from ..motion.retimed_reader import parse_rate
 from .edits import EditsLike, read_edits
@@ -34,7 +35,7 @@ def load_editor(
     faces: str | int = "largest",
     generator: str = "mobilestylegan",
     backend: str = "mesh",
-    encoder: str = load_module.DEFAULT_ENCODER,
+    encoder: str = DEFAULT_ENCODER,
     encode_every: int | Literal["auto"] = 1,
     offline: bool = False,
     zoo: "Zoo | None" = None,

@@ -11,7 +11,7 @@ LEAST_PYTHON: Final = (3, 11)
 _REQUIREMENT = re.compile(r"([\w.-]+)>=([\d.]+)(?:\s*;.*extra\s*==\s*[\"']([\w-]+)[\"'])?")
 EXTRAS: Final = {
     "webcam": "`dynstream webcam`",
-    "serve": "`dynstream serve`",
+    "research": "training, measuring and the page of results",
     "dlib": "one of the identity measures",
     "face-alignment": "the face-alignment landmarks; it wants an environment of its own",
 }

@@ -13,6 +13,7 @@ from ..motion.keyframes import Every
 from ..tracking.backends import load_backend
 from ..tracking.face_selection import parse_policy
 from ..tracking.tracker import Tracker
+from .encoder_names import DEFAULT_ENCODER, ENCODERS
 from .face_editor import FaceEditor
 from .renderer import Renderer
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
 
 
-ENCODERS: Final = ("recurrent", "frame")
-DEFAULT_ENCODER: Final = "recurrent"
 DEFAULT_WEIGHTS: Final = ("mobilestylegan", "face-landmarker")
 """What the default editor takes from the zoo."""
 

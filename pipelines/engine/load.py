@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from ...models.dynamics.motion_model import load_motion
 from ...models.faces.faces import FaceBackend
 from ..editor.accelerate import accelerate, check_device, check_precision
+from ..editor.encoder_names import DEFAULT_ENCODER
 from ..editor.face_editor import FaceEditor
 from ..editor.keyframed_renderer import KeyframedRenderer
-from ..editor.load import DEFAULT_ENCODER, load_renderer
+from ..editor.load import load_renderer
 from ..editor.renderer import Renderer
 from ..tracking.backends import load_backend
 from ..tracking.face_selection import parse_policy

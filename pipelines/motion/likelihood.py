@@ -45,22 +45,6 @@ def normalised(series: CodeSeries) -> Tensor:
     return centred / spread if spread > 1e-6 else torch.zeros_like(centred)
 
 
-def leading_directions(series: Sequence[CodeSeries], count: int, *, seed: int = 0) -> Tensor:
-    """(count, codes * size): orthonormal directions in which the codes of all clips together move most.
-
-    Each clip counts alike. Where there are fewer directions than asked for, the last rows are random ones.
-    """
-    from sklearn.decomposition import PCA
-
-    rows = [normalised(one).flatten(1) / len(one) ** 0.5 for one in series]
-    data = torch.cat(rows)
-    random = torch.randn(count, data.shape[1], generator=torch.Generator().manual_seed(seed)) * 1e-6
-    found = PCA(min(count, *data.shape), svd_solver="randomized", random_state=seed).fit(data.numpy()).components_
-    stacked = torch.cat([torch.from_numpy(np.asarray(found, np.float32)), random])[:count]
-    directions: Tensor = torch.linalg.qr(stacked.T)[0].T.contiguous()
-    return directions
-
-
 def covariance(model: MotionModel, seconds: Tensor, others: Tensor, stretch: float = 1.0) -> Tensor:
     """(groups, N, M): between channels of each group at (N,) and at (M,) times, without shiver, in the group's units.
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from ....models.generator.generator import Generator
 from ....stream.frame import Pixels
 from ...common.annotate import write_words
+from ..common.extra import need_research
 from .face_scores import NAMES
 from .labels import draw
 from .measure import USEFUL, Mover, Verdict
@@ -20,6 +21,7 @@ LIMIT = 2.0  # standard deviations at which the heat map's colours end
 
 def heat_map(verdicts: Sequence[Verdict]) -> bytes:
     """A PNG: a row for each edit, a column for each score; what the useful strength moves, in standard deviations."""
+    need_research("matplotlib")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -21,10 +21,11 @@ from ....models.dynamics.motion_model import MotionModel
 from ....models.generator.generator import Generator
 from ...common.errors import TrainingError
 from ...motion.code_series import CodeSeries
-from ...motion.likelihood import Parts, begin_constants, leading_directions, negative_log_likelihood, to_parts
+from ...motion.likelihood import Parts, begin_constants, negative_log_likelihood, to_parts
 from ..synth.script import make_script
 from ..synth.settings import ClipSettings
 from ..training.loop import LoopConfig, train
+from .leading_directions import leading_directions
 
 CONFIG = LoopConfig(steps=300, lr=0.05, warmup=10, ema=0.95, clip=10.0, log_steps=20, save_seconds=60)
 LEAST_FRAMES = 40

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ..common.extra import need_research
 from .document import Column, Value
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def _counted(count: object, noun: str) -> str:
 @cache
 def templates() -> "Environment":
     """The folder of templates; those of HTML escape what is put into them."""
+    need_research("jinja2")
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(

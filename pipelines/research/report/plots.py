@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from ..common.extra import need_research
 from .document import Plot
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ BAR_WIDTH: Final = 0.8
 
 
 def draw(plot: Plot) -> str:
-    """The SVG file."""
+    """The SVG file. Raises PipelineError where matplotlib is not installed."""
+    need_research("matplotlib")
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

@@ -12,18 +12,21 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
 
 from ....models.allocator import keep_freed_memory
 from ....stream.atomic import write_whole
 from ....stream.errors import SinkError
 from ...common.errors import TrainingError
+from ..common.extra import need_research
 from .workers import ALONE, Workers
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -94,6 +97,9 @@ def train(
     In `run`: `checkpoint.pt` (replaced as a whole), `log.jsonl`, TensorBoard events.
     Raises TrainingError where the checkpoint is of another model.
     """
+    need_research("tensorboard")
+    from torch.utils.tensorboard import SummaryWriter
+
     keep_freed_memory()
     run.mkdir(parents=True, exist_ok=True)
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=config.lr, betas=(0.9, 0.99))
@@ -160,7 +166,7 @@ def _evaluate(
         model.train(training)
 
 
-def _log(run: Path, writer: SummaryWriter, step: int, values: dict[str, float], echo: Callable[[str], None]) -> None:
+def _log(run: Path, writer: "SummaryWriter", step: int, values: dict[str, float], echo: Callable[[str], None]) -> None:
     with (run / "log.jsonl").open("a") as file:
         file.write(json.dumps({"step": step, **values}) + "\n")
     for name, value in values.items():

@@ -44,7 +44,7 @@ def test_a_shrunk_frame_gives_flow_in_its_own_pixels(zoo: Zoo) -> None:
     assert isinstance(raft, RaftFlow)
     small = RaftFlow(raft._network, side=128, iterations=6)
     first, second = moving(2, (192, 256), (8, -4))
-    field = small.pair(small.look(first), small.look(second)).forward
+    field = small.pair(small.prepare(first), small.prepare(second)).forward
     assert field.shape == (192, 256, 2)
     np.testing.assert_allclose(field[40:-40, 40:-40].mean((0, 1)), [8, -4], atol=0.4)
     assert small.name == "raft-128-6"

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dynstream.models.dynamics.motion_model import MotionModel
 from dynstream.pipelines.motion.code_series import CodeSeries
-from dynstream.pipelines.motion.likelihood import leading_directions
+from dynstream.pipelines.research.dynamics.leading_directions import leading_directions
 
 SHAPE = (3, 8)
 
