@@ -12,7 +12,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --constraint constraints.txt
 SAFE_VENV := test ! -e $(VENV) -o -f $(VENV)/pyvenv.cfg || { \
   echo "$(VENV) exists and is no virtual environment: remove it, or name another with 'make VENV=...'" >&2; exit 2; }
 
-.PHONY: help demo test coverage lint format hooks results wheel constraints clean
+.PHONY: help demo test coverage lint format hooks docs results wheel constraints clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -39,6 +39,9 @@ format: $(VENV)/.installed-dev ## let ruff mend and format the code
 hooks: $(VENV)/.installed-dev ## make git run the linters before each commit
 	$(BIN)/pre-commit install
 
+docs: $(VENV)/.installed-docs ## build docs/ and the reference into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 results: $(VENV)/.installed-test ## measure everything and write docs/results.md (ARGS="--data FOLDER --cores 2")
 	$(BIN)/dynstream results run $(ARGS)
 
@@ -49,13 +52,13 @@ constraints: ## pin anew: install the newest of everything into a fresh environm
 	set -eu; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	$(PYTHON) -m venv "$$fresh/venv"; pip="$$fresh/venv/bin/python -m pip"; \
 	$$pip install --upgrade pip; \
-	$$pip install --group dev --editable '.[dlib,face-alignment,research,webcam]' torch==$(TORCH); \
+	$$pip install --group dev --group docs --editable '.[dlib,face-alignment,research,webcam]' torch==$(TORCH); \
 	{ grep '^#' constraints.txt; $$pip freeze --all --exclude-editable | sed -E 's/[+][A-Za-z0-9.]+$$//'; } > "$$fresh/pins"; \
 	cp "$$fresh/pins" constraints.txt
 
 clean: ## remove the environment, builds and caches (never downloaded weights)
 	@$(SAFE_VENV)
-	rm -rf $(VENV) $(DIST) build dynstream.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(DIST) site build dynstream.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find stream models pipelines cli tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamps lie inside the environment, so making it anew also forgets what was installed into it.
@@ -78,4 +81,9 @@ $(VENV)/.installed-test: $(VENV)/.installed
 
 $(VENV)/.installed-dev: $(VENV)/.installed-test
 	$(PIP_INSTALL) --group dev
+	@touch $@
+
+# The reference is made from the sources as text, so dynstream itself need not be installed.
+$(VENV)/.installed-docs: $(VENV)/.made
+	$(PIP_INSTALL) --group docs
 	@touch $@

@@ -32,14 +32,15 @@ class Original:
 class Frame:
     """One video frame, upright, as every stage sees it.
 
-    Raises FrameError, a ValueError, where shape, dtype or time base are not these.
-
     Attributes:
         pixels: (H, W, 3) uint8 RGB, full range.
         pts: presentation time in units of `time_base`, as the source gave it.
         time_base: seconds per unit of `pts`, above zero.
         original: what it was made from, of the same size; None where it was drawn, turned or scaled, and in live
             streams.
+
+    Raises:
+        FrameError: a ValueError, where shape, dtype or time base are not these.
     """
 
     pixels: Pixels

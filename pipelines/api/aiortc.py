@@ -57,9 +57,18 @@ def load_engine(
     """The networks and threads that several tracks share, in a second or two; weights that are missing are fetched.
 
     It blocks: in a coroutine, `engine = await asyncio.to_thread(load_engine)`. `engine.close()` ends its threads.
-    device: "cpu", "cuda", "cuda:1", ... The others are those of `dynstream.load_editor`.
 
-    Raises PipelineError, ModelError, and WeightsError for weights that cannot be had; each is a DynstreamError.
+    Args:
+        device: "cpu", "cuda", "cuda:1", ...
+        generator: see `dynstream.load_editor`.
+        backend: see `dynstream.load_editor`.
+        encoder: see `dynstream.load_editor`.
+        offline: see `dynstream.load_editor`.
+        zoo: see `dynstream.load_editor`.
+
+    Raises:
+        PipelineError: for a name that is not known; likewise ModelError.
+        WeightsError: for weights that cannot be had.
     """
     if zoo is None:
         from ...models.zoo.zoo import Zoo
@@ -81,17 +90,25 @@ class _Result:
 class EditedVideoTrack(MediaStreamTrack):
     """The pictures of another track with their faces edited, each with the `pts` and `time_base` that it came with.
 
-    track: of video. Nobody else may read it; stopping this track leaves it as it is, and unread.
-    edits, mode, faces: see `dynstream.load_editor`.
-    max_latency_ms: age at which a frame is shown at the latest; where its edit is not drawn by then, the last one is
-    moved onto it (docs/engine.md).
-    engine: of `load_engine`, so that tracks share their networks. Else the track loads one of its own when it is first
-    read, which takes a second or two without pictures, and ends it.
-
     It ends with its source, by `stop`, and where editing fails: `error` then says why. Sizes may change midway.
 
-    Warns with StrengthWarning. Raises EditError for edits, OptionError for a track of another kind, EngineError where
-    the engine has no room; each is a DynstreamError.
+    Args:
+        track: of video. Nothing else may read it; stopping this track leaves it as it is, and unread.
+        edits: see `dynstream.load_editor`.
+        mode: see `dynstream.load_editor`.
+        faces: see `dynstream.load_editor`.
+        max_latency_ms: age at which a frame is shown at the latest; where its edit is not drawn by then, the last one
+            is moved onto it (docs/engine.md).
+        engine: of `load_engine`, so that tracks share their networks. Else the track loads one of its own when it is
+            first read, which takes a second or two without pictures, and ends it.
+
+    Warns:
+        StrengthWarning: for a strength beyond what was measured.
+
+    Raises:
+        EditError: for edits that are unknown or written wrongly.
+        OptionError: for a track of another kind.
+        EngineError: where the engine has no room.
     """
 
     kind = "video"
@@ -117,6 +134,7 @@ class EditedVideoTrack(MediaStreamTrack):
             max_latency_ms=max_latency_ms,
         )
         self.error: BaseException | None = None
+        """Why it has ended, where editing failed."""
         self._source = track
         self._engine = engine
         self._session: Session | None = None if engine is None else engine.open(self._spec)
@@ -130,7 +148,11 @@ class EditedVideoTrack(MediaStreamTrack):
         self._from_rgb: FromRgb | None = None
 
     async def recv(self) -> Any:
-        """The newest edited frame that was not given yet. Raises MediaStreamError after the end."""
+        """The newest edited frame that was not given yet.
+
+        Raises:
+            MediaStreamError: after the end.
+        """
         if self.readyState != "live":
             raise MediaStreamError
         if self._reading is None:
@@ -147,7 +169,12 @@ class EditedVideoTrack(MediaStreamTrack):
     def set(self, strengths: Mapping[str, float], *, ramp_ms: float = 250.0) -> None:
         """Move edits to new strengths within `ramp_ms`, evenly, from the next frame on; others stay as they are.
 
-        Raises EditError for a name that is not known.
+        Args:
+            strengths: name -> strength.
+            ramp_ms: how long the move takes, in milliseconds; 0 sets them at once.
+
+        Raises:
+            EditError: for a name that is not known.
         """
         ramped(self._spec.edits, strengths, 0.0, ramp_ms)
         with self._opening:

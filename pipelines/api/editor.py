@@ -42,19 +42,26 @@ def load_editor(
 ) -> "Editor":
     """An editor with its networks, in a second or two; weights that are missing are fetched, which is told on stderr.
 
-    edits: name -> strength, as in {"smile": 2}, or a ramp over a stream's time as text, as in {"age": "0:2@3s"}; or the
-    path of a TOML preset. Around 1 to 3 is what is drawn well, negative is the opposite.
-    mode: "detail" keeps skin, hair and light of the source, "replace" shows the drawn face alone.
-    faces: "largest", "all", or a number: so many of the largest.
-    generator, backend, encoder: names of networks, as the command line has them.
-    encode_every: in streams, encode one frame in so many, or "auto", and foretell those between: quicker.
-    offline: never fetch weights. zoo: where they come from, instead of the user's cache.
+    Args:
+        edits: name -> strength, as in {"smile": 2}, or a ramp over a stream's time as text, as in {"age": "0:2@3s"}; or
+            the path of a TOML preset. Around 1 to 3 is what is drawn well, negative is the opposite.
+        mode: "detail" keeps skin, hair and light of the source, "replace" shows the drawn face alone.
+        faces: "largest", "all", or a number: so many of the largest.
+        generator: name of the network that draws faces, as the command line has it.
+        backend: name of the networks that find and measure faces, likewise.
+        encoder: name of the network that inverts faces, likewise.
+        encode_every: in streams, encode one frame in so many, or "auto", and predict those between: quicker.
+        offline: never fetch weights.
+        zoo: where weights come from, instead of the user's cache.
 
-    Warns with StrengthWarning about a strength beyond what was measured.
+    Warns:
+        StrengthWarning: for a strength beyond what was measured.
 
-    Raises EditError for an edit that is unknown or written wrongly, a preset that cannot be read and an unknown mode;
-    OptionError where there is nothing to do; PipelineError or ModelError for another name that is not known;
-    WeightsError for weights that cannot be had. Each is a DynstreamError.
+    Raises:
+        EditError: for an edit that is unknown or written wrongly, a preset that cannot be read and an unknown mode.
+        OptionError: where there is nothing to do.
+        PipelineError: for another name that is not known; likewise ModelError.
+        WeightsError: for weights that cannot be had.
     """
     checked_mode = check_mode(mode)
     checked = read_edits(edits, checked_mode, stacklevel=2)
@@ -95,9 +102,13 @@ class Editor:
     def __call__(self, picture: P, *, seconds: float | None = None) -> P:
         """One picture, edited by itself.
 
-        seconds: time of a ramp at which its strength is taken; where it leads in the end if that is not given.
+        Args:
+            picture: see `Editor`.
+            seconds: time of a ramp at which its strength is taken; its final strength if that is not given.
 
-        Raises PictureError for a picture of another kind, shape, type or range.
+        Raises:
+            PictureError: for a picture of another kind, shape, type or range.
+            FeedError: where `seconds` is not finite.
         """
         if seconds is not None and not math.isfinite(seconds):
             raise FeedError(f"seconds={seconds}: expected a finite number")
@@ -120,8 +131,11 @@ class Editor:
     def stream(self, *, fps: float | Fraction = DEFAULT_FPS) -> "EditStream":
         """A new stream of pictures, which remembers nothing yet.
 
-        fps: pictures a second of those that do not bring their own time. Raises DynamicsError for a rate that no video
-        has, which is a DynstreamError.
+        Args:
+            fps: pictures a second of those that do not bring their own time.
+
+        Raises:
+            DynamicsError: for a rate that no video has.
         """
         return EditStream(self._faces, self._turn, fps=fps)
 
@@ -157,10 +171,14 @@ class EditStream:
     def __call__(self, picture: P, *, seconds: float | None = None) -> P:
         """The next picture of the stream, edited.
 
-        seconds: its time, from wherever the stream counts; 1/fps after the last one where that is not given.
+        Args:
+            picture: see `Editor`.
+            seconds: its time, from wherever the stream counts; 1/fps after the last one where that is not given.
 
-        Raises PictureError for a picture of another kind, shape, type or range; FeedError for one that is not later
-        than the last, a stream that another thread is feeding, and one that is closed. The stream then is as before.
+        Raises:
+            PictureError: for a picture of another kind, shape, type or range. The stream then is as before.
+            FeedError: for one that is not later than the last, a stream that another thread is feeding, and one that is
+                closed. The stream then is as before.
         """
         if not self._feeding.acquire(blocking=False):
             raise FeedError("this stream is being fed by another thread; make a stream for each: editor.stream()")

@@ -22,7 +22,8 @@ def read(path: str | os.PathLike[str]) -> Generator[Frame, None, None]:
     A frame has `pixels`, (H, W, 3) uint8 RGB, and the file's own time: `pts`, `time_base` and `seconds`. One is held at
     a time. The file is closed after the last, and by `close`.
 
-    Raises SourceError, at once, for a file that is missing or holds no video.
+    Raises:
+        SourceError: at once, for a file that is missing or holds no video.
     """
     reader = VideoReader(path)
 
@@ -59,18 +60,39 @@ def transcode(
 ) -> "Report":
     """Edit the faces of a video file, as `dynstream transcode` does; sound, subtitles, times and all else stay.
 
-    edits, mode, faces, generator, backend, encoder, encode_every, offline, zoo: see `load_editor`.
-    refine: steps of fitting the inversion to the clip first, within `refine_seconds`: slower, nearer to the person.
-    first_frame_edit: edit the first frame alone, and let the clip's motion carry it on.
-    fps: frames a second of the result, those between made by optical flow; None keeps the source's frames.
-    codec, crf, encoder_preset, pix_fmt: of FFmpeg, as on the command line. overwrite: replace `target` where it exists.
-    progress: is called with a `Progress` every half second and at the end; `print` will do.
+    What can be refused is refused before weights are fetched. After an error the target is as it was before.
 
-    The report has `frames`, `seconds`, `outcomes` and `notes` of what could not be kept, among others.
+    Args:
+        source: the file to read.
+        target: the file to write; its suffix names the container.
+        edits: see `load_editor`.
+        mode: see `load_editor`.
+        faces: see `load_editor`.
+        refine: steps of fitting the inversion to the clip first: slower, nearer to the person.
+        refine_seconds: the most seconds that these steps may take.
+        encode_every: see `load_editor`.
+        first_frame_edit: edit the first frame alone, and let the clip's motion carry it on.
+        fps: frames a second of the result, those between made by optical flow; None keeps the source's frames.
+        generator: see `load_editor`.
+        backend: see `load_editor`.
+        encoder: see `load_editor`.
+        codec: of FFmpeg, as on the command line.
+        crf: of FFmpeg, likewise; lower is better and larger.
+        encoder_preset: of FFmpeg, likewise: speed against size.
+        pix_fmt: of FFmpeg, likewise; "source" keeps the source's.
+        overwrite: replace `target` where it exists.
+        progress: is called with a `Progress` every half second and at the end; `print` will do.
+        offline: see `load_editor`.
+        zoo: see `load_editor`.
 
-    What can be refused is refused before weights are fetched. Raises, besides what `load_editor` raises, SourceError
-    for a source that cannot be read, SinkError for a target that cannot be written, OptionError for settings that do
-    not go together (they are named as on the command line); the target then is as it was before.
+    Returns:
+        The report has `frames`, `seconds`, `outcomes` and `notes` of what could not be kept, among others.
+
+    Raises:
+        SourceError: for a source that cannot be read.
+        SinkError: for a target that cannot be written.
+        OptionError: for settings that do not go together; they are named as on the command line.
+        DynstreamError: for what `load_editor` refuses.
     """
     from ..common.errors import OptionError
     from ..compositing.composite import check_mode

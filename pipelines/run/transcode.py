@@ -38,12 +38,15 @@ class Report:
     """What was done.
 
     Attributes:
+        source: path that was read.
+        result: path that was written.
         frames: written.
         seconds: wall time of reading, editing and writing.
         outcomes: of the source's frames.
         stages: see `Stages.summary`.
         calls: faces that were encoded and drawn.
         peak_memory_mb: of the process so far, in MiB, None where the system does not say.
+        notes: what could not be kept, in words.
         made: of `frames`, those that were made between two of the source's.
         held: those that show one of the source's again.
         carried: what a first-frame edit asked of the networks, in words.
