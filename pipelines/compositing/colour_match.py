@@ -18,8 +18,8 @@ class ColourMatch:
     """A linear map of colours.
 
     It scales luma by one factor, and rotates and scales the two colour differences by a complex one. Skin then matches
-    the frame's, and grey stays grey. With a gain and a shift for each channel, teeth turned green in a graded clip where
-    lips opened.
+    the frame's, and grey stays grey. With a gain and a shift for each channel, teeth turned green in a graded clip
+    where lips opened.
 
     Attributes:
         matrix: (3, 3) float32, RGB in 0..255 to the same.

@@ -1,4 +1,4 @@
-"""What the tracker says about one face in one frame."""
+"""The track of one face in one frame, as the tracker returns it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,12 +22,12 @@ class FaceTrack:
     points: (3, 2) float64 smoothed alignment points (see `align.alignment_points`).
     confidence: 0..1: the network's presence score, times the share of landmarks inside the frame, fading to
         zero while the face is not found.
-    presence: 0..1 the network's score alone.
+    presence: 0..1 the network's score by itself.
     covered: 0..1 share of the face that looks hidden behind something (see `fade.wish`).
     hidden: (N,) bool, which landmarks those are.
     pose: head pose in degrees.
     seconds_held: since the face was first seen.
-    seen: False where the face was not found in this frame and everything else is held from the last one.
+    seen: False if the face was not found in this frame; every other field is then that of the last frame.
     """
 
     id: int
