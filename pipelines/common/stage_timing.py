@@ -1,4 +1,4 @@
-"""How long each stage took and what became of each frame: the numbers behind `--stats`."""
+"""Durations of stages and outcomes of frames: the numbers behind `--stats`."""
 
 import threading
 import time
@@ -40,12 +40,12 @@ class Stages:
             self._seconds[stage].append(elapsed)
 
     def count(self, what: str, number: int) -> None:
-        """Add to `calls`: how often something was asked for."""
+        """Add to `calls`, the counts of calls by name."""
         with self._lock:
             self.calls[what] += number
 
     def became(self, outcome: Outcome) -> None:
-        """Count what became of one frame."""
+        """Count the outcome of one frame."""
         self._outcomes[outcome] += 1
 
     @property
