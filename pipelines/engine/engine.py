@@ -47,7 +47,7 @@ class Engine:
     """Draws for many sessions on one device.
 
     renderer: networks that all sessions share. editors: makes each session's editor. predict: see `Predict`; without
-    it, or if it gives None, the last drawing is reprojected onto a late frame, or the source is shown if there is none.
+    it, or if it gives None, the last drawing is reprojected onto a late frame, or the source is shown without one.
     fill: makes lost frames for sessions that request them; see `Session.conceal_missing`.
     clock: seconds, for the ages of frames. workers: run the stages; own threads by default.
     device: of the networks, for restored states.

@@ -29,7 +29,7 @@ from ..trajectory.trajectory import Trajectory
 
 DEFAULT = FitConfig()
 TABLE_HERTZ = 120.0
-"""Points of the stored path; codes between two of them are interpolated linearly."""
+"""Points per second of the stored path; codes between two of them are interpolated linearly."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def judge(memory: LatentState | None, face: Pixels, codes: Tensor, seconds: floa
     face: (256, 256, 3) uint8. codes: (codes, 512) of E0. mean: (512,), of W; None leaves the person unchecked.
 
     "held": no new information: the same picture again, or one from before the last, out of order. The codes stay.
-    "new": the state does not apply: there is none, the gap is too long in either direction, another person is in the
+    "new": the state does not apply: it is missing, the gap is too long in either direction, another person is in the
     face's place, or a number in the state is not finite.
     "next": any other frame.
     """

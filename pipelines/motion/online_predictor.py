@@ -230,9 +230,9 @@ class OnlineDynamics:
         )
 
     def _missed(self, state: DynamicsState, elapsed: Tensor, leading: Tensor, rest: Tensor) -> Tensor:
-        """(...,): square of what the state says wrongly of an observation, in units of what it expects."""
+        """(...,): squared prediction error of an observation, in units of the expected one."""
         model = self.model
-        # Of the rest, some numbers of each code say enough.
+        # Some numbers of each code are enough for the rest.
         some = replace(state, rest=state.rest[..., :GHOST_COLUMNS])
         said, said_rest = self.foresee(some, elapsed)
         wrong = (leading - said).square().sum(-1)
