@@ -1,4 +1,4 @@
-"""Where networks get their weight files from."""
+"""The source of the networks' weight files."""
 
 from pathlib import Path
 from typing import Protocol

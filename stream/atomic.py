@@ -1,4 +1,4 @@
-"""A result file that appears under its name only when it is whole."""
+"""Atomic files: a result gets its name only when it is complete."""
 
 import contextlib
 import errno
@@ -71,7 +71,7 @@ class AtomicFile:
 
 
 def write_whole(target: str | os.PathLike[str], data: bytes | memoryview, *, overwrite: bool = True) -> None:
-    """A small file at once: whole under its name, or not there. Raises SinkError."""
+    """Write a small file atomically. Raises SinkError."""
     file = AtomicFile(target, overwrite=overwrite)
     try:
         file.path.write_bytes(data)

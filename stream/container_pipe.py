@@ -32,7 +32,7 @@ _RANGE_NAMES = {LIMITED: "tv", FULL: "pc"}
 
 
 class _Arriving:
-    """A stream whose `read` gives what is there, instead of waiting until all that was asked for is."""
+    """A stream whose `read` returns the available bytes, instead of waiting for the requested number."""
 
     def __init__(self, stream: io.BufferedReader) -> None:
         self._stream = stream

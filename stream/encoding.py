@@ -1,4 +1,4 @@
-"""Which encoder, pixel format and quality a result gets: chosen from options and from the source."""
+"""The choice of encoder, pixel format and quality of a result, from options and from the source."""
 
 import difflib
 import math
@@ -70,7 +70,7 @@ def _is_video_encoder(name: str) -> bool:
 
 
 def choose_pix_fmt(options: EncoderOptions, codec: Codec, source_pix_fmt: str, size: tuple[int, int]) -> str:
-    """Pixel format of the result (see EncoderOptions). Raises SinkError where what was asked for cannot be had."""
+    """Pixel format of the result (see EncoderOptions). Raises SinkError if the requested one is not available."""
     supported = [f.name for f in codec.video_formats or []]
     if options.pix_fmt is None:
         wanted = [_eight_bit(source_pix_fmt), "yuv444p", "yuv422p", "yuv420p", "gbrp", "rgb24", *supported]

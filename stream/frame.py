@@ -1,4 +1,4 @@
-"""The one datum that flows through a stream: a picture and when to show it."""
+"""A video frame: a picture and its presentation time."""
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -17,10 +17,10 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Original:
-    """What a frame of a file was made from.
+    """The decoded source of a file's frame.
 
     Attributes:
-        samples: as the decoder gave them; nobody writes to them.
+        samples: as the decoder gave them; read-only by convention.
         pixels: (H, W, 3) uint8 RGB made of them, of that size.
     """
 

@@ -1,4 +1,4 @@
-"""What comes through a pipe, told by its first bytes, and the same kind of stream to write."""
+"""Open a pipe of pictures, with its format detected from the first bytes, and a sink of the same format."""
 
 import io
 from dataclasses import dataclass

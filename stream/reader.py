@@ -1,4 +1,4 @@
-"""Reading a video file: every frame once, upright, in presentation order, with the source's own time."""
+"""The reader of a video file: every frame once, upright, in presentation order, with the source's own time."""
 
 import os
 import stat
@@ -52,7 +52,7 @@ def open_source(path: Path) -> InputContainer:
 
 
 class VideoReader:
-    """The pictures of one video file, and what a writer must know to carry everything else over.
+    """The pictures of one video file, and the properties that a writer needs to copy everything else.
 
     Opening decodes the first frame, so that a file without any is refused at once. Iterating yields each frame once,
     in presentation order, and holds one frame at a time beside the decoder's own few; a second pass needs a second
@@ -66,7 +66,7 @@ class VideoReader:
     - A damaged or cut-off file gives every frame that can be decoded, and `notes` says so. A file of which not one
       can be decoded raises SourceError.
     - A frame whose size differs from the first one's is scaled to it, and `notes` says so.
-    - Frames that were neither turned nor scaled carry their `original`, so that a writer can keep its samples.
+    - Frames that were neither turned nor scaled have their `original`, so that a writer can keep its samples.
 
     Sizes up to 16384x16384 are read. Raises SourceError.
     """

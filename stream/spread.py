@@ -1,4 +1,4 @@
-"""Frames spread over a video file, without decoding all of it where its key frames allow."""
+"""A reader of frames spread over a video file, which decodes only key frames if possible."""
 
 import os
 from collections.abc import Iterator

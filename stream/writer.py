@@ -331,7 +331,7 @@ class VideoWriter:
 
 
 def _carried(metadata: dict[str, str]) -> dict[str, str]:
-    """Metadata without what every muxer writes anew and what is only true of the source's own encoding."""
+    """Metadata without entries that every muxer writes itself or that only apply to the source's encoding."""
     return {k: v for k, v in metadata.items() if k.lower() not in _WRITTEN_ANEW and not k.lower().startswith("bps-")}
 
 

@@ -1,4 +1,4 @@
-"""What a face landmark backend promises, whichever network does the work.
+"""The interface of a face landmark backend.
 
 Coordinates everywhere are frame pixels with pixel CENTRES at whole numbers: the middle of the top-left
 pixel is (0, 0), its outer corner (-0.5, -0.5). x grows to the right, y downwards.

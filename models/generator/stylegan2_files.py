@@ -1,4 +1,4 @@
-"""One door to StyleGAN2 files: whichever of the published layouts a file has, it is told by the file's first bytes."""
+"""Load StyleGAN2 files of any published layout, which is detected from the file's first bytes."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""dlib's 128-d identity embedding: a second family, to judge what was trained with ArcFace.
+"""dlib's 128-d identity embedding: a second family, to evaluate models trained with ArcFace.
 
 King, "High Quality Face Recognition with Deep Metric Learning", dlib 2017: `dlib_face_recognition_resnet_model_v1`
 (CC0). Needs the package dlib, which the extra `dlib` installs; it has no gradient and runs on the CPU.

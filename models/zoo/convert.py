@@ -1,7 +1,7 @@
 """From the files of an archive to the files that dynstream reads: safetensors, ONNX, tflite and the like.
 
-A converter takes the checked members by name and an empty folder, and writes the entry's files into it. What it writes
-is a function of its input alone; whoever changes that raises the entry's `revision` in zoo.toml.
+A converter takes the checked members by name and an empty folder, and writes the entry's files into it. Its output
+depends only on its input; a change to the output must raise the entry's `revision` in zoo.toml.
 """
 
 import shutil

@@ -1,4 +1,4 @@
-"""What `zoo.toml` says: archives, their members, and the entries that are made of them, checked at birth."""
+"""The content of `zoo.toml`: archives, their members, and the entries made of them, with checks."""
 
 import hashlib
 import json

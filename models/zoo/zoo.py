@@ -66,13 +66,13 @@ def default_cache() -> Path:
 
 
 class Zoo:
-    """Weights by name. Nothing is read or fetched before one is asked for.
+    """Weights by name. Nothing is read or fetched before it is requested.
 
-    cache: folder for the files (`default_cache()` where it is not given); made when something is first put into it.
-    offline: True never touches the network.
-    report: is told what is fetched; `say_on_stderr` where it is not given.
-    index: where archives come from; the index that pip uses where it is not given.
-    entries: what there is; the ones of zoo.toml where it is not given.
+    cache: folder for the files, `default_cache()` by default; made when the first file is put into it.
+    offline: True never uses the network.
+    report: called with each fetched file; `say_on_stderr` by default.
+    index: source of the archives; pip's index by default.
+    entries: the known entries; those of zoo.toml by default.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Zoo:
         file: one of `entry(name).files`; where it is not given, the only file, or the folder of an entry with several,
             or of an entry imported by hand the first that is there.
 
-        Raises WeightsError where the name is unknown, the file is not in the entry, or it cannot be had.
+        Raises WeightsError if the name is unknown, the file is not in the entry, or it is not available.
         """
         entry = self.entry(name)
         if file is not None and file not in entry.files:
@@ -140,10 +140,10 @@ class Zoo:
                 raise DigestError(f"{name!r} is damaged: {problem}; {self._remedy(entry)}")
 
     def pull(self, *names: str, force: bool = False) -> None:
-        """Fetches and converts the entries that are not in the cache or are damaged there; `force` takes them all anew.
+        """Fetches and converts the entries that are missing or damaged in the cache; `force` fetches all again.
 
-        Entries of one archive share one download. Raises WeightsError where one cannot be had and DigestError where
-        the index gives another file; entries that were finished before stay.
+        Entries of one archive share one download. Raises WeightsError if one is not available and DigestError if the
+        index gives another file; entries that were finished before stay.
         """
         groups: dict[Archive, list[Entry]] = {}
         for entry in dict.fromkeys(self.entry(name) for name in names):

@@ -206,14 +206,14 @@ class _Runs:
         until: float,
         faces: int,
     ) -> None:
-        """Adam over `steps`, each on the next faces in turn, warmed up and then slowed to nothing."""
+        """Adam over `steps`, each on the next faces in turn, with warm-up and decay to zero."""
         optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
         peaks = [group["lr"] for group in optimizer.param_groups]
         begun = self.clock()
         for number, step in enumerate(steps):
             if self.stop() or self.clock() >= until:
                 return
-            # Slowed by whichever ends first, the steps or the time.
+            # Decayed by the steps or the time, whichever ends first.
             done = max(number / len(steps), (self.clock() - begun) / max(1e-9, until - begun))
             share = min(1.0, (number + 1) / 5) * max(0.05, 1 - done**2)
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):

@@ -82,7 +82,7 @@ def solve(field: FieldLike, initial: Tensor, times: Tensor, solver: Solver = Sol
     if len(times) == 1:
         return initial[None]
     bounded = _Bounded(field, solver.max_evaluations)
-    # Between its long steps dopri8 is read off a polynomial of lower order: every asked time ends one of them, too.
+    # Between its long steps dopri8 uses a polynomial of lower order: every requested time ends a step, too.
     options: dict[str, Any] = {"step_t": times[1:]} if solver.method == "dopri8" else {}
     if solver.method in FIXED:
         span = abs(float(times[-1] - times[0]))
