@@ -45,7 +45,7 @@ def _tell(*settings: tuple[int, int]) -> bool:
 
 
 def _function(name: str) -> Callable[..., int] | None:
-    """One of glibc's, None where there is no glibc."""
+    """One of glibc's, None if there is no glibc."""
     if not sys.platform.startswith("linux"):
         return None
     try:

@@ -12,7 +12,7 @@ NO_SPACE = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
 
 
 def check_target(target: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Raise SinkError where a result could not be written there, before any work is done for it."""
+    """Raise SinkError if a result could not be written there, before any work is done for it."""
     AtomicFile(target, overwrite=overwrite).discard()
 
 
@@ -54,7 +54,7 @@ class AtomicFile:
             raise SinkError(f"output {self.target} exists; choose another name or pass --overwrite to replace it")
 
     def commit(self) -> None:
-        """Rename the temporary file to the target. Raises SinkError where the target appeared meanwhile."""
+        """Rename the temporary file to the target. Raises SinkError if the target appeared meanwhile."""
         self._check_target()
         try:
             # On the disk before it has the name: after a power cut the name must not point at nothing.

@@ -172,7 +172,7 @@ def parse_modes(text: str) -> list[CameraMode]:
 
 
 def nearest_mode(modes: Sequence[CameraMode], size: tuple[int, int], rate: float) -> CameraMode | None:
-    """The mode to ask for: the nearest size first, then the nearest rate; None where none is known."""
+    """The mode to ask for: the nearest size first, then the nearest rate; None if none is known."""
 
     def distance(mode: CameraMode) -> tuple[float, float, bool]:
         off_size = abs(math.log(mode.width / size[0])) + abs(math.log(mode.height / size[1]))

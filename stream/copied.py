@@ -145,7 +145,7 @@ def _add_copy(target: OutputContainer, stream: Stream) -> Stream:
 
 
 def _refusal(stream: Stream, container_name: str) -> str | None:
-    """Why a container cannot hold a stream, None where it can."""
+    """Why a container cannot hold a stream, None if it can."""
     if stream.codec_context is None and stream.type not in ("attachment", "data"):
         return "its codec is not known to this FFmpeg"
     try:

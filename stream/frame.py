@@ -38,7 +38,7 @@ class Frame:
         pixels: (H, W, 3) uint8 RGB, full range.
         pts: presentation time in units of `time_base`, as the source gave it.
         time_base: seconds per unit of `pts`, above zero.
-        original: what it was made from, of the same size; None where it was drawn, turned or scaled, and in live
+        original: what it was made from, of the same size; None if it was drawn, turned or scaled, and in live
             streams.
     """
 

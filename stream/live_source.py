@@ -23,9 +23,9 @@ class LiveSource(Protocol):
     notes: tuple[str, ...]
 
     def read(self) -> Frame | None:
-        """The next frame, waited for; pts grow from one to the next. None where the source has ended.
+        """The next frame, waited for; pts grow from one to the next. None if the source has ended.
 
-        Raises SourceError where it is lost. The thread that reads is the one that closes.
+        Raises SourceError if it is lost. The thread that reads is the one that closes.
         """
         ...
 

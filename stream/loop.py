@@ -20,7 +20,7 @@ class FileLoop:
 
     path: any video that VideoReader reads. repeat: False ends after the last frame. clock, sleep: see `Pacer`.
 
-    pts are in 1/90000 s and go on growing from one round to the next. Raises SourceError where it cannot be read.
+    pts are in 1/90000 s and go on growing from one round to the next. Raises SourceError if it cannot be read.
     """
 
     def __init__(

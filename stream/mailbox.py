@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class MailboxClosed(Exception):  # noqa: N818 - an end, and no error of its own
-    """Nothing is put or taken any more. `reason`: the error that ended it, None where it simply ended."""
+    """Nothing is put or taken any more. `reason`: the error that ended it, None if it simply ended."""
 
     def __init__(self, reason: BaseException | None = None) -> None:
         super().__init__("the mailbox is closed")

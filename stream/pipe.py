@@ -45,7 +45,7 @@ def _prepare(descriptor: int) -> None:
 
 
 def read_whole(stream: io.BufferedReader, size: int) -> bytearray:
-    """The next `size` bytes; fewer at the end. Raises SourceError where reading fails."""
+    """The next `size` bytes; fewer at the end. Raises SourceError if reading fails."""
     data = bytearray(size)
     view, got = memoryview(data), 0
     try:

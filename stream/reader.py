@@ -159,7 +159,7 @@ class VideoReader:
 
     @property
     def frame_count_estimate(self) -> int | None:
-        """Frames that the file says it has, or that duration and rate make likely; None where it says neither."""
+        """Frames that the file says it has, or that duration and rate make likely; None if it says neither."""
         if self._stream.frames:
             return self._stream.frames
         duration = self.duration
@@ -167,7 +167,7 @@ class VideoReader:
 
     @property
     def duration(self) -> Fraction | None:
-        """Seconds that the file says it lasts; None where it says nothing."""
+        """Seconds that the file says it lasts; None if it says nothing."""
         if self._stream.duration:
             return self._stream.duration * self.time_base
         return Fraction(self._container.duration, av.time_base) if self._container.duration else None

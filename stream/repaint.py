@@ -110,7 +110,7 @@ def sample_matrix(format: PictureFormat) -> npt.NDArray[np.float64]:
 
 
 def changed_window(before: Pixels, after: Pixels) -> tuple[slice, slice] | None:
-    """(rows, columns) of the smallest window around all pixels that differ; None where none does."""
+    """(rows, columns) of the smallest window around all pixels that differ; None if none does."""
     if before is after or not before.size:  # the lower field of a single line is empty
         return None
     height, width = before.shape[:2]

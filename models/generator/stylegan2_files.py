@@ -17,7 +17,7 @@ PICKLE = b"\x80"
 def open_stylegan2(path: Path) -> StyleGAN2:
     """The generator in a rosinality checkpoint, an NVIDIA pickle or our own safetensors, frozen, in evaluation mode.
 
-    Raises WeightsError where the file is missing, of no known layout, damaged, or holds another network.
+    Raises WeightsError if the file is missing, of no known layout, damaged, or holds another network.
     """
     try:
         with path.open("rb") as file:

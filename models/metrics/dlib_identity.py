@@ -31,7 +31,7 @@ class DlibIdentity:
     """Embeds faces by who they are; compare two with `distance`."""
 
     def __init__(self, path: Path) -> None:
-        """Raises ModelError where the package dlib is not installed, WeightsError where the file is not its network."""
+        """Raises ModelError if the package dlib is not installed, WeightsError if the file is not its network."""
         try:
             import dlib
         except ImportError as error:
@@ -89,6 +89,6 @@ def load_dlib_identity(zoo: WeightFiles) -> DlibIdentity:
 
     Raises:
         ModelError: the package dlib is not installed.
-        WeightsError: the weights cannot be had.
+        WeightsError: the weights are not available.
     """
     return DlibIdentity(zoo.path("dlib-identity"))

@@ -92,12 +92,12 @@ def load_inception(zoo: WeightFiles) -> Inception:
 
 
 def load_inception_classes(path: Path) -> InceptionClasses:
-    """The classifier of a file that the user has. Raises WeightsError where it cannot be read."""
+    """The classifier of a file that the user has. Raises WeightsError if it cannot be read."""
     return InceptionClasses(read_script(path))
 
 
 def load_i3d(path: Path) -> I3D:
-    """The I3D of a file that the user has. Raises WeightsError where it cannot be read."""
+    """The I3D of a file that the user has. Raises WeightsError if it cannot be read."""
     return I3D(read_script(path))
 
 

@@ -121,7 +121,7 @@ def load_lpips(zoo: WeightFiles, backbone: Backbone = "alexnet") -> LPIPS:
     """LPIPS with its published weights, pulled on first use.
 
     Raises:
-        WeightsError: the weights cannot be had, or are those of another backbone.
+        WeightsError: the weights are not available, or are those of another backbone.
     """
     network = load_safetensors(LPIPS(backbone), zoo.path(f"lpips-{backbone}"))
     # A fifth faster on a CPU, forward and back, and equal.

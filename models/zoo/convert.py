@@ -27,7 +27,7 @@ Converter = Callable[[Sources, Path, Entry], None]
 def convert(entry: Entry, sources: Sources, folder: Path) -> None:
     """Writes the files of `entry` into `folder`.
 
-    Raises WeightsError where the converter is unknown, a source is not of the layout it expects, or the files that
+    Raises WeightsError if the converter is unknown, a source is not of the layout it expects, or the files that
     came out are not the promised ones.
     """
     recipe = entry.recipe

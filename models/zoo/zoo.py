@@ -91,7 +91,7 @@ class Zoo:
         self._index = index
 
     def entry(self, name: str) -> Entry:
-        """The entry of that name. Raises WeightsError, which lists the known ones, where there is none."""
+        """The entry of that name. Raises WeightsError, which lists the names, if it is unknown."""
         if name in self.entries:
             return self.entries[name]
         close = difflib.get_close_matches(name, self.entries, n=1)
@@ -128,7 +128,7 @@ class Zoo:
     def verify(self, name: str) -> None:
         """Reads every cached file of the entry again.
 
-        Raises DigestError where one is not what was put there, WeightsError where nothing is there.
+        Raises DigestError if one is not what was put there, WeightsError if nothing is there.
         """
         entry = self.entry(name)
         slots = [slot for slot in self._slots(entry) if slot.exists()]
@@ -162,7 +162,7 @@ class Zoo:
         """Takes a file that the user has into the cache, checked as far as its digest is known, and returns its place.
 
         Of an entry with an archive that is the archive itself, fetched by other means; it is converted as by a pull.
-        Raises DigestError where it is another file and WeightsError where it is not laid out as the published one.
+        Raises DigestError if it is another file and WeightsError if it is not laid out as the published one.
         """
         entry = self.entry(name)
         if not path.is_file():

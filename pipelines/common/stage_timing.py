@@ -16,7 +16,7 @@ KEPT = 100_000
 class Stages:
     """Durations per stage and frames per outcome. The clock is an argument, so that tests need no time.
 
-    Several threads may time at once. kept: how many of the last passes of a stage its percentiles are taken over.
+    Several threads may time at once. kept: number of a stage's latest passes for its percentiles.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter, *, kept: int = KEPT) -> None:

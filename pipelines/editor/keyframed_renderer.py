@@ -37,7 +37,7 @@ class KeyframedRenderer(Renderer):
     def __init__(self, renderer: Renderer, model: MotionModel, every: Every) -> None:
         """renderer: its networks are used. model: of the motion of its encoder's codes; it stays on the CPU.
 
-        every: frames from one encoded frame to the next, or "auto". Raises ValueError where it is below 1.
+        every: frames from one encoded frame to the next, or "auto". Raises ValueError if it is below 1.
         """
         is_due(every, 0, 0.0, 1.0)
         super().__init__(

@@ -381,7 +381,7 @@ class Engine:
         self._workers.start("composite", _caught(stage), done, faces)
 
     def _report(self, session: Session, result: object, event: Callable[[float], Sequence[Action]]) -> None:
-        """Report the end of a stage. An error ends its session before the schedule goes on without it."""
+        """Report the end of a stage. An error ends its session before the schedule continues without it."""
         if isinstance(result, BaseException):
             self.end(session, result)
         self._event(event)

@@ -29,7 +29,7 @@ class Shown:
 
 
 class Tally:
-    """Outcomes and ages of shown frames. kept: number of frames for the percentiles of age."""
+    """Outcomes and ages of shown frames. kept: number of latest frames for the percentiles of age."""
 
     def __init__(self, kept: int = 2000) -> None:
         self.outcomes: Counter[Outcome] = Counter()

@@ -107,7 +107,7 @@ class OnlineDynamics:
             self._weight = (2 * model.log_scale).exp()
 
     def start(self, seconds: float | Tensor, codes: Tensor) -> DynamicsState:
-        """See `Updater.start`. Raises ValueError where the codes are not finite."""
+        """See `Updater.start`. Raises ValueError if the codes are not finite."""
         if not torch.isfinite(codes).all():
             raise ValueError("a face cannot start with codes that are not finite")
         return self.begin(_time(seconds, codes), *self.model.project(codes))

@@ -66,8 +66,8 @@ def check_token(request: web.Request, settings: ServeSettings) -> None:
 def allowed_origin(request: web.Request, settings: ServeSettings) -> str | None:
     """The foreign origin to name in the response, None for a request of our own page or of no browser.
 
-    Raises RefusalError for an origin that is not on the list. Without a token it also does for a host name that is not
-    ours, since a foreign site can let its own name resolve to localhost.
+    Raises RefusalError for an origin that is not on the list. A local server without a token also refuses
+    other host names than its own, since a foreign site can let its name resolve to localhost.
     """
     if (
         settings.token is None

@@ -77,7 +77,7 @@ class Allowance:
 class Controller:
     """Executes the requests for one session.
 
-    presets: name -> edits. on_stats: told the interval in ms at which to send stats, 0 for none; None where the
+    presets: name -> edits. on_stats: told the interval in ms at which to send stats, 0 for none; None if the
     way back does not last, as over HTTP. on_bye: told to end the session.
     """
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..engine.session import Session
 
 REOPEN_SECONDS: Final = 5.0
-"""Largest number of times that a session whose model failed is opened again."""
+"""Least time between two attempts to open a session again after its model failed."""
 
 WARM_UP_FRAMES: Final = 3
 GROUPS: Final[Mapping[str, Sequence[str]]] = {

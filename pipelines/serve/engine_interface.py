@@ -96,7 +96,7 @@ class EditEngine(Protocol):
         ...
 
     def open(self) -> EditSession:
-        """A new stream; takes its time, in any thread. Raises NoRoomError where the device has no room."""
+        """A new stream; takes its time, in any thread. Raises NoRoomError if the device has no room."""
         ...
 
     def close(self) -> None:

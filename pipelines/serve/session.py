@@ -216,7 +216,7 @@ class LiveSession:
             self.tell("relieved", "pictures are edited in time again")
 
     def tell(self, name: str, message: str, **more: Any) -> None:
-        """Send a notice to the control channel, if there is one."""
+        """Send a notice to all listeners."""
         for notice in tuple(self.notices):
             notice(name, message, more)
 

@@ -49,7 +49,7 @@ class Sessions:
         return StreamSettings(max_latency_ms=self.settings.max_latency_ms, watermark=self.settings.watermark)
 
     async def open(self, address: str, kind: str, settings: StreamSettings, name: str | None = None) -> LiveSession:
-        """A new session. Raises RefusalError where there is no room, or the name is taken."""
+        """A new session. Raises RefusalError if there is no room, or the name is taken."""
         limits = self.settings.limits
         taken = [session.place for session in self.by_name.values()] + self._opening
         if name is not None and any(place.name == name for place in taken):

@@ -17,7 +17,7 @@ from .session import LiveSession
 SDP: Final = "application/sdp"
 FRAGMENT: Final = "application/trickle-ice-sdpfrag"
 QUIET_SECONDS: Final = 3.0
-"""Seconds without a picture after which a publisher who returns replaces his own session."""
+"""Seconds without a picture after which a returning publisher replaces its own session."""
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

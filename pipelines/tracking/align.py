@@ -55,7 +55,7 @@ def ffhq_quad(points: Points) -> Quad:
     """(4, 2) float64 corners top-left, bottom-left, bottom-right, top-right of the FFHQ crop: a square.
 
     points: (3, 2) as `alignment_points` gives them. Karras et al., "A Style-Based Generator Architecture",
-    appendix A. Raises ValueError where the points coincide.
+    appendix A. Raises ValueError if the points coincide.
     """
     if points.shape != (3, 2):
         raise ValueError(f"expected (3, 2) alignment points, got {points.shape}")

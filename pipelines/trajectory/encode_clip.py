@@ -19,7 +19,7 @@ from ..tracking.face_track import FaceTrack
 from ..tracking.tracker import Tracker, TrackerState
 
 VERSION = "1"
-"""Raised when the same clip and encoder give other codes than before."""
+"""Changed when the same clip and encoder give other codes than before."""
 
 LEAST_CONFIDENCE = 0.5
 

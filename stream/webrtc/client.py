@@ -45,7 +45,7 @@ class Seen:
     """A frame that came back.
 
     Attributes:
-        number: its stamp, None where it is illegible.
+        number: its stamp, None if it is illegible.
         sent: when that frame was sent.
         seconds: when its last packet came.
         size: (width, height).

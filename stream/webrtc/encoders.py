@@ -2,7 +2,7 @@
 
 aiortc 1.16 fixes the bit rates (VP8 0.25 to 1.5 Mbit/s, H.264 0.5 to 3), creates the encoder again for each change of
 more than 10 %, runs x264 at its `medium` preset on every core, tells it 30 frames a second whatever they are, and takes
-a key frame of the received video for the wish to send one. Here the bounds are settings, the time base is 1/90000 s
+a key frame of the received video for a request to send one. Here the bounds are settings, the time base is 1/90000 s
 with the frames' own pts, x264 changes its rate without a new stream, and VP8 does so seldom (`RateHold`).
 The packets are made by aiortc's own functions.
 """

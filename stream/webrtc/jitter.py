@@ -48,7 +48,7 @@ class PatientJitterBuffer:
     """Stands in for aiortc's JitterBuffer of one track.
 
     video: frames are of many packets and depend on each other: after a gap the next key frame is waited for.
-    patience: seconds that a gap is waited for. clock: seconds.
+    patience: seconds to wait for a gap to be filled. clock: seconds.
     """
 
     def __init__(self, *, video: bool, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -120,7 +120,7 @@ class PatientJitterBuffer:
                 self._ready.append(ArrivedFrame(data, parts[0][0].timestamp, max(when for _, when in parts)))
 
     def _frame_end(self) -> int | None:
-        """One past the last packet of the frame at the front; None where it is not whole yet."""
+        """One past the last packet of the frame at the front; None if it is not whole yet."""
         assert self._next is not None
         first = self._packets.get(self._next)
         if first is None:

@@ -77,7 +77,7 @@ class Incoming:
 
 
 class Peer:
-    """An answered connection. `video_in`, `sound_in`: None where the peer sends none; `video_out`, `sound_out`: None
+    """An answered connection. `video_in`, `sound_in`: None if the peer sends none; `video_out`, `sound_out`: None
     where it wants none."""
 
     def __init__(self, summary: OfferSummary, connection: RTCPeerConnection) -> None:
@@ -112,7 +112,7 @@ class Peer:
         self.connection.on("datachannel", told)
 
     async def add_candidate(self, line: str, mid: str) -> None:
-        """Take a trickled candidate ("candidate:..."). Raises OfferError where it cannot be read."""
+        """Take a trickled candidate ("candidate:..."). Raises OfferError if it cannot be read."""
         try:
             candidate = candidate_from_sdp(line.removeprefix("candidate:"))
         except Exception as error:  # the parser stumbles over foreign text in every way there is

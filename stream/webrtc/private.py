@@ -19,7 +19,7 @@ def get_private(thing: object, name: str) -> Any:
 
 
 def set_private(thing: object, name: str, value: object) -> None:
-    """Exchange `thing.__name`, which must be there. Raises AiortcChangedError where it is not."""
+    """Exchange `thing.__name`, which must be there. Raises AiortcChangedError if it is not."""
     get_private(thing, name)
     setattr(thing, _mangled(thing, name), value)
 

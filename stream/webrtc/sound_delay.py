@@ -115,7 +115,7 @@ class SoundDelay:
         return block
 
     def _forget(self, least: int) -> None:
-        """Drop the oldest samples, enough that the next drop is not due soon."""
+        """Drop the oldest samples, more than needed, so that the next drop is not due soon."""
         spare = max(least, min(self._end, math.floor(self._read)) - round(MOST_SECONDS * RATE))
         self._store[: self._end - spare] = self._store[spare : self._end]
         self._end -= spare
