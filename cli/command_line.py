@@ -1,4 +1,4 @@
-"""The command line of a run as its files of results keep it, so that anybody can print the numbers again."""
+"""The command line of a run, as its result files store it, so that the run can be repeated."""
 
 import shlex
 from pathlib import PurePath
@@ -10,8 +10,8 @@ APART = frozenset({"offline", "index_url", "progress", "overwrite"})
 
 
 def command_line(context: typer.Context) -> str:
-    """What was typed, without what has its default. Of paths the last segment alone: where they lie is nobody's
-    business."""
+    """The command line without options at their default, and with only the last segment of each path, so that it does
+    not reveal folders."""
     words = [context.command_path]
     for parameter in context.command.params:
         name = parameter.name or ""

@@ -1,4 +1,4 @@
-"""`dynstream demo`: the sample clip edited, and where to look at it."""
+"""`dynstream demo`: edit the sample clip and print the paths of the results."""
 
 from functools import partial
 from pathlib import Path

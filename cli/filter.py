@@ -145,7 +145,7 @@ def _choose(texts: list[str], preset: Path | None, mode: str, console: Console) 
 
 
 class _Descriptor:
-    """A descriptor to print to, whose reader may go away without that being anybody's loss."""
+    """A descriptor to print to, whose reader may close it without an error."""
 
     def __init__(self, number: int) -> None:
         self._number = number

@@ -75,7 +75,7 @@ class Keys:
 
 @contextlib.contextmanager
 def open_keys() -> Iterator[Keys]:
-    """Keys of standard input; the terminal is as it was afterwards. Ctrl-C goes on to interrupt."""
+    """Keys of standard input; the terminal is restored afterwards. Ctrl-C still interrupts."""
     keys = Keys()
     if not sys.stdin.isatty():
         yield keys

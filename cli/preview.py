@@ -65,7 +65,7 @@ class Preview:
             self._keys.append(key)
 
     def close(self) -> None:
-        """Take the window away; the run goes on."""
+        """Close the window; the run continues."""
         if not self.closed:
             self.closed = True
             self._root.destroy()

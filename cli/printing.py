@@ -6,7 +6,7 @@ from rich.console import Console
 
 
 def table_console(width: int) -> Console:
-    """Standard output, as wide as the terminal. width: in characters, where there is none."""
+    """Standard output, as wide as the terminal. width: in characters, without a terminal."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = width

@@ -197,7 +197,7 @@ def apply(live: "Live", before: panel.PanelState, after: panel.PanelState) -> No
 
 
 class _Told:
-    """Carries word of a lost camera to the run, which does not exist yet when the camera is opened."""
+    """Reports a lost camera to the run, which does not exist yet when the camera is opened."""
 
     live: "Live | None" = None
 

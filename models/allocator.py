@@ -1,8 +1,8 @@
-"""What the C library is told about memory: keep what is freed, and share it between threads.
+"""Settings of the C library's allocator: keep freed memory, and share it between threads.
 
 The networks' activations are buffers of 8 to 64 MB that come and go many times a second. By default the C library maps
-each anew and the kernel clears every page of it, which costs more than the arithmetic: without this, drawing five faces
-at once takes three times as long, and training through the generator 3.5 times.
+each again and the kernel clears its pages, which costs more than the arithmetic. Without these settings, drawing five
+faces at once takes three times as long, and training through the generator 3.5 times.
 
 New threads get heaps of their own, up to eight for each core, whose freed memory no other thread uses. Each connection
 to a server brings two decoder threads: after a hundred a server that held nothing was 55 MiB larger, and still grew.
@@ -45,7 +45,7 @@ def _tell(*settings: tuple[int, int]) -> bool:
 
 
 def _function(name: str) -> Callable[..., int] | None:
-    """One of glibc's, None where there is no glibc."""
+    """One of glibc's, None if there is no glibc."""
     if not sys.platform.startswith("linux"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Where networks get their weight files from."""
+"""The source of the networks' weight files."""
 
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +10,6 @@ class WeightFiles(Protocol):
     def path(self, name: str, file: str | None = None) -> Path:
         """Path of the weight file of entry `name` (`file` picks one where an entry has several).
 
-        Raises WeightsError with the remedy where it cannot be had.
+        Raises WeightsError with the remedy if it is not available.
         """
         ...

@@ -1,1 +1,1 @@
-"""How frames come and go: files, pipes, cameras, networks, clocks."""
+"""Sources and sinks of frames: files, pipes, cameras, networks, clocks."""

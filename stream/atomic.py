@@ -1,4 +1,4 @@
-"""A result file that appears under its name only when it is whole."""
+"""Atomic files: a result gets its name only when it is complete."""
 
 import contextlib
 import errno
@@ -12,7 +12,7 @@ NO_SPACE = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
 
 
 def check_target(target: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Raise SinkError where a result could not be written there, before any work is done for it."""
+    """Raise SinkError if a result could not be written there, before any work is done for it."""
     AtomicFile(target, overwrite=overwrite).discard()
 
 
@@ -54,7 +54,7 @@ class AtomicFile:
             raise SinkError(f"output {self.target} exists; choose another name or pass --overwrite to replace it")
 
     def commit(self) -> None:
-        """Rename the temporary file to the target. Raises SinkError where the target appeared meanwhile."""
+        """Rename the temporary file to the target. Raises SinkError if the target appeared meanwhile."""
         self._check_target()
         try:
             # On the disk before it has the name: after a power cut the name must not point at nothing.
@@ -71,7 +71,7 @@ class AtomicFile:
 
 
 def write_whole(target: str | os.PathLike[str], data: bytes | memoryview, *, overwrite: bool = True) -> None:
-    """A small file at once: whole under its name, or not there. Raises SinkError."""
+    """Write a small file atomically. Raises SinkError."""
     file = AtomicFile(target, overwrite=overwrite)
     try:
         file.path.write_bytes(data)

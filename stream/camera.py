@@ -1,7 +1,7 @@
 """A camera as a live source, through FFmpeg's devices: V4L2 on Linux, AVFoundation on macOS, DirectShow on Windows.
 
-FFmpeg and not OpenCV: it lists cameras by name and opens them by that name, keeps the camera's own timestamps, and
-says why a camera cannot be had, where OpenCV only says that it cannot.
+FFmpeg is used instead of OpenCV because it lists cameras by name and opens them by that name, keeps the camera's own
+timestamps, and reports why a camera does not open.
 """
 
 import errno
@@ -22,9 +22,9 @@ from .frame import Frame
 
 TIME_BASE: Final = Fraction(1, 1_000_000)
 SILENT_SECONDS: Final = 5.0
-"""A camera that gives nothing for so long is lost."""
+"""Seconds without a picture after which a camera counts as lost."""
 DAMAGED_PACKETS: Final = 100
-"""So many pictures in a row that cannot be decoded are no picture any more."""
+"""Number of undecodable pictures in a row after which a camera counts as lost."""
 NAP_SECONDS: Final = 0.005
 
 Open = Callable[..., InputContainer]
@@ -33,11 +33,11 @@ Open = Callable[..., InputContainer]
 class Camera:
     """A LiveSource of one camera.
 
-    size: (width, height) wished for. rate: frames a second wished for. What the camera offers nearest to them is
-    taken, and `notes` says so. open_input: av.open, or what stands for it.
+    size: requested (width, height). rate: requested frames a second. The camera's nearest mode is used, and `notes`
+    has a sentence on it. open_input: av.open or a replacement.
 
-    pts are the camera's own times in microseconds, from zero. Raises SourceError that says what to do where it is
-    missing, forbidden or in use, and from `read` when it is unplugged.
+    pts are the camera's own times in microseconds, from zero. Raises SourceError with a remedy if it is missing,
+    forbidden or in use, and from `read` when it is unplugged.
     """
 
     def __init__(

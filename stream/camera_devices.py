@@ -1,4 +1,4 @@
-"""Which cameras this machine has, which sizes and rates each offers, and which of them comes nearest to a wish."""
+"""The cameras of this machine, their modes, and the mode nearest to a request."""
 
 import math
 import re
@@ -19,7 +19,7 @@ FORMATS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
 
 _NOT_CAMERAS = ("obs virtual camera", "unity video capture", "capture screen")
 _LINUX_VIRTUAL = Path("/sys/devices/virtual/video4linux")
-_LARGE = 640 * 480  # pixels; beyond this USB 2 carries few raw pictures a second
+_LARGE = 640 * 480  # pixels; beyond this USB 2 transfers few raw pictures a second
 
 _V4L2 = re.compile(r"^\s*(Raw|Compressed)\s*:\s*(\w+)\s*:[^:\n]*:(.*)$", re.MULTILINE)
 _DSHOW = re.compile(
@@ -29,7 +29,7 @@ _AVFOUNDATION = re.compile(r"(\d+)x(\d+)@\[([\d.]+) ([\d.]+)\]fps")
 
 
 class Listed(Protocol):
-    """What FFmpeg says of a device (av.device.DeviceInfo)."""
+    """FFmpeg's description of a device (av.device.DeviceInfo)."""
 
     name: str
     description: str
@@ -71,7 +71,7 @@ class CameraMode:
 
 
 def camera_format(platform: str = sys.platform) -> str:
-    """FFmpeg's camera format for this system. Raises SourceError where there is none."""
+    """FFmpeg's camera format for this system. Raises SourceError on other systems."""
     if platform not in FORMATS:
         raise SourceError(
             f"cameras of this system ({platform}) are not read, only those of Linux, macOS and Windows; give a video "
@@ -85,7 +85,7 @@ def list_cameras(
     enumerate_devices: Callable[[str], Iterable[Listed]] = av.device.enumerate_input_devices,
     linux_virtual: Path = _LINUX_VIRTUAL,
 ) -> list[CameraDevice]:
-    """The cameras of this machine, real ones first. Empty where there are none, or FFmpeg here cannot look."""
+    """The cameras of this machine, real ones first. Empty without cameras, or if FFmpeg here cannot list them."""
     found = []
     try:
         for listed in enumerate_devices(camera_format(platform)):
@@ -137,7 +137,7 @@ def no_camera(platform: str = sys.platform) -> str:
 
 
 def list_modes(device: CameraDevice, format_name: str, open_input: Callable[..., object] = av.open) -> list[CameraMode]:
-    """What the camera says it offers; empty where it or FFmpeg does not say. The camera is not started."""
+    """The camera's modes; empty if the camera or FFmpeg does not list them. The camera is not started."""
     options = {
         "v4l2": {"list_formats": "all"},
         "dshow": {"list_options": "true"},
@@ -172,7 +172,7 @@ def parse_modes(text: str) -> list[CameraMode]:
 
 
 def nearest_mode(modes: Sequence[CameraMode], size: tuple[int, int], rate: float) -> CameraMode | None:
-    """The mode to ask for: the nearest size first, then the nearest rate; None where none is known."""
+    """The mode to ask for: the nearest size first, then the nearest rate; None if none is known."""
 
     def distance(mode: CameraMode) -> tuple[float, float, bool]:
         off_size = abs(math.log(mode.width / size[0])) + abs(math.log(mode.height / size[1]))

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Closed(Exception):  # noqa: N818 - an end, and no error of its own
-    """The other side has gone: what is put is not wanted, or what is waited for will not come."""
+    """The other side has ended: an item is not taken any more, or none will come."""
 
 
 class Channel(Generic[T]):
@@ -17,7 +17,7 @@ class Channel(Generic[T]):
 
     The putting side waits while it is full, the taking side while it is empty. `finish` is the putting side's end:
     what is queued is still taken, then the taking side's iteration ends, or raises the error given. `cancel` is the
-    taking side's, or anybody's: what is queued is forgotten, and `put` raises Closed.
+    taking side's, or a third thread's: what is queued is dropped, and `put` raises Closed.
     """
 
     def __init__(self, size: int) -> None:
@@ -31,7 +31,7 @@ class Channel(Generic[T]):
         self._error: BaseException | None = None
 
     def put(self, item: T) -> None:
-        """Add an item, waiting for room. Raises Closed where nobody takes any more."""
+        """Add an item, waiting for room. Raises Closed if the taking side has ended."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._items) < self._size or self._cancelled)
             if self._cancelled:

@@ -1,7 +1,7 @@
-"""Between the YUV of files and the full-range RGB of frames, the same way forth and back.
+"""Conversion between the YUV of files and the full-range RGB of frames, in both directions.
 
 A file says with tags (ITU-T H.273 code points) how its YUV is meant. Both directions here use the same matrix and
-range, and the most exact arithmetic of libswscale, so that a frame nobody edited comes back nearly as it was
+range, and the most exact arithmetic of libswscale, so that an unedited frame comes back nearly unchanged
 (about 62 dB on luma and chroma before any encoding).
 """
 

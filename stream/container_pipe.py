@@ -1,4 +1,4 @@
-"""NUT and Matroska through a pipe: pictures with timestamps of their own, decoded from whatever they are coded as.
+"""NUT and Matroska through a pipe: pictures with their own timestamps, in any codec.
 
 Both are written as NUT: Matroska has no place for most raw pixel formats, and its times are coarser.
 """
@@ -32,7 +32,7 @@ _RANGE_NAMES = {LIMITED: "tv", FULL: "pc"}
 
 
 class _Arriving:
-    """A stream whose `read` gives what is there, instead of waiting until all that was asked for is."""
+    """A stream whose `read` returns the available bytes, instead of waiting for the requested number."""
 
     def __init__(self, stream: io.BufferedReader) -> None:
         self._stream = stream
@@ -174,7 +174,7 @@ class ContainerReader:
 
 
 class ContainerWriter:
-    """A PictureSink that writes NUT: raw pictures, the source's sound as it was, every time kept."""
+    """A PictureSink that writes NUT: raw pictures, the source's sound unchanged, all timestamps unchanged."""
 
     def __init__(self, output: PipeWriter, source: ContainerReader) -> None:
         self._source, format = source, source.format

@@ -1,4 +1,4 @@
-"""Sound, subtitles and whatever else a file holds beside its pictures, copied packet by packet."""
+"""Copy sound, subtitles and other streams of a file packet by packet."""
 
 import io
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ class StreamCopier:
         return self._source.streams[index].type == "attachment"
 
     def _is_made_anew(self, stream: Stream) -> bool:
-        # Muxers write tracks of their own for chapters and for the timecode, which are carried as metadata.
+        # Muxers write tracks of their own for chapters and for the timecode, which are copied as metadata.
         is_chapters = getattr(stream, "name", None) == "bin_data" and bool(self._source.chapters())
         return stream.type == "data" and (is_chapters or "timecode" in stream.metadata)
 
@@ -145,7 +145,7 @@ def _add_copy(target: OutputContainer, stream: Stream) -> Stream:
 
 
 def _refusal(stream: Stream, container_name: str) -> str | None:
-    """Why a container cannot hold a stream, None where it can."""
+    """Why a container cannot hold a stream, None if it can."""
     if stream.codec_context is None and stream.type not in ("attachment", "data"):
         return "its codec is not known to this FFmpeg"
     try:

@@ -1,4 +1,4 @@
-"""A face drawn with a few ellipses: enough for a landmark network, and nobody's likeness."""
+"""A face drawn with a few ellipses: enough for a landmark network, and not a real person."""
 
 from typing import cast
 

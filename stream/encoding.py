@@ -1,4 +1,4 @@
-"""Which encoder, pixel format and quality a result gets: chosen from options and from the source."""
+"""The choice of encoder, pixel format and quality of a result, from options and from the source."""
 
 import difflib
 import math
@@ -34,7 +34,7 @@ class EncoderOptions:
     pix_fmt: name of a pixel format, "source" for the source's own (without alpha), or None for the 8-bit YUV format
         with the source's chroma resolution; where the encoder cannot take an odd size so, it is yuv444p.
 
-    Raises ValueError where `crf` is negative or not finite.
+    Raises ValueError if `crf` is negative or not finite.
     """
 
     codec: str = "libx264"
@@ -70,7 +70,7 @@ def _is_video_encoder(name: str) -> bool:
 
 
 def choose_pix_fmt(options: EncoderOptions, codec: Codec, source_pix_fmt: str, size: tuple[int, int]) -> str:
-    """Pixel format of the result (see EncoderOptions). Raises SinkError where what was asked for cannot be had."""
+    """Pixel format of the result (see EncoderOptions). Raises SinkError if the requested one is not available."""
     supported = [f.name for f in codec.video_formats or []]
     if options.pix_fmt is None:
         wanted = [_eight_bit(source_pix_fmt), "yuv444p", "yuv422p", "yuv420p", "gbrp", "rgb24", *supported]
@@ -128,7 +128,7 @@ def signal_range(codec: str, wanted: int) -> int:
 def configure(context: av.VideoCodecContext, options: EncoderOptions, size: tuple[int, int]) -> None:
     """Set quality, speed and threads of an encoder that is not open yet.
 
-    Pictures above 2560x1440 look fewer frames ahead, so that 8K fits into memory. Raises SinkError where the
+    Pictures above 2560x1440 look fewer frames ahead, so that 8K fits into memory. Raises SinkError if the
     encoder has no option of that kind.
     """
     known = {option.name for option in context.supported_options.private}

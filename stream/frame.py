@@ -1,4 +1,4 @@
-"""The one datum that flows through a stream: a picture and when to show it."""
+"""A video frame: a picture and its presentation time."""
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -17,10 +17,10 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Original:
-    """What a frame of a file was made from.
+    """The decoded source of a file's frame.
 
     Attributes:
-        samples: as the decoder gave them; nobody writes to them.
+        samples: as the decoder gave them; read-only by convention.
         pixels: (H, W, 3) uint8 RGB made of them, of that size.
     """
 
@@ -36,7 +36,7 @@ class Frame:
         pixels: (H, W, 3) uint8 RGB, full range.
         pts: presentation time in units of `time_base`, as the source gave it.
         time_base: seconds per unit of `pts`, above zero.
-        original: what it was made from, of the same size; None where it was drawn, turned or scaled, and in live
+        original: what it was made from, of the same size; None if it was drawn, turned or scaled, and in live
             streams.
 
     Raises:

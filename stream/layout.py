@@ -1,4 +1,4 @@
-"""How the samples of a picture lie in a buffer without padding, for the pixel formats that pipes carry."""
+"""Memory layout of a picture's samples in a buffer without padding, for the pixel formats of pipes."""
 
 import re
 from collections.abc import Sequence

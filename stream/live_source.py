@@ -1,4 +1,4 @@
-"""What a live source promises, and how one that is made on this machine keeps its pace."""
+"""The interface of a live source, and the pacer of a source that is made on this machine."""
 
 import time
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from typing import Final, Protocol
 from .frame import Frame
 
 FORGIVEN_SECONDS: Final = 0.5
-"""A source that is later than this starts its pace anew, rather than send a burst to catch up."""
+"""A source that is later than this many seconds restarts its pace instead of sending a burst."""
 
 
 class LiveSource(Protocol):
     """Frames as they happen.
 
-    name: what a user calls it. size: (width, height) of its frames in pixels. rate: frames a second that it means to
-    give. notes: sentences about what could not be had as asked.
+    name: its name for users. size: (width, height) of its frames in pixels. rate: nominal frames a second.
+    notes: sentences about requests that could not be met.
     """
 
     name: str
@@ -23,9 +23,9 @@ class LiveSource(Protocol):
     notes: tuple[str, ...]
 
     def read(self) -> Frame | None:
-        """The next frame, waited for; pts grow from one to the next. None where the source has ended.
+        """The next frame, waited for; pts grow from one to the next. None if the source has ended.
 
-        Raises SourceError where it is lost. The thread that reads is the one that closes.
+        Raises SourceError if it is lost. The thread that reads is the one that closes.
         """
         ...
 

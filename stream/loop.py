@@ -1,4 +1,4 @@
-"""A video file as a live source: at its own pace, over and over."""
+"""A video file as a live source, at its own pace and in a loop."""
 
 import os
 import time
@@ -16,11 +16,11 @@ TIME_BASE: Final = Fraction(1, 90_000)
 
 
 class FileLoop:
-    """A LiveSource that plays a file by its own timestamps and begins again at its end.
+    """A LiveSource that plays a file by its own timestamps and restarts at its end.
 
     path: any video that VideoReader reads. repeat: False ends after the last frame. clock, sleep: see `Pacer`.
 
-    pts are in 1/90000 s and go on growing from one round to the next. Raises SourceError where it cannot be read.
+    pts are in 1/90000 s and go on growing from one round to the next. Raises SourceError if it cannot be read.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class FileLoop:
         self._closed = False
 
     def read(self) -> Frame | None:
-        """The next frame at its time; None after `close`, or at the end where it is not to repeat."""
+        """The next frame at its time; None after `close`, or at the end without `repeat`."""
         if self._closed:
             return None
         frame = next(self._frames, None)
@@ -78,6 +78,6 @@ class FileLoop:
         self._frames = iter(self._reader)
 
     def close(self) -> None:
-        """Let go of the file; the next read gives None."""
+        """Close the file; the next read gives None."""
         self._closed = True
         self._reader.close()

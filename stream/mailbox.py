@@ -1,7 +1,6 @@
-"""A box for one item: the newest wins, and what nobody took in time is dropped and counted.
+"""A mailbox of size one: the newest item wins, and an item that was not taken in time is dropped and counted.
 
-It stands wherever something live meets something slower, so that nothing waits in a queue and the age of what is
-worked on never grows.
+It connects a live producer to a slower consumer, so that nothing waits in a queue and the age of items does not grow.
 """
 
 import asyncio
@@ -16,7 +15,7 @@ T = TypeVar("T")
 
 
 class MailboxClosed(Exception):  # noqa: N818 - an end, and no error of its own
-    """Nothing is put or taken any more. `reason`: the error that ended it, None where it simply ended."""
+    """Nothing is put or taken any more. `reason`: the error that ended it, None if it simply ended."""
 
     def __init__(self, reason: BaseException | None = None) -> None:
         super().__init__("the mailbox is closed")
@@ -33,7 +32,7 @@ class Posted(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class MailboxCounts:
-    """What went in, what was taken out, and what was replaced before anybody took it."""
+    """Numbers of items put in, taken out, and replaced before they were taken."""
 
     put: int
     taken: int
@@ -75,7 +74,7 @@ class Mailbox(Generic[T]):
         return displaced
 
     def poll(self) -> Posted[T] | None:
-        """The item that is there, None where there is none. Raises MailboxClosed when closed and empty."""
+        """The waiting item, or None. Raises MailboxClosed when closed and empty."""
         with self._changed:
             return self._get()
 
@@ -117,7 +116,7 @@ class Mailbox(Generic[T]):
 
     @property
     def counts(self) -> MailboxCounts:
-        """The counts of this moment, all of the same moment."""
+        """The present counts, all taken at one time."""
         with self._changed:
             return MailboxCounts(self._put, self._taken, self._dropped)
 

@@ -1,4 +1,4 @@
-"""From what a user calls a source to the source: the test pattern, a video file, or a camera."""
+"""Open a live source by its name: the test pattern, a video file, or a camera."""
 
 import sys
 import time

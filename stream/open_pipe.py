@@ -1,4 +1,4 @@
-"""What comes through a pipe, told by its first bytes, and the same kind of stream to write."""
+"""Open a pipe of pictures, with its format detected from the first bytes, and a sink of the same format."""
 
 import io
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class PipeOptions:
 def open_pipe(stream: io.BufferedReader, output: PipeWriter, options: PipeOptions) -> tuple[PictureSource, PictureSink]:
     """The pictures of `stream`, and where to write them so that the same kind of stream comes out.
 
-    Raises SourceError where it is empty or of no kind that is read.
+    Raises SourceError if it is empty or of no kind that is read.
     """
     if options.size is not None and options.pix_fmt is not None and options.rate is not None:
         raw = RawReader(stream, size=options.size, pix_fmt=options.pix_fmt, rate=options.rate, colours=options.colours)

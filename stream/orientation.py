@@ -1,4 +1,4 @@
-"""How a stored picture is turned to stand upright: the display matrix of a container."""
+"""The orientation of a stored picture, from the display matrix of its container."""
 
 import struct
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Orientation:
         return None
 
     def apply(self, pixels: Pixels) -> Pixels:
-        """Upright contiguous copy of (H, W, 3) pixels; the array itself where nothing is to be done."""
+        """Upright contiguous copy of (H, W, 3) pixels; the array itself if it is upright already."""
         if self.transpose:
             pixels = pixels.swapaxes(0, 1)
         if self.mirror_x:

@@ -1,4 +1,4 @@
-"""Pictures as pipes carry them: all planes in one buffer, and what their stream says about every one of them."""
+"""Pictures of pipes: all planes in one buffer, with the format that their stream declares."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -54,7 +54,7 @@ class Picture:
     """One picture.
 
     Attributes:
-        data: its planes (see PixelLayout), which nobody writes to.
+        data: its planes (see PixelLayout), read-only by convention.
         pts: in units of the time base.
         duration: in the same unit, 0 where it is not known.
         interlaced: whether its lines are of two moments.
@@ -131,9 +131,9 @@ class ColourChoice:
         return replace(said, matrix=matrix, signal_range=signal_range)
 
     def tags(self, said: ColourTags, layout: PixelLayout, size: tuple[int, int]) -> ColourTags:
-        """The same, with the usual values where nobody says.
+        """The same, with default values for what is not given.
 
-        Those are BT.709 from 720 lines on and BT.601 below, full range for grey and limited for all else.
+        The defaults are BT.709 from 720 lines on and BT.601 below, full range for grey and limited range for the rest.
         """
         tags = self.over(said)
         matrix = usual_matrix(size) if tags.matrix in UNTAGGED else tags.matrix
@@ -191,7 +191,7 @@ class PictureToRgb:
 
 
 class _Marker:
-    """Says of frames where chroma lies and whether they are interlaced: libswscale heeds it, PyAV cannot set it."""
+    """Marks frames with their chroma siting and interlacing, which libswscale uses and PyAV cannot set."""
 
     def __init__(self, video_format: VideoFormat, format: PictureFormat, interlaced: bool) -> None:
         self._graph = av.filter.Graph()

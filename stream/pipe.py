@@ -1,4 +1,4 @@
-"""Standard input and output as pipes of pictures: opened for bytes, refused where they are terminals, ended cleanly."""
+"""Standard input and output as pipes of pictures: opened for bytes, refused if they are terminals, ended cleanly."""
 
 import contextlib
 import io
@@ -15,8 +15,8 @@ PIPE_BYTES = 1 << 20
 EXAMPLE = "ffmpeg -i in.mp4 -f yuv4mpegpipe - | dynstream filter --edit smile=2 | ffmpeg -i - out.mp4"
 
 
-class ReaderGone(Exception):  # noqa: N818 - the end of the work, and nobody's mistake
-    """Whoever read our output has closed it."""
+class ReaderGone(Exception):  # noqa: N818 - the end of the work, not an error
+    """The reader of the output has closed it."""
 
 
 def open_input(descriptor: int = 0) -> io.BufferedReader:
@@ -45,7 +45,7 @@ def _prepare(descriptor: int) -> None:
 
 
 def read_whole(stream: io.BufferedReader, size: int) -> bytearray:
-    """The next `size` bytes; fewer at the end. Raises SourceError where reading fails."""
+    """The next `size` bytes; fewer at the end. Raises SourceError if reading fails."""
     data = bytearray(size)
     view, got = memoryview(data), 0
     try:
@@ -62,7 +62,7 @@ def read_whole(stream: io.BufferedReader, size: int) -> bytearray:
 class PipeWriter:
     """A descriptor to which everything is written at once, nothing buffered; it stays open.
 
-    `write` raises ReaderGone where whoever read it has closed it, SinkError where the disk is full or the like.
+    `write` raises ReaderGone if the reader has closed it, SinkError if the disk is full or the like.
     Raises SinkError for a terminal and a closed descriptor.
     """
 

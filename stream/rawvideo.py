@@ -1,4 +1,4 @@
-"""Pictures without any header, ffmpeg's `-f rawvideo`: what they are has to be said."""
+"""Raw video without any header, ffmpeg's `-f rawvideo`, whose format the user gives."""
 
 import io
 import re

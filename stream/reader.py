@@ -1,4 +1,4 @@
-"""Reading a video file: every frame once, upright, in presentation order, with the source's own time."""
+"""The reader of a video file: every frame once, upright, in presentation order, with the source's own time."""
 
 import os
 import stat
@@ -52,7 +52,7 @@ def open_source(path: Path) -> InputContainer:
 
 
 class VideoReader:
-    """The pictures of one video file, and what a writer must know to carry everything else over.
+    """The pictures of one video file, and the properties that a writer needs to copy everything else.
 
     Opening decodes the first frame, so that a file without any is refused at once. Iterating yields each frame once,
     in presentation order, and holds one frame at a time beside the decoder's own few; a second pass needs a second
@@ -66,7 +66,7 @@ class VideoReader:
     - A damaged or cut-off file gives every frame that can be decoded, and `notes` says so. A file of which not one
       can be decoded raises SourceError.
     - A frame whose size differs from the first one's is scaled to it, and `notes` says so.
-    - Frames that were neither turned nor scaled carry their `original`, so that a writer can keep its samples.
+    - Frames that were neither turned nor scaled have their `original`, so that a writer can keep its samples.
 
     Sizes up to 16384x16384 are read. Raises SourceError.
     """
@@ -159,7 +159,7 @@ class VideoReader:
 
     @property
     def frame_count_estimate(self) -> int | None:
-        """Frames that the file says it has, or that duration and rate make likely; None where it says neither."""
+        """Frames that the file says it has, or that duration and rate make likely; None if it says neither."""
         if self._stream.frames:
             return self._stream.frames
         duration = self.duration
@@ -167,7 +167,7 @@ class VideoReader:
 
     @property
     def duration(self) -> Fraction | None:
-        """Seconds that the file says it lasts; None where it says nothing."""
+        """Seconds that the file says it lasts; None if it says nothing."""
         if self._stream.duration:
             return self._stream.duration * self.time_base
         return Fraction(self._container.duration, av.time_base) if self._container.duration else None

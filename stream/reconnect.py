@@ -1,4 +1,4 @@
-"""A live source that may vanish and come back: a camera whose plug is loose."""
+"""A live source that reconnects after a loss, such as an unplugged camera."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from .frame import Frame
 from .live_source import LiveSource
 
 TRY_SECONDS: Final = 0.5
-"""Between two tries to open it again."""
+"""Seconds between two attempts to open it again."""
 
 
 class Reconnecting:

@@ -1,12 +1,12 @@
-"""Put an edit into a picture's own samples: what the edit changed is added to them, all else stays to the bit.
+"""Put an edit into a picture's own samples: the change is added to them, and the rest stays bit-exact.
 
 The way from RGB to YUV is linear, so the change of the samples is the converted change of the colours,
 
     sample' = sample + M (after - before)
 
-with M of ITU-T H.273 (equations 21 to 40) for the matrix, range and depth. Nothing goes forth and back: where nothing
-changed nothing is added, what 8-bit RGB cannot hold (low bits, colours out of its gamut, sharp chroma) is still there
-under the edit, and its edge has no seam.
+with M of ITU-T H.273 (equations 21 to 40) for the matrix, range and depth. There is no round trip through RGB. Where
+nothing changed nothing is added, and the edit's edge has no seam. What 8-bit RGB cannot hold (low bits, colours out of
+its gamut, sharp chroma) is preserved under the edit.
 """
 
 import cv2
@@ -110,7 +110,7 @@ def sample_matrix(format: PictureFormat) -> npt.NDArray[np.float64]:
 
 
 def changed_window(before: Pixels, after: Pixels) -> tuple[slice, slice] | None:
-    """(rows, columns) of the smallest window around all pixels that differ; None where none does."""
+    """(rows, columns) of the smallest window around all pixels that differ; None if none does."""
     if before is after or not before.size:  # the lower field of a single line is empty
         return None
     height, width = before.shape[:2]

@@ -1,4 +1,4 @@
-"""Frames spread over a video file, without decoding all of it where its key frames allow."""
+"""A reader of frames spread over a video file, which decodes only key frames if possible."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from .reader import VideoReader
 class SpreadReader(VideoReader):
     """A `VideoReader` that can jump: `spread` gives frames from all over the file instead of each.
 
-    They come without their originals, since many are kept at a time.
+    They come without their originals, since many are in memory at a time.
     """
 
     def spread(self, count: int) -> Iterator[Frame]:

@@ -1,4 +1,4 @@
-"""Edited frames to what an encoder takes: the source's own samples with the edit in them, or all made of RGB anew."""
+"""Conversion of edited frames for an encoder: the source's own samples with the edit in them, or samples from RGB."""
 
 import av
 from av.video.format import VideoFormat
@@ -14,10 +14,9 @@ from .repaint import Repainter
 class ToSamples:
     """Frames of one reader to video frames of one pixel format with the given tags.
 
-    Where a frame's original has that very pixel format and means the same colours, its own samples are taken and what
-    was edited is added to them (see `Repainter`), as in a pipe: the same planes come out, and what nobody edited stays
-    to the bit. All else is converted from RGB: other formats and ranges, RGB itself, alpha, and frames that were
-    turned, scaled, or made of none.
+    If a frame's original has the same pixel format and colour tags, its own samples are used and the edit is added to
+    them (see `Repainter`), as in a pipe: unedited samples stay bit-exact. Other frames are converted from RGB: other
+    formats and ranges, RGB itself, alpha, and frames that were turned, scaled, or have no original.
     """
 
     def __init__(self, pix_fmt: str, tags: ColourTags, reader: VideoReader) -> None:
@@ -64,7 +63,7 @@ class ToSamples:
 
 
 def _base(pix_fmt: str) -> str:
-    """The name without what it says of the range, which the tags say too."""
+    """The name without its range, which is also in the tags."""
     return pix_fmt.replace("yuvj", "yuv")
 
 

@@ -34,7 +34,7 @@ class FrameSink(Protocol):
     device: str
 
     def send(self, pixels: Pixels) -> None:
-        """Show a picture, (H, W, 3) uint8 RGB of any size; it is fitted. Raises SinkError where it cannot."""
+        """Show a picture, (H, W, 3) uint8 RGB of any size; it is fitted. Raises SinkError if it cannot."""
         ...
 
     def close(self) -> None:

@@ -132,7 +132,7 @@ class VideoWriter:
         return tuple(self._notes)
 
     def check(self) -> None:
-        """Raise SinkError where the result could not be begun: everything is opened once, and nothing of it stays."""
+        """Raise SinkError if the result could not be begun: everything is opened once, and nothing of it stays."""
         self.__enter__()
         try:
             self._release()
@@ -239,7 +239,7 @@ class VideoWriter:
     def write(self, frame: Frame) -> None:
         """Take the next frame, with the source's time base and a pts greater than the one before.
 
-        Raises ValueError where size, time base or pts is not so, SinkError where writing fails.
+        Raises ValueError if size, time base or pts is not so, SinkError if writing fails.
         """
         if frame.size != self.reader.size or frame.time_base != self.reader.time_base:
             raise ValueError(
@@ -331,7 +331,7 @@ class VideoWriter:
 
 
 def _carried(metadata: dict[str, str]) -> dict[str, str]:
-    """Metadata without what every muxer writes anew and what is only true of the source's own encoding."""
+    """Metadata without entries that every muxer writes itself or that only apply to the source's encoding."""
     return {k: v for k, v in metadata.items() if k.lower() not in _WRITTEN_ANEW and not k.lower().startswith("bps-")}
 
 

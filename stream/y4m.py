@@ -27,7 +27,7 @@ class Y4mHeader:
     Attributes:
         line: as it came, without the line's end.
         size: (width, height).
-        rate: frames per second, None where the line does not say.
+        rate: frames per second, None if the line does not say.
         interlacing: p, t, b, m (mixed) or ?.
         chroma: the tag after C.
         signal_range: 0 nothing said, 1 limited, 2 full.
@@ -42,7 +42,7 @@ class Y4mHeader:
 
     @classmethod
     def parse(cls, line: bytes) -> "Y4mHeader":
-        """Raises SourceError where it is no y4m header, or an absurd one."""
+        """Raises SourceError if it is no y4m header, or an absurd one."""
         magic, *words = line.decode("latin-1").split(" ")
         if magic != MAGIC.decode():
             raise SourceError(f"the input begins with {line[:24]!r}, expected y4m, which begins with {MAGIC!r}")

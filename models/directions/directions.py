@@ -73,7 +73,7 @@ class Direction:
 
 
 def unit(vector: Tensor, name: str) -> Tensor:
-    """The vector at length 1. Raises ShapeError where it has no length."""
+    """The vector at length 1. Raises ShapeError if it has no length."""
     length = float(vector.norm())
     if not length > 1e-8:
         raise ShapeError(f"direction {name!r} has no length: every value is zero")
@@ -105,7 +105,7 @@ def save_directions(path: Path, directions: Mapping[str, Direction]) -> None:
 def load_directions(path: Path | None = None) -> dict[str, Direction]:
     """The directions of a file; without one all that `--edit` knows, the shipped ones and those of the user's folder.
 
-    Raises WeightsError where a file is none of directions, or a name of the user's is taken.
+    Raises WeightsError if a file is none of directions, or a name of the user's is taken.
     """
     if path is not None:
         return _read(path)

@@ -1,8 +1,8 @@
-"""Nonlinear edits: a small network says which way a code has to go for an attribute, instead of one way for all.
+"""Nonlinear edits: a small network gives each code its own direction for an attribute.
 
 After Yao, Newson, Gousseau, Hellier, "A Latent Transformer for Disentangled Face Editing in Images and Videos", ICCV
-2021: T(w, s) = w + s f(w). Here f is a linear direction plus what a network of two layers, shared by the codes and told
-which code it sees, adds to it; untrained it adds nothing, so that training starts where the direction is.
+2021: T(w, s) = w + s f(w). Here f is a linear direction plus the output of a network of two layers, shared by the codes
+and conditioned on the code's index. Untrained it outputs zero, so training starts from the direction.
 """
 
 import json
@@ -92,7 +92,7 @@ class NonlinearDirection:
 
 
 def save_nonlinear_directions(path: Path, nonlinear: Mapping[str, NonlinearDirection]) -> None:
-    """Write several as one safetensors file. Raises WeightsError where that fails; an older file is then kept."""
+    """Write several as one safetensors file. Raises WeightsError if that fails; an older file then stays."""
     about = {
         name: {
             "layers": [direction.network.first, direction.network.end], "codes": direction.network.codes,

@@ -28,7 +28,7 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 def read_vectors(path: Path) -> dict[str, Tensor]:
     """The vectors of a file, (18, 512) float32 each; a file of one vector without a name gives it the file's.
 
-    A vector of W stands for all 18 codes. Raises WeightsError where the file cannot be read, and ShapeError where a
+    A vector of W stands for all 18 codes. Raises WeightsError if the file cannot be read, and ShapeError if a
     vector has another shape, values that are not finite, or no length.
     """
     reader = READERS.get(path.suffix.lower())
@@ -78,7 +78,7 @@ def read_directions(
 ) -> dict[str, Direction]:
     """The directions of a published file, or of one that dynstream wrote, which keep what was measured about them.
 
-    only: names to take; all where there is none. scale: length in W+ of a strength of 1; None keeps the vector's own,
+    only: names to take; all if empty. scale: length in W+ of a strength of 1; None keeps the vector's own,
     so that strengths mean what they did where it was published. layers: first code and the one after the last; the
     others are left alone. Raises WeightsError, ShapeError.
     """
@@ -154,7 +154,7 @@ READERS: Final[Mapping[str, Callable[[Path], Mapping[str, Any]]]] = MappingProxy
 def import_directions(directions: Mapping[str, Direction], *, overwrite: bool = False) -> list[Path]:
     """Writes each into the user's folder, a file for each, where `load_directions` finds it. Returns the files.
 
-    Raises WeightsError where a name cannot be typed after --edit, is that of a shipped direction, or is taken.
+    Raises WeightsError if a name cannot be typed after --edit, is that of a shipped direction, or is taken.
     """
     folder = user_folder()
     shipped = load_directions(WEIGHTS)

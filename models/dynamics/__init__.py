@@ -1,1 +1,1 @@
-"""How codes move: the learned motion model and the field of a clip's ODE."""
+"""Dynamics of codes: the learned motion model and the field of a clip's ODE."""

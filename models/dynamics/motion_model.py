@@ -1,7 +1,7 @@
-"""How codes of faces move, learned across clips: linear equations of motion, a mixture of several.
+"""The motion model of face codes, learned across clips: a mixture of linear equations of motion.
 
-Every channel of a code is taken as a constant (the content code of VidStyleODE, arXiv 2304.06020), motions of different
-quickness, and the encoder's shiver:
+Every channel of a code is the sum of a constant (the content code of VidStyleODE, arXiv 2304.06020), motions of
+different time constants, and the encoder's jitter:
 
     y(t) = m + sum_j x_j(t) + noise,    dx_j/dt = A_j x_j + white noise
 
@@ -9,9 +9,9 @@ Each x_j is a critically damped spring of time constant tau_j: a Matern 3/2 proc
 filtering and smoothing solutions to temporal Gaussian process regression models", 2010). Channels are the leading
 directions in which codes of any face move, each with strengths of its own, and what is left of each of the codes.
 
-Faces differ in how lively they are and encoders in how they shiver. So each equation exists in several motion models,
-the components of a mixture: slower or faster, with less or more noise. Their weights follow from how well each has
-predicted the stream so far.
+Faces differ in liveliness, and encoders in jitter. So each equation exists in several motion models, the components of
+a mixture: slower or faster, with less or more noise. Their weights follow from how well each has predicted the stream
+so far.
 """
 
 import math

@@ -1,13 +1,13 @@
 """The recurrent encoder of RIGID (Xu et al., ICCV 2023, arXiv 2308.06097, eq. 1-2): what E0's code lacks.
 
-It sees the aligned faces of this frame and of the one before, and what the generator made of the one before: inverted
-and edited. What the last inversion got wrong is therefore in its input, so it corrects the code that it gave last time
-rather than giving a new one each time, as ReStyle (Alaluf et al., arXiv 2104.02699) does on a single picture:
+Its input is the aligned faces of this frame and of the one before, and the generator's pictures of the one before:
+inverted and edited. The error of the last inversion is therefore in its input. So it corrects its last code rather than
+giving a new one each time, as ReStyle (Alaluf et al., arXiv 2104.02699) does on a single picture:
 
     w'_t = B tanh((leak w'_{t-1} + d_t) / B),    n_t = N tanh((leak n_{t-1} + e_t) / N)
 
 with d_t and e_t from seven convolutions, a ConvLSTM (Shi et al., arXiv 1506.04214) and a head that begins at zero. Both
-are bounded whatever the input, and a network that says nothing forgets them.
+are bounded for any input, and decay if the network's output is zero.
 """
 
 from dataclasses import dataclass, fields

@@ -1,7 +1,7 @@
-"""V: how much of each pixel of a frame is seen in the frame before, and how much in the one after.
+"""The visibility network V: how much of each pixel of a frame is seen in the frame before, and in the one after.
 
-RIGID (arXiv 2308.06097, sec. 3.3, eq. 8): both neighbours are warped onto the middle frame; where one of them does not
-show what is there, the other one does. A U-Net of five convolutions and five transposed ones with batch norm.
+RIGID (arXiv 2308.06097, sec. 3.3, eq. 8): both neighbours are warped onto the middle frame, and where a pixel is hidden
+in one of them, the other one is used. A U-Net of five convolutions and five transposed ones with batch norm.
 """
 
 from itertools import pairwise
@@ -35,8 +35,8 @@ class Visibility(nn.Module):
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
         """before, after: (B, 3, H, W) in [-1, 1], the neighbours warped onto the middle frame -> (B, 1, H, W) in 0..1.
 
-        1 where the frame before is to be believed, 0 where the one after is. Raises ShapeError unless both are of one
-        shape with sides that are multiples of 32.
+        1 selects the frame before, 0 the one after. Raises ShapeError unless both have one shape with sides that are
+        multiples of 32.
         """
         x = torch.cat([before, after], 1) if before.shape == after.shape else before
         if x.ndim != 4 or x.shape[1] != 6 or x.shape[2] % MULTIPLE or x.shape[3] % MULTIPLE:

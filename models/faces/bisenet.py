@@ -253,7 +253,7 @@ def load_bisenet(zoo: WeightFiles) -> BiSeNet:
     """BiSeNet with its CelebAMask-HQ weights (non-commercial), pulled on first use.
 
     Raises:
-        WeightsError: the weights cannot be had, or are those of another network.
+        WeightsError: the weights are not available, or are those of another network.
     """
     path = zoo.path("bisenet")
     kept = {key: tensor for key, tensor in read_safetensors(path).items() if not key.startswith(_AUXILIARY)}

@@ -78,7 +78,7 @@ def load_face_alignment_backend(
     device: "cpu", "cuda", "cuda:1", ...
     allow_download: where they were not imported, let the library fetch its own from its authors' site.
 
-    Raises ModelError where the library is not installed or too old, WeightsError where weights are missing
+    Raises ModelError if the library is not installed or too old, WeightsError if weights are missing
     and may not be downloaded, or are not those of these networks.
     """
     library = import_library()

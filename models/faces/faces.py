@@ -1,4 +1,4 @@
-"""What a face landmark backend promises, whichever network does the work.
+"""The interface of a face landmark backend.
 
 Coordinates everywhere are frame pixels with pixel CENTRES at whole numbers: the middle of the top-left
 pixel is (0, 0), its outer corner (-0.5, -0.5). x grows to the right, y downwards.
@@ -59,7 +59,7 @@ class Face:
         camera is negative; zeros where the backend has no depth).
     layout: which of the two point sets this is.
     presence: 0..1, how sure the network is that a face is there.
-    blendshapes: (52,) float32 in 0..1, named by `blendshapes.NAMES`, or None where the backend has none.
+    blendshapes: (52,) float32 in 0..1, named by `blendshapes.NAMES`, or None if the backend has none.
     """
 
     landmarks: Float32Array
@@ -89,7 +89,7 @@ class FaceBackend(Protocol):
     - `pixels` is (H, W, 3) uint8 RGB of any size from 1x1 up, and is never written to; anything else
       is refused with ShapeError.
     - `detect` returns at most one region a face, the largest first, and an empty tuple for an empty scene.
-    - `locate` always returns a Face of this backend's `layout`, even where there is none to see;
+    - `locate` always returns a Face of this backend's `layout`, even if the picture has no face;
       `presence` then is low. Landmarks are finite and may lie outside the frame.
     - `follow(locate(p, r))` is a region in which `locate` finds the same face again in the next frame,
       without the detector; repeating this on a still picture settles instead of drifting.
@@ -116,7 +116,7 @@ class FaceBackend(Protocol):
 
 
 def locate_face(backend: FaceBackend, pixels: Pixels, region: FaceRegion | None = None) -> Face | None:
-    """The largest face of a picture, or the one in `region`; None where the detector finds none.
+    """The largest face of a picture, or the one in `region`; None if the detector finds none.
 
     It is placed twice: the region of the detector is coarse, the one of the landmarks is not.
     """

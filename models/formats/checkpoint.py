@@ -49,7 +49,7 @@ def load_state(network: M, state: Mapping[str, Tensor], source: str) -> M:
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, on the CPU. Raises WeightsError where it cannot be read."""
+    """The tensors of a safetensors file, on the CPU. Raises WeightsError if it cannot be read."""
     try:
         return safetensors.torch.load_file(path)
     except (OSError, SafetensorError) as error:

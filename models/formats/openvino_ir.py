@@ -72,7 +72,7 @@ class IrEdge:
 class IrGraph:
     """The layers of one IR file in the file's (topological) order, and its edges.
 
-    Raises WeightsError where two layers have one id or an edge names a layer that is not there.
+    Raises WeightsError if two layers have one id or an edge names a layer that is not there.
     """
 
     layers: tuple[IrLayer, ...]
@@ -87,7 +87,7 @@ class IrGraph:
                 raise WeightsError(f"the IR graph has an edge to a layer that is not in it: {edge}")
 
     def layer(self, layer_id: int) -> IrLayer:
-        """The layer of that id (KeyError where there is none)."""
+        """The layer of that id (KeyError if it is missing)."""
         return self._by_id[layer_id]
 
     def inputs_of(self, layer_id: int) -> list[IrLayer]:
@@ -120,7 +120,7 @@ class IrGraph:
 def read_ir(xml_path: Path, bin_path: Path) -> IrGraph:
     """The graph of `xml_path` with the constants of `bin_path`.
 
-    Raises WeightsError where the XML is not an IR graph, an element type is unknown, or a constant's shape, size or
+    Raises WeightsError if the XML is not an IR graph, an element type is unknown, or a constant's shape, size or
     place does not fit the blob.
     """
     try:

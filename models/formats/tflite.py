@@ -44,7 +44,7 @@ class Network:
 
 
 def load_network(path: Path) -> Network:
-    """The network in `path`, ready to run. Raises WeightsError where the file is not a tflite model."""
+    """The network in `path`, ready to run. Raises WeightsError if the file is not a tflite model."""
     from ai_edge_litert.interpreter import Interpreter
 
     try:

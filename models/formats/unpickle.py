@@ -84,7 +84,7 @@ class RestrictedUnpickler(pickle.Unpickler):
 def read_arrays(path: Path) -> Any:
     """The containers and NumPy arrays of a pickle file.
 
-    Raises WeightsError where it holds anything else, or is no whole pickle.
+    Raises WeightsError if it holds anything else, or is no whole pickle.
     """
     with path.open("rb") as file:
         try:

@@ -1,4 +1,4 @@
-"""What every face generator offers.
+"""The interface of every face generator.
 
 The pipeline knows a generator only through this protocol, so that another one is a matter of one option.
 """

@@ -16,7 +16,7 @@ MEAN_SAMPLES = 100_000
 def convert(mapping: IrGraph, synthesis: IrGraph) -> dict[str, Float32Array]:
     """Named float32 arrays for `MobileStyleGAN.load_state_dict`, without the tail's.
 
-    `mean` is the mean of W over 100,000 codes from a fixed seed. Raises WeightsError where the graphs hold something
+    `mean` is the mean of W over 100,000 codes from a fixed seed. Raises WeightsError if the graphs hold something
     else than expected.
     """
     tensors = _mapping(mapping) | _synthesis(synthesis)

@@ -14,7 +14,7 @@ from .wavelet_layers import Modulation, SeparableConv, haar_synthesis
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "output-tail.safetensors"
 LOW = 32  # channels of the last block's low band
-WIDTHS = (64, 32, 32)  # of the generator's 128, 64 and 64 channels after the layers that are kept
+WIDTHS = (64, 32, 32)  # of the generator's 128, 64 and 64 channels after the unchanged layers
 
 
 class OutputTail(nn.Module):

@@ -3,8 +3,8 @@
 Code i of W+ drives layer i: layer 0 is the 4x4 convolution, layers 2k - 1 and 2k the up-convolution and the convolution
 at 4 * 2^k; the image head of that level shares the code of the layer after it (2k + 1).
 
-Weights are kept as the checkpoints store them; the equalized learning rate is a factor at run time. So the same
-numbers stand in the network whichever of the published formats they came from.
+Weights are stored as in the checkpoints; the equalized learning rate is a factor at run time. So the network has the
+same numbers from any of the published formats.
 """
 
 import json
@@ -40,7 +40,7 @@ class StyleGAN2Config:
         code_size: length of z and of each code of W.
         mapping_layers: of the mapping network; 8 as published, 2 in some of NVIDIA's later configurations.
         conv_clamp: activations are limited to +-this, as in the mixed-precision configurations of stylegan2-ada.
-            Raises ModelError where these do not make a network.
+            Raises ModelError if these do not make a network.
     """
 
     resolution: int
@@ -190,7 +190,7 @@ class StyleGAN2(nn.Module):
     """The generator: a `Generator` (models/generator.py) of any published size. New ones are all zeros.
 
     Pictures smaller than the resolution are the full one, area-shrunk: the sum of the image heads up to a level looks
-    washed out, because the later heads carry contrast too, so a shorter synthesis would be another picture.
+    washed out, because the later heads add contrast too, so a shorter synthesis would be another picture.
     """
 
     def __init__(self, config: StyleGAN2Config) -> None:
@@ -296,7 +296,7 @@ def save_stylegan2(network: StyleGAN2, path: Path) -> None:
 def read_stylegan2(path: Path) -> StyleGAN2:
     """Read what `save_stylegan2` wrote, frozen and in evaluation mode.
 
-    Raises WeightsError where the file is not of this kind, damaged, or its tensors do not fit its configuration.
+    Raises WeightsError if the file is not of this kind, damaged, or its tensors do not fit its configuration.
     """
     try:
         with safe_open(path, framework="pt") as file:

@@ -1,4 +1,4 @@
-"""One door to StyleGAN2 files: whichever of the published layouts a file has, it is told by the file's first bytes."""
+"""Load StyleGAN2 files of any published layout, which is detected from the file's first bytes."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ PICKLE = b"\x80"
 def open_stylegan2(path: Path) -> StyleGAN2:
     """The generator in a rosinality checkpoint, an NVIDIA pickle or our own safetensors, frozen, in evaluation mode.
 
-    Raises WeightsError where the file is missing, of no known layout, damaged, or holds another network.
+    Raises WeightsError if the file is missing, of no known layout, damaged, or holds another network.
     """
     try:
         with path.open("rb") as file:

@@ -37,7 +37,7 @@ TENSORFLOW_SETTINGS: dict[str, object] = {
 def load_nvidia(path: Path) -> StyleGAN2:
     """The averaged generator (`Gs`, `G_ema`) of a `.pkl`, frozen, in evaluation mode, on the CPU.
 
-    Raises WeightsError where the file is damaged, names anything outside the two formats, or holds another network.
+    Raises WeightsError if the file is damaged, names anything outside the two formats, or holds another network.
     """
     content = read_pickle(path)
     source = str(path)
@@ -130,7 +130,7 @@ def _clamp(values: set[Any], source: str) -> float | None:
 
 
 def _highest(found: Mapping[str, Tensor], pattern: str) -> int:
-    """The largest number that the pattern's group takes over the names, -1 where there is none."""
+    """The largest number that the pattern's group takes over the names, -1 without a match."""
     matches = (re.match(pattern, name) for name in found)
     return max((int(match[1]) for match in matches if match), default=-1)
 

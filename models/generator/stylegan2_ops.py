@@ -24,7 +24,7 @@ def upfirdn2d(x: Tensor, taps: Tensor, *, up: int = 1, down: int = 1, pad: tuple
 
     x: (B, C, H, W). taps: (K,), the separable filter, convolved (not correlated). up: each pixel is followed by
     up - 1 zeros, the last one too. pad: zeros before and after, counted at the upsampled rate; not negative.
-    Returns (B, C, (H up + sum(pad) - K) // down + 1, the same for W). Raises ShapeError where nothing is left.
+    Returns (B, C, (H up + sum(pad) - K) // down + 1, the same for W). Raises ShapeError if nothing is left.
     """
     channels, height, width = x.shape[1:]
     if min(height, width) * up + sum(pad) < taps.numel():
@@ -40,7 +40,7 @@ def upfirdn2d(x: Tensor, taps: Tensor, *, up: int = 1, down: int = 1, pad: tuple
 
 
 def upsample2d(x: Tensor) -> Tensor:
-    """Twice the size through the low-pass filter, energy kept: (B, C, H, W) -> (B, C, 2H, 2W)."""
+    """Twice the size through the low-pass filter, with the same energy: (B, C, H, W) -> (B, C, 2H, 2W)."""
     return upfirdn2d(x, fir_taps(x) * 2, up=2, pad=(2, 1))
 
 

@@ -22,7 +22,7 @@ def load_rosinality(path: Path, *, noise_seed: int | None = None) -> StyleGAN2:
 
     noise_seed: early checkpoints hold no noise maps; this draws them from a seeded generator, as the layout's own
     code does unseeded. None refuses such files.
-    Raises WeightsError where the file cannot be read without running code, or its keys or shapes are others.
+    Raises WeightsError if the file cannot be read without running code, or its keys or shapes are others.
     """
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):  # training checkpoints keep their options in one
@@ -76,7 +76,7 @@ def _config(state: Mapping[str, Tensor], source: str) -> StyleGAN2Config:
 
 
 def _count(state: Mapping[str, Tensor], pattern: str) -> int:
-    """One more than the largest index that the pattern's group takes over the keys; 0 where there is none."""
+    """One more than the largest index that the pattern's group takes over the keys; 0 without a match."""
     matches = (re.match(pattern, name) for name in state)
     return max((int(match[1]) + 1 for match in matches if match), default=0)
 

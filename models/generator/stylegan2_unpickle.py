@@ -126,7 +126,7 @@ class _Function:
 def read_pickle(path: Path) -> object:
     """What the pickle holds: builtin containers and numbers, tensors, `Record`s and `ArrayRecord`s.
 
-    Raises WeightsError where the file is damaged, or names anything that a network pickle has no use for.
+    Raises WeightsError if the file is damaged, or names anything that a network pickle has no use for.
     """
     with path.open("rb") as file:
         try:

@@ -1,1 +1,1 @@
-"""Networks that judge: identity, perceptual distance, age, optical flow, Inception."""
+"""Networks for metrics: identity, perceptual distance, age, optical flow, Inception."""

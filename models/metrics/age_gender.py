@@ -1,8 +1,8 @@
 """Age and gender of a face: two small dlib networks, differentiable.
 
 `dnn_age_predictor_v1` and `dnn_gender_classifier_v1` of Cydral Technology (dlib-models, CC0), published as ONNX. Both
-look at a dlib chip with a padding of 0.2. What they say is an impression of a picture: fit to steer and to measure an
-edit, and not a statement about a person.
+take a dlib chip with a padding of 0.2. Their output describes the appearance in a picture. It is fit to steer and to
+measure an edit, and is not a statement about a person.
 """
 
 from typing import Final
@@ -90,10 +90,10 @@ class GenderModel(ChipNetwork):
 
 
 def load_age(zoo: WeightFiles) -> AgeModel:
-    """The age network with its weights (CC0), pulled on first use. Raises WeightsError where they cannot be had."""
+    """The age network with its weights (CC0), pulled on first use. Raises WeightsError if they are not available."""
     return AgeModel(load_onnx(zoo.path("age"), (3, AGE_SIZE, AGE_SIZE), (len(YEARS),)))
 
 
 def load_gender(zoo: WeightFiles) -> GenderModel:
-    """The gender network with its weights (CC0), pulled on first use. Raises WeightsError where they cannot be had."""
+    """The gender network with its weights (CC0), pulled on first use. Raises WeightsError if they are not available."""
     return GenderModel(load_onnx(zoo.path("gender"), (3, GENDER_SIZE, GENDER_SIZE), (2,)))

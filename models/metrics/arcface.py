@@ -79,6 +79,6 @@ def load_arcface(zoo: WeightFiles) -> ArcFace:
     """ArcFace with InsightFace's weights (non-commercial research), pulled on first use.
 
     Raises:
-        WeightsError: the weights cannot be had, or are those of another network.
+        WeightsError: the weights are not available, or are those of another network.
     """
     return ArcFace(load_onnx(zoo.path("arcface"), (3, SIZE, SIZE), (EMBEDDING,)))

@@ -1,4 +1,4 @@
-"""dlib's 128-d identity embedding: a second family, to judge what was trained with ArcFace.
+"""dlib's 128-d identity embedding: a second family, to evaluate models trained with ArcFace.
 
 King, "High Quality Face Recognition with Deep Metric Learning", dlib 2017: `dlib_face_recognition_resnet_model_v1`
 (CC0). Needs the package dlib, which the extra `dlib` installs; it has no gradient and runs on the CPU.
@@ -31,7 +31,7 @@ class DlibIdentity:
     """Embeds faces by who they are; compare two with `distance`."""
 
     def __init__(self, path: Path) -> None:
-        """Raises ModelError where the package dlib is not installed, WeightsError where the file is not its network."""
+        """Raises ModelError if the package dlib is not installed, WeightsError if the file is not its network."""
         try:
             import dlib
         except ImportError as error:
@@ -89,6 +89,6 @@ def load_dlib_identity(zoo: WeightFiles) -> DlibIdentity:
 
     Raises:
         ModelError: the package dlib is not installed.
-        WeightsError: the weights cannot be had.
+        WeightsError: the weights are not available.
     """
     return DlibIdentity(zoo.path("dlib-identity"))

@@ -1,7 +1,7 @@
 """Inception-v3 as the Frechet Inception Distance uses it: the TensorFlow network of 2015, as TorchScript.
 
-The file of the zoo holds the network up to its pooled features and no classes; whoever wants the Inception score brings
-the published file that has them.
+The file of the zoo holds the network up to its pooled features and no classes; the Inception score needs the published
+file that has them.
 """
 
 import warnings
@@ -87,17 +87,17 @@ class I3D:
 
 
 def load_inception(zoo: WeightFiles) -> Inception:
-    """Inception with its weights, pulled on first use. Raises WeightsError where they cannot be had."""
+    """Inception with its weights, pulled on first use. Raises WeightsError if they are not available."""
     return Inception(read_script(zoo.path("inception")))
 
 
 def load_inception_classes(path: Path) -> InceptionClasses:
-    """The classifier of a file that the user has. Raises WeightsError where it cannot be read."""
+    """The classifier of a file that the user has. Raises WeightsError if it cannot be read."""
     return InceptionClasses(read_script(path))
 
 
 def load_i3d(path: Path) -> I3D:
-    """The I3D of a file that the user has. Raises WeightsError where it cannot be read."""
+    """The I3D of a file that the user has. Raises WeightsError if it cannot be read."""
     return I3D(read_script(path))
 
 
@@ -109,7 +109,7 @@ def read_script(path: Path) -> Any:
     """
     try:
         with warnings.catch_warnings():
-            # Torch would have networks exported anew; the published files are what they are.
+            # Torch recommends a new export of networks; the published files cannot change.
             warnings.simplefilter("ignore", DeprecationWarning)
             return torch.jit.load(path, map_location="cpu").eval()
     except (OSError, RuntimeError, ValueError) as error:

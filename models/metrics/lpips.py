@@ -70,7 +70,7 @@ class LPIPS(nn.Module):
         self.register_buffer("deviation", torch.tensor(DEVIATION).view(1, 3, 1, 1), persistent=False)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """What `distance` compares; worth keeping where many images are held against one fixed target.
+        """The features that `distance` compares; reuse them to compare many images with one target.
 
         Args:
             x: (B, 3, H, W) float, RGB in [-1, 1].
@@ -104,7 +104,7 @@ class LPIPS(nn.Module):
 
     @staticmethod
     def distance(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
-        """LPIPS from two results of `features`; a batch of one is held against every image of the other.
+        """LPIPS from two results of `features`; a batch of one is compared with every image of the other.
 
         Returns:
             (B,) distances, zero for equal images, about 0.05 for near-equal and 0.7 for unrelated ones.
@@ -121,7 +121,7 @@ def load_lpips(zoo: WeightFiles, backbone: Backbone = "alexnet") -> LPIPS:
     """LPIPS with its published weights, pulled on first use.
 
     Raises:
-        WeightsError: the weights cannot be had, or are those of another backbone.
+        WeightsError: the weights are not available, or are those of another backbone.
     """
     network = load_safetensors(LPIPS(backbone), zoo.path(f"lpips-{backbone}"))
     # A fifth faster on a CPU, forward and back, and equal.

@@ -279,7 +279,7 @@ def load_raft(zoo: WeightFiles) -> RAFT:
     """RAFT with its published weights (BSD-3-Clause), pulled on first use.
 
     Raises:
-        WeightsError: the weights cannot be had, or are those of another network.
+        WeightsError: the weights are not available, or are those of another network.
     """
     path = zoo.path("raft")
     # The published file names the norm of each shortcut twice, `downsample.1` and `norm3`.

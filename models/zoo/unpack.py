@@ -22,8 +22,8 @@ CHUNK = 1 << 20
 def unpack(archive: Path, members: Iterable[Member], folder: Path, label: str) -> dict[str, Path]:
     """Writes the members into `folder` under numbered names; `label` is what errors call the archive.
 
-    Returns the place of each by its path in the archive. Raises WeightsError where the archive cannot be read or has
-    no such regular file, and DigestError where a member is not the promised one.
+    Returns the place of each by its path in the archive. Raises WeightsError if the archive cannot be read or has
+    no such regular file, and DigestError if a member is not the promised one.
     """
     wanted = {member.path: member for member in members}
     places: dict[str, Path] = {}
@@ -79,7 +79,7 @@ def _copy_checked(stream: IO[bytes], member: Member, target: Path, label: str) -
 
 @contextmanager
 def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """A zip file that is itself a weight file. Raises WeightsError where it is none."""
+    """A zip file that is itself a weight file. Raises WeightsError if it is none."""
     try:
         with zipfile.ZipFile(path) as packed:
             yield packed

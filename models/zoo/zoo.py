@@ -66,13 +66,13 @@ def default_cache() -> Path:
 
 
 class Zoo:
-    """Weights by name. Nothing is read or fetched before one is asked for.
+    """Weights by name. Nothing is read or fetched before it is requested.
 
-    cache: folder for the files (`default_cache()` where it is not given); made when something is first put into it.
-    offline: True never touches the network.
-    report: is told what is fetched; `say_on_stderr` where it is not given.
-    index: where archives come from; the index that pip uses where it is not given.
-    entries: what there is; the ones of zoo.toml where it is not given.
+    cache: folder for the files, `default_cache()` by default; made when the first file is put into it.
+    offline: True never uses the network.
+    report: called with each fetched file; `say_on_stderr` by default.
+    index: source of the archives; pip's index by default.
+    entries: the known entries; those of zoo.toml by default.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Zoo:
         self._index = index
 
     def entry(self, name: str) -> Entry:
-        """The entry of that name. Raises WeightsError, which lists the known ones, where there is none."""
+        """The entry of that name. Raises WeightsError, which lists the names, if it is unknown."""
         if name in self.entries:
             return self.entries[name]
         close = difflib.get_close_matches(name, self.entries, n=1)
@@ -104,7 +104,7 @@ class Zoo:
         file: one of `entry(name).files`; where it is not given, the only file, or the folder of an entry with several,
             or of an entry imported by hand the first that is there.
 
-        Raises WeightsError where the name is unknown, the file is not in the entry, or it cannot be had.
+        Raises WeightsError if the name is unknown, the file is not in the entry, or it is not available.
         """
         entry = self.entry(name)
         if file is not None and file not in entry.files:
@@ -128,7 +128,7 @@ class Zoo:
     def verify(self, name: str) -> None:
         """Reads every cached file of the entry again.
 
-        Raises DigestError where one is not what was put there, WeightsError where nothing is there.
+        Raises DigestError if one is not what was put there, WeightsError if nothing is there.
         """
         entry = self.entry(name)
         slots = [slot for slot in self._slots(entry) if slot.exists()]
@@ -140,10 +140,10 @@ class Zoo:
                 raise DigestError(f"{name!r} is damaged: {problem}; {self._remedy(entry)}")
 
     def pull(self, *names: str, force: bool = False) -> None:
-        """Fetches and converts the entries that are not in the cache or are damaged there; `force` takes them all anew.
+        """Fetches and converts the entries that are missing or damaged in the cache; `force` fetches all again.
 
-        Entries of one archive share one download. Raises WeightsError where one cannot be had and DigestError where
-        the index gives another file; entries that were finished before stay.
+        Entries of one archive share one download. Raises WeightsError if one is not available and DigestError if the
+        index gives another file; entries that were finished before stay.
         """
         groups: dict[Archive, list[Entry]] = {}
         for entry in dict.fromkeys(self.entry(name) for name in names):
@@ -162,7 +162,7 @@ class Zoo:
         """Takes a file that the user has into the cache, checked as far as its digest is known, and returns its place.
 
         Of an entry with an archive that is the archive itself, fetched by other means; it is converted as by a pull.
-        Raises DigestError where it is another file and WeightsError where it is not laid out as the published one.
+        Raises DigestError if it is another file and WeightsError if it is not laid out as the published one.
         """
         entry = self.entry(name)
         if not path.is_file():

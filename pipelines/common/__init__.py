@@ -1,1 +1,1 @@
-"""What every folder here may use: errors, tensors, stage timing, optical flow, image operations."""
+"""Shared parts of all pipelines: errors, tensors, stage timing, optical flow, image operations."""

@@ -1,4 +1,4 @@
-"""Small things to look at results with: words on a picture, and a picture fitted into a box."""
+"""Annotation of pictures: text on a picture, and a picture fitted into a box."""
 
 from typing import Final, cast
 

@@ -1,4 +1,4 @@
-"""What was computed once, kept by the digest of what it was computed from: flows, embeddings, codes, fits."""
+"""A cache of computed arrays by the digest of their inputs: flows, embeddings, codes, fits."""
 
 import contextlib
 import hashlib
@@ -18,12 +18,12 @@ from safetensors.numpy import load, save
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 LARGEST: Final = 4 << 30
-"""Bytes of kept values; the oldest go first. A clip of 500 frames of 640x360 takes about 0.3 GB, nearly all flow."""
+"""Bytes of cached values; the oldest go first. A clip of 500 frames of 640x360 takes about 0.3 GB, nearly all flow."""
 
 RECENT: Final = 100
-"""Number of values that stay in memory: several metrics ask for the same ones of a frame."""
+"""Number of values that stay in memory: several metrics use the same values of a frame."""
 SMALL: Final = 1 << 16
-"""Bytes of a value at most that stays in memory."""
+"""Largest value, in bytes, that stays in memory."""
 
 
 def digest(*arrays: npt.NDArray[Any]) -> str:
@@ -39,14 +39,14 @@ class Cache:
     """A file of named arrays by key, get or compute. Several processes and threads may use one.
 
     The file is an SQLite database whose values are compressed safetensors: nothing in it is unpickled. A file that
-    cannot be read or written is given up with a note, since what it holds can be computed again.
+    cannot be read or written is not used any more, with a note, since its values can be computed again.
 
     Args:
-        path: of the file, made when the cache is opened; None keeps nothing.
+        path: of the file, made when the cache is opened; None caches nothing.
         largest: bytes of values that the file may hold when it is closed.
 
     Attributes:
-        notes: why values are not kept, in words for the user.
+        notes: why values are not cached, in words for the user.
     """
 
     def __init__(self, path: Path | None, *, largest: int = LARGEST) -> None:
@@ -67,9 +67,9 @@ class Cache:
             self._give_up(f"{path} cannot be used to keep what is computed ({error}); remove it to mend that")
 
     def get(self, key: str, compute: Callable[[], Arrays]) -> Arrays:
-        """The arrays of `key`: kept ones, or those of `compute`, which are kept from now on.
+        """The arrays of `key`: cached ones, or those of `compute`, which are then cached.
 
-        Kept arrays equal computed ones bit by bit, so a second run gives the same digits.
+        Cached arrays equal computed ones bit by bit, so a second run gives the same digits.
         """
         with self._lock:
             kept = self._recent.get(key) or self._read(key)

@@ -3,7 +3,7 @@
 PipelineError
 ├── DynamicsError   codes over time, or their model, that cannot be used
 ├── EditError       an edit that is unknown or written wrongly
-├── EngineError     a session that cannot be had, or has ended
+├── EngineError     a session that cannot be opened, or has ended
 │   ├── EngineFullError     there is no room for it
 │   ├── SessionClosedError  it has ended
 │   └── DeviceMemoryError   the device has too little memory for it
@@ -39,7 +39,7 @@ class EngineFullError(EngineError):
 
 
 class SessionClosedError(EngineError):
-    """A session was asked for something after its end."""
+    """A session was used after its end."""
 
 
 class DeviceMemoryError(EngineError):

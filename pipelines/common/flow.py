@@ -1,4 +1,4 @@
-"""Where each pixel of one frame is found in the next: one protocol, a network and a classical method behind it."""
+"""Optical flow: one protocol, with a network (RAFT) and a classical method (DIS) behind it."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast, get_args
@@ -40,7 +40,7 @@ class Flow(Protocol):
     """Dense flow between frames of one size.
 
     Guarantees, held by the contract tests over every implementation:
-    - No memory: the same two frames give the same fields, bit for bit, whatever was asked before.
+    - No state: the same two frames give the same fields, bit for bit, whatever was computed before.
     - A picture moved by whole pixels is read as that motion, within a tenth of a pixel on the whole, away from the
       borders.
     - Frames of any size from 16x16 up; fields have the size of the frames.
@@ -48,7 +48,7 @@ class Flow(Protocol):
 
     @property
     def name(self) -> str:
-        """The method and every setting that changes its result: a part of the key under which fields are kept."""
+        """The method and every setting that changes its result: a part of the key under which fields are cached."""
         ...
 
     def prepare(self, pixels: Pixels) -> Any:
@@ -56,7 +56,7 @@ class Flow(Protocol):
         ...
 
     def pair(self, first: Any, second: Any) -> FlowPair:
-        """The fields between two frames, given what `look` made of them."""
+        """The fields between two frames, from the results of `prepare`."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Operations on pictures that several folders share."""
+"""Shared operations on pictures: warping and mean squared error."""
 
 from typing import cast
 
@@ -11,7 +11,7 @@ from .errors import PipelineError
 
 
 def warp_pixels(before: Pixels, back: FlowField) -> Pixels:
-    """The frame before, carried to where the flow says: bilinear, (H, W, 3) uint8."""
+    """The frame before, warped by the flow: bilinear, (H, W, 3) uint8."""
     places = source_places(back)
     return cast(
         "Pixels", cv2.remap(before, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

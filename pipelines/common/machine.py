@@ -1,4 +1,4 @@
-"""What a measurement was made on: the machine, the versions, the thread counts. Without it a number says nothing."""
+"""The machine, versions and thread counts of a measurement, for benchmark reports."""
 
 import os
 import platform
@@ -49,7 +49,7 @@ def describe_machine(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's name, as far as the system tells it."""
+    """The processor's name, if the system has it."""
     try:
         for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
             key, _, name = line.partition(":")
@@ -68,7 +68,7 @@ def usable_cores() -> int:
 
 
 def memory_bytes() -> int | None:
-    """Main memory, None where the system does not say."""
+    """Main memory in bytes, None if unknown."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -76,7 +76,7 @@ def memory_bytes() -> int | None:
 
 
 def _load() -> float | None:
-    """Mean number of busy processes in the last minute: above zero before a run, something else was at work."""
+    """Mean number of busy processes in the last minute: above zero before a run, another program was running."""
     try:
         return round(os.getloadavg()[0], 2)
     except (AttributeError, OSError):

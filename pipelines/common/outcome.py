@@ -1,4 +1,4 @@
-"""What became of a frame: one table of kinds, for the editor, the engine, the server and every count of frames."""
+"""The outcome of a frame: one table of kinds, for the editor, the engine, the server and every count of frames."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,11 +37,11 @@ WITH_EDIT = frozenset(
 
 @dataclass(frozen=True, slots=True, order=True)
 class Outcome:
-    """What became of a frame. `str` gives "kind" or "kind: reason", as statistics and JSON have it.
+    """The outcome of a frame. `str` gives "kind" or "kind: reason", as in statistics and JSON.
 
     Attributes:
         kind: what is shown.
-        reason: why it is not simply edited; "" where there is none.
+        reason: why it is not simply edited; "" without a reason.
     """
 
     kind: OutcomeKind

@@ -1,4 +1,4 @@
-"""How long each stage took and what became of each frame: the numbers behind `--stats`."""
+"""Durations of stages and outcomes of frames: the numbers behind `--stats`."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ KEPT = 100_000
 class Stages:
     """Durations per stage and frames per outcome. The clock is an argument, so that tests need no time.
 
-    Several threads may time at once. kept: how many of the last passes of a stage its percentiles are taken over.
+    Several threads may time at once. kept: number of a stage's latest passes for its percentiles.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter, *, kept: int = KEPT) -> None:
@@ -40,12 +40,12 @@ class Stages:
             self._seconds[stage].append(elapsed)
 
     def count(self, what: str, number: int) -> None:
-        """Add to `calls`: how often something was asked for."""
+        """Add to `calls`, the counts of calls by name."""
         with self._lock:
             self.calls[what] += number
 
     def became(self, outcome: Outcome) -> None:
-        """Count what became of one frame."""
+        """Count the outcome of one frame."""
         self._outcomes[outcome] += 1
 
     @property

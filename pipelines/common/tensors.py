@@ -1,4 +1,4 @@
-"""Pictures to what the networks take, and back: the one place that knows the range [-1, 1]."""
+"""Conversion of pictures to network tensors and back: the one place that knows the range [-1, 1]."""
 
 import numpy as np
 import numpy.typing as npt

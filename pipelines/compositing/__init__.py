@@ -1,1 +1,1 @@
-"""Putting the edited face into the frame: masks, colours, shapes, the carried detail, and when to give way."""
+"""Compositing of the edited face into the frame: masks, colours, shapes, detail, reprojection and fades."""

@@ -1,4 +1,4 @@
-"""Give generated faces the colours of the frame, steadily."""
+"""Colour matching of generated faces to the frame, smoothed over time."""
 
 from dataclasses import dataclass
 
@@ -17,9 +17,9 @@ LARGEST_TURN = 0.6
 class ColourMatch:
     """A linear map of colours.
 
-    It scales luma by one factor and turns and scales the two colour differences by another, complex one. Skin then
-    matches the frame's, while grey stays grey: with a gain and a shift for each channel, teeth turned green in a graded
-    clip where lips opened.
+    It scales luma by one factor, and rotates and scales the two colour differences by a complex one. Skin then matches
+    the frame's, and grey stays grey. With a gain and a shift for each channel, teeth turned green in a graded clip
+    where lips opened.
 
     Attributes:
         matrix: (3, 3) float32, RGB in 0..255 to the same.
@@ -33,10 +33,10 @@ class ColourMatch:
 
 
 def measure(face: FloatImage, drawn: FloatImage, mask: FloatImage) -> ColourMatch:
-    """The map that gives `drawn` the mean of `face` inside the mask; all (S, S, 3) and (S, S) float32.
+    """The map that gives `drawn` the mean of `face` inside the mask. Pictures: (S, S, 3), mask: (S, S), all float32.
 
-    Luma changes by at most 1.7, saturation by at most 1.6, hue by at most 0.6 radians, so that a failed inversion
-    cannot turn a face into paint.
+    Luma changes by a factor of at most 1.7, saturation by at most 1.6, hue by at most 0.6 radians. This limits the
+    damage of a failed inversion.
     """
     weight = mask / max(1e-6, float(mask.sum()))
     (luma_face, *difference_face), (luma_drawn, *difference_drawn) = (

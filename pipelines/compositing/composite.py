@@ -1,21 +1,20 @@
-"""Put the edited face into the frame with all that the generator could not draw.
+"""The composite of the edited face and the frame, with the detail that the generator cannot draw.
 
-The generator draws a face that is like the one in the frame (the inversion O) and the same face edited (E). What it
-cannot draw, the inversion error I - O, is carried along with the edit:
+The generator draws a face like the one in the frame I (the inversion O) and the same face edited (E). The detail that
+it cannot draw, the inversion error I - O, is warped along with the edit:
 
     E' = E + m W(I - O)
 
-W warps by the dense flow from E to O; m fades it out where the two flows disagree, and where E and W(O) differ much, as
-teeth and lips do where a mouth opens. Sorted by where pixels come from,
+W warps by the dense flow from E to O. m fades the detail out where the two flows disagree, and where E and W(O) differ
+much, such as at teeth and lips when a mouth opens. Grouped by source of the pixels,
 
     E' = m W(I) + (E - m W(O))
 
-the first term samples the *frame* itself, at its own resolution and only once; the second is smooth and small, so that
+the first term samples the *frame* itself, at its own resolution and only once. The second is smooth and small, so
 256x256 are enough for it. With no edit E = O, W is the identity, and E' is the frame, to the byte.
 
-Colours are combined as they are coded, not in linear light: both pictures of the generator are gamma-coded, their
-difference is what was learned to look alike, and in linear light the same difference would come out weaker on dark
-skin and stronger on bright.
+Colours are combined gamma-coded, not in linear light. Both pictures of the generator are gamma-coded, and it learned
+their difference in that space. In linear light the same difference would be weaker on dark skin and stronger on bright.
 """
 
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ FEATHER = 9.0  # crop pixels, standard deviation of the mask's edge
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """What the composite needs of one face, all in the 256x256 crop.
+    """The layers of one face, all in the 256x256 crop.
 
     Attributes:
         change: (S, S, 3) float32, E - m W(O) in 0..255.
@@ -57,7 +56,7 @@ class Layers:
 
 
 def check_mode(mode: str) -> Mode:
-    """The mode of that name. Raises EditError, which lists the known ones."""
+    """The mode of that name. Raises EditError, which lists the names."""
     for known in MODES:
         if mode == known:
             return known
@@ -65,7 +64,7 @@ def check_mode(mode: str) -> Mode:
 
 
 class FaceFlow:
-    """Dense flow between drawn faces by DIS (Kroeger et al., arXiv 1603.03590), good and cheap on clean faces."""
+    """Dense flow between drawn faces by DIS (Kroeger et al., arXiv 1603.03590), accurate and cheap on clean faces."""
 
     def __init__(self) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
@@ -87,14 +86,14 @@ def warp(picture: npt.NDArray[np.float32], flow: FloatImage) -> FloatImage:
 
 
 def agreement(forward: FloatImage, backward: FloatImage, tolerance: float = TOLERANCE) -> FloatImage:
-    """(S, S) in 0..1: 1 where going along `forward` and back along `backward` ends where it began."""
+    """(S, S) in 0..1: 1 where following `forward` and then `backward` ends at the start."""
     error = forward + warp(backward, forward)
     squared = np.square(error).sum(axis=2)
     return np.asarray(np.exp(-squared / (2 * tolerance**2)), dtype=np.float32)
 
 
 def likeness(first: FloatImage, second: FloatImage, tolerance: float = LARGE_CHANGE) -> FloatImage:
-    """(S, S) in 0..1: 1 where two (S, S, 3) pictures in 0..255 have the same colours, seen a little blurred."""
+    """(S, S) in 0..1: 1 where two (S, S, 3) pictures in 0..255 have the same colours after a slight blur."""
     difference = cv2.GaussianBlur(first - second, (0, 0), 1.5)
     squared = np.square(difference).mean(axis=2)
     return np.asarray(np.exp(-squared / (2 * tolerance**2)), dtype=np.float32)
@@ -138,7 +137,7 @@ def detail_layers(inversion: FloatImage, edited: FloatImage, mask: FloatImage, m
 
 
 def keep_source(layers: Layers, own: FloatImage | None) -> Layers:
-    """The layers with the frame moved along and not changed where `own`, (S, S) in 0..1, says so."""
+    """The layers with the frame's own pixels moved but not changed where `own`, (S, S) in 0..1, is 1."""
     if own is None or not own.any():
         return layers
     moved = warp(own, layers.flow)
@@ -153,7 +152,7 @@ def replace_layers(edited: FloatImage, mask: FloatImage) -> Layers:
 
 
 def compose(pixels: Pixels, quad: Quad, layers: Layers) -> Pixels:
-    """The frame (H, W, 3) with one face's layers put in at `quad`; outside the mask every byte is the frame's own."""
+    """The frame (H, W, 3) with one face's layers composited at `quad`; outside the mask no byte changes."""
     size = (pixels.shape[1], pixels.shape[0])
     placed_mask = unalign(layers.mask, quad, size, outside="zero")
     top, left = placed_mask.top, placed_mask.left
@@ -193,7 +192,7 @@ def hull_mask(points: npt.NDArray[np.float64], *, grow: float = 1.12, feather: f
     mask = np.zeros((CROP, CROP), dtype=np.float32)
     shift = 4
     cv2.fillConvexPoly(mask, np.rint(grown * (1 << shift)).astype(np.int32), 1.0, cv2.LINE_8, shift)
-    # The soft edge lies inside the hull and inside the crop, so that nothing beyond either changes.
+    # The soft edge lies inside the hull and inside the crop, so nothing outside of them changes.
     soft = cv2.GaussianBlur(mask, (0, 0), feather, borderType=cv2.BORDER_CONSTANT)
     return np.clip(2 * soft - 1, 0, 1).astype(np.float32)
 

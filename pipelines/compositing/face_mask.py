@@ -1,4 +1,4 @@
-"""Where an edit may show: the face's hull without what hides it."""
+"""The mask of an edit: the face's hull without the parts that something hides."""
 
 import cv2
 import numpy as np
@@ -17,11 +17,11 @@ def face_mask(points: npt.NDArray[np.float64], hidden: npt.NDArray[np.float64]) 
     if hidden.max(initial=0.0) < 0.1:
         return mask
     cover = np.zeros_like(mask)
-    for index in np.argsort(hidden, kind="stable"):  # the surest last, on top of the others
+    for index in np.argsort(hidden, kind="stable"):  # the most certain last, on top of the others
         if hidden[index] >= 0.1:
             x, y = points[index]
             cv2.circle(cover, (round(x), round(y)), round(HIDDEN_RADIUS), float(hidden[index]), cv2.FILLED)
-    # What lies between hidden landmarks is hidden, too: lips and eyes are never judged by their colour.
+    # The area between hidden landmarks is hidden, too: the colour check leaves out lips and eyes.
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, HIDDEN_GAP)
     closed = cv2.morphologyEx(cover, cv2.MORPH_CLOSE, kernel)
     return mask * (1 - cv2.GaussianBlur(closed, (0, 0), 3.0)).astype(np.float32)

@@ -1,22 +1,22 @@
-"""When an edit gives way to the source: lost, uncertain, turned away or covered faces."""
+"""The fade of an edit to the source: for lost, uncertain, turned away or covered faces."""
 
 from dataclasses import dataclass
 
 from ..tracking.face_track import FaceTrack
 
-FADE_SECONDS = 0.25  # no longer than a tracker reports a face that it has lost (`TrackerSettings.fade_seconds`)
+FADE_SECONDS = 0.25  # at most as long as a tracker reports a lost face (`TrackerSettings.fade_seconds`)
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How strongly an edit should show, 0..1, and the first reason why not fully ("" where fully)."""
+    """The target strength of an edit, 0..1, and the first reason for a strength below 1 ("" for 1)."""
 
     weight: float
     reason: str
 
 
 def wish(track: FaceTrack) -> Wish:
-    """What the tracker's word about a face asks for; every limit is a slope, so that nothing flips at a threshold."""
+    """The target strength for a track; every limit is a slope, so nothing flips at a threshold."""
     slopes = (
         ("lost", 1.0 if track.seen else 0.0),
         ("uncertain", _rise(track.confidence, 0.35, 0.65)),
@@ -29,7 +29,7 @@ def wish(track: FaceTrack) -> Wish:
 
 
 def approach(before: float, wanted: float, elapsed: float, seconds: float = FADE_SECONDS) -> float:
-    """The weight of the next frame: towards what is wanted, the whole way in `seconds`."""
+    """The weight of the next frame, on the way to the target; a change from 0 to 1 takes `seconds`."""
     step = max(0.0, elapsed) / seconds
     return min(wanted, before + step) if wanted > before else max(wanted, before - step)
 

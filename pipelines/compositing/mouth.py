@@ -1,4 +1,4 @@
-"""The inside of an open mouth, which stays the frame's own: an edit has nothing true to say about it."""
+"""The mask of the inside of an open mouth, which stays the frame's own: an edit cannot draw it faithfully."""
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ PARTS: dict[Layout, tuple[tuple[int, ...], tuple[int, int], tuple[int, int]]] = 
     "mesh-478": (INNER_LIPS, (13, 14), (78, 308)),
     "dlib-68": (tuple(range(60, 68)), (62, 66), (60, 64)),
 }
-CLOSED, OPEN = 0.06, 0.22  # height by width, between which the inside comes to count
+CLOSED, OPEN = 0.06, 0.22  # height by width: the mask fades in between the two
 EDGE = 1.5  # crop pixels, standard deviation
 
 

@@ -1,7 +1,7 @@
-"""Move what was drawn of a face onto a later frame of it, by its landmarks: an edit that costs no network.
+"""Reprojection of a drawn face onto a later frame by its landmarks, without a network.
 
-The layers of an edit vary slowly, and the face's features carry them: lips that have opened since take their part of
-the edit along.
+The layers of an edit vary slowly, and they move with the face's features: where lips have opened since, their part of
+the edit moves along.
 """
 
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ from .mouth import mouth_inside
 from .shape_match import displacement
 
 STALE_SECONDS = 2.0
-"""A face looks different by then; what is older is not shown any more."""
+"""Older layers are not shown: the face looks different by then."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReprojectableLayers:
-    """What was put into a frame.
+    """The layers that were composited into a frame.
 
     Attributes:
-        layers: in the crop, with the strength they had, the mouth's inside included.
+        layers: in the crop, at the strength they had, including the mouth's inside.
         points: (N, 2) float64 landmarks in crop pixels.
         weight: 0..1, how far the face was faded in.
         seconds: time of the frame.
@@ -41,9 +41,9 @@ class ReprojectableLayers:
 def reproject(
     drawn: ReprojectableLayers, track: FaceTrack, weight: float, hidden: npt.NDArray[np.float64], seconds: float
 ) -> Layers | None:
-    """The layers for another frame of the same face, None where they are too old or it has faded out.
+    """The layers for another frame of the same face, None if they are too old or the face has faded out.
 
-    weight, hidden: of the face in that frame, as in face_editor.FaceVisibility`. seconds: its time.
+    weight, hidden: of the face in that frame, as in `face_editor.FaceVisibility`. seconds: its time.
     """
     if weight <= 0 or drawn.weight <= 0 or abs(seconds - drawn.seconds) > STALE_SECONDS:
         return None

@@ -1,8 +1,8 @@
-"""Move the features of a generated face to where the frame's are, so that an edit lands on the right lips.
+"""Shape matching: warp a generated face so that its features lie on those of the frame.
 
-An inversion draws a similar face whose mouth, eyes and brows lie a few pixels off, or whose lips are closed where the
-frame's are open. Both the inversion and its edit are warped by what brings the landmarks of the inversion onto those
-of the frame; the edit's own motion, which is the difference of the two, is then carried by the frame's features.
+An inversion draws a similar face whose mouth, eyes and brows lie a few pixels off, or whose lips are closed while the
+frame's are open. Both the inversion and its edit are warped by the displacement from the inversion's landmarks to the
+frame's. The edit's own motion, the difference of the two, then applies to the frame's features.
 """
 
 import cv2
@@ -13,14 +13,14 @@ from ..tracking.align import CROP
 
 CELL = 2  # crop pixels in a cell of the grid that landmarks are gathered on
 REACH = 7.0  # crop pixels, standard deviation of a landmark's influence
-REST = 0.0003  # weight of staying in place, which wins far from every landmark
-LARGEST = 24.0  # crop pixels; a landmark that is further off was misplaced
+REST = 0.0003  # weight of zero displacement, which dominates far from every landmark
+LARGEST = 24.0  # crop pixels; a landmark that is further off counts as misplaced
 
 
 def displacement(face: Points, drawn: Points) -> FloatImage:
     """(S, S, 2) float32 crop pixels: drawn(x + displacement(x)) has its landmarks where `face` has them.
 
-    face, drawn: (N, 2) landmarks of the frame's face and of the generated one, both in crop pixels. Normalized
+    face, drawn: (N, 2) landmarks of the frame's face and of the generated one, both in crop pixels. It is a normalized
     convolution (Knutsson and Westin, 1993) of the landmarks' differences, with a Gaussian and a small weight for zero.
     """
     size = CROP // CELL

@@ -1,1 +1,1 @@
-"""What a machine has and lacks for dynstream, and the command that mends it."""
+"""Checks of a machine for dynstream, each with the command that fixes a problem."""

@@ -1,4 +1,4 @@
-"""All checks, one after the other; one that breaks is a finding itself and stops none of the others."""
+"""Run all checks in turn; a check that raises becomes a finding, and the others still run."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from .machine import Machine
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """Wishes.
+    """Options of the checks.
 
     Attributes:
         port: TCP, for `dynstream serve`.
@@ -56,7 +56,7 @@ def checks(wishes: Wishes) -> dict[str, Check]:
 
 
 def examine(machine: Machine, wishes: Wishes = Wishes()) -> Iterator[Finding]:
-    """The findings, each as soon as it is there."""
+    """The findings, each as soon as its check is done."""
     for name, check in checks(wishes).items():
         try:
             yield from check(machine)

@@ -1,4 +1,4 @@
-"""What one check found."""
+"""The finding of one check."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,12 +11,12 @@ Level = Literal["ok", "warn", "fail"]
 class Finding:
     """One line of the report.
 
-    Raises ValueError for a "warn" or "fail" that does not say how to mend it.
+    Raises ValueError for a "warn" or "fail" without a `mend`.
 
     Attributes:
         level: "fail" keeps dynstream from working, "warn" keeps a part of it from working or makes it slow.
         found: what is there, in a few words.
-        mend: the command or step that mends it; "" where nothing is to be done.
+        mend: the command or step that fixes it; "" if it is not a problem.
     """
 
     name: str
@@ -34,6 +34,6 @@ class Finding:
 
 
 def worst(findings: Sequence[Finding]) -> Level:
-    """The gravest level among them, "ok" where there are none."""
+    """The most severe level, "ok" without findings."""
     levels = {finding.level for finding in findings}
     return "fail" if "fail" in levels else "warn" if "warn" in levels else "ok"

@@ -37,7 +37,7 @@ def processor(machine: Machine) -> list[Finding]:
 
 
 def gpu(machine: Machine) -> list[Finding]:
-    """A graphics card that PyTorch can use, or one that it could but does not."""
+    """A graphics card that PyTorch uses, or one that it could use but does not."""
     found = machine.gpu()
     if found is not None:
         memory = f", {found.memory / GIB:.0f} GiB" if found.memory else ""
@@ -52,7 +52,7 @@ def gpu(machine: Machine) -> list[Finding]:
 
 
 def memory(machine: Machine) -> list[Finding]:
-    """What is free now."""
+    """Free memory."""
     free = machine.available_memory()
     if free is None:
         return [Finding("memory", "ok", "this system does not say")]
@@ -74,7 +74,7 @@ def disk(machine: Machine) -> list[Finding]:
 
 
 def weights(machine: Machine, *, verify: bool = False) -> list[Finding]:
-    """The files that are needed, and whether any that is here is damaged. verify: read all of them again."""
+    """The required files, and whether a cached one is damaged. verify: read all of them again."""
     from ...models.errors import WeightsError
 
     zoo, findings = machine.zoo, []

@@ -16,7 +16,7 @@ def cameras(machine: Machine) -> list[Finding]:
 
 
 def virtual_camera(machine: Machine) -> list[Finding]:
-    """Where `dynstream webcam` could send to. Nothing is opened, so that no program sees a camera come and go."""
+    """Virtual cameras for `dynstream webcam`. None is opened, so no program sees a camera come and go."""
     problem = machine.pyvirtualcam()
     if problem is not None:
         reason, _, mend = problem.partition(": ")

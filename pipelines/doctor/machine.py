@@ -1,4 +1,4 @@
-"""The questions that checks ask of a machine, and how this one is asked. Tests answer them as they like."""
+"""The queries that checks make of a machine, with defaults for this one; tests replace them."""
 
 import errno
 import os
@@ -31,11 +31,11 @@ SHIPPED = ("encoder.safetensors", "output-tail.safetensors", "directions.safeten
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """Gpu.
+    """A graphics card.
 
     Attributes:
         kind: "cuda" or "mps".
-        memory: bytes, 0 where not known.
+        memory: bytes, 0 if unknown.
     """
 
     kind: str
@@ -149,13 +149,13 @@ def _writable(folder: Path) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """Each field answers one question; the defaults ask this machine.
+    """Each field answers one query; the defaults query this machine.
 
     Attributes:
         tcp_error, udp_error: why a port of localhost cannot be had, None where it can.
         pyvirtualcam, gstreamer: why it does not load, None where it does.
         free_disk: bytes.
-        available_memory: bytes, None: not said.
+        available_memory: bytes, None if unknown.
     """
 
     platform: str = sys.platform

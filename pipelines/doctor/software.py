@@ -15,7 +15,7 @@ EXTRAS: Final = {
     "dlib": "one of the identity measures",
     "face-alignment": "the face-alignment landmarks; it wants an environment of its own",
 }
-"""Extra -> what it is for; those of the package that are not here are told without a word about their use."""
+"""Extra -> its use; an extra that is missing here is reported without its use."""
 
 NEEDED: Final[tuple[tuple[str, Literal["r", "w"]], ...]] = (("h264", "r"), ("libx264", "w"), ("aac", "r"))
 WANTED: Final[tuple[tuple[str, Literal["r", "w"], str], ...]] = (
@@ -40,7 +40,7 @@ def python(machine: Machine) -> list[Finding]:
 
 
 def packages(machine: Machine) -> list[Finding]:
-    """Everything that dynstream cannot do without, and the extras."""
+    """The required packages and the extras."""
     wrong, extras, count = [], dict[str, list[str]](), 0
     for name, least, extra in _read(machine.requirements()):
         version = machine.version(name)

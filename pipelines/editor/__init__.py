@@ -1,1 +1,1 @@
-"""The way of a frame: analyse, render, composite; and loading an editor with its networks."""
+"""The face editor: analyse, render and composite a frame, and load an editor with its networks."""

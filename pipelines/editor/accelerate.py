@@ -1,4 +1,4 @@
-"""The same networks, faster: another device, lower precision, compiled. The plain renderer is the reference."""
+"""Faster renderers: another device, lower precision, compiled networks. The plain renderer is the reference."""
 
 from typing import Any, Literal, cast, get_args
 
@@ -14,7 +14,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 def check_precision(name: str) -> Precision:
-    """The precision of that name. Raises PipelineError, which lists those there are."""
+    """The precision of that name. Raises PipelineError, which lists the names."""
     for known in PRECISIONS:
         if name == known:
             return known
@@ -22,7 +22,7 @@ def check_precision(name: str) -> Precision:
 
 
 def check_device(name: str) -> torch.device:
-    """The device of that name. Raises PipelineError where it is not one, or not there."""
+    """The device of that name. Raises PipelineError for an unknown or missing device."""
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -37,11 +37,11 @@ def check_device(name: str) -> torch.device:
 def accelerate(
     renderer: Renderer, *, device: str = "cpu", compiled: bool = False, precision: Precision = "float32"
 ) -> Renderer:
-    """A renderer over the same networks, which are moved to `device`; the given one is not to be used any more.
+    """A renderer over the same networks, which are moved to `device`; do not use the given renderer any more.
 
-    compiled: by torch.compile, on CUDA with CUDA graphs, each for batches of 1, 2, 4, 8, ... faces that smaller ones
-    are filled up to; the first batch of each size takes a minute. precision: of encoder and generator; codes, the
-    averages over them and pictures stay float32. Raises PipelineError for a device that is not there.
+    compiled: use torch.compile, on CUDA with CUDA graphs, for batches of 1, 2, 4, 8, ... faces. Smaller batches are
+    padded; the first batch of each size takes a minute. precision: of encoder and generator; codes, their averages and
+    pictures stay float32. Raises PipelineError for a missing device.
     """
     where = check_device(device)
     if where.type == "cpu" and not compiled and precision == "float32":
@@ -60,7 +60,7 @@ def accelerate(
 
 
 class FastEncoder:
-    """An encoder on a device. Takes faces from anywhere; gives float32 codes there."""
+    """An encoder on a device. It takes faces on any device and returns float32 codes on its own."""
 
     def __init__(self, encoder: Any, device: torch.device, dtype: torch.dtype | None, compiled: bool) -> None:
         self._run = _compile(encoder, device) if compiled else encoder
@@ -112,13 +112,13 @@ class FastGenerator:
 
 
 def fill(batch: Tensor) -> Tensor:
-    """The batch with its last item repeated until its size is a power of two: few sizes, each compiled once."""
+    """The batch, padded with its last item to a power of two, so that few sizes are compiled."""
     missing = (1 << (len(batch) - 1).bit_length()) - len(batch)
     return torch.cat([batch, batch[-1:].expand(missing, *batch.shape[1:])]) if missing else batch
 
 
 def _own(result: Tensor, compiled: bool) -> Tensor:
-    # A CUDA graph writes its next result over this one.
+    # A CUDA graph overwrites this result with its next one.
     return result.clone() if compiled else result
 
 

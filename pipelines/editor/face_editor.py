@@ -1,7 +1,7 @@
-"""The way of a frame: analyse (track, align), render (invert, edit, synthesize), composite.
+"""The face editor of a stream: analyse (track, align), render (invert, edit, synthesize), composite.
 
-State goes in and comes out. Each of the three has a memory of its own, so that an engine may analyse a frame while the
-one before is still being drawn, and draw faces of many streams at once.
+State goes in and comes out. Each of the three stages has its own state, so an engine can analyse a frame while the one
+before is still being drawn, and can draw faces of many streams at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ from .renderer import FaceJob, Rendered, Renderer
 
 HIDDEN_SECONDS = 0.15
 FADING_IN = "fading in"
-LEAST_PRESENCE = 0.5  # of a drawn face, for its landmarks to be believed
+LEAST_PRESENCE = 0.5  # of a drawn face, for its landmarks to be used
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,10 +57,10 @@ class FaceVisibility:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnalysisState:
-    """Memory of the analysis.
+    """State of the analysis.
 
     Attributes:
-        begin: time of the first frame in seconds, from which ramps count; None before it.
+        begin: time of the first frame in seconds, where ramps start; None before it.
     """
 
     tracker: TrackerState = field(default_factory=TrackerState)
@@ -70,7 +70,7 @@ class AnalysisState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompositeState:
-    """Memory of compositing one face: its colours and the motion of its edit at a time, and what was drawn last."""
+    """State of compositing one face: its colours, the motion of its edit, and its last layers."""
 
     colours: ColourMatch | None = None
     motion: Motion | None = None
@@ -80,7 +80,7 @@ class CompositeState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SessionState:
-    """All that a stream remembers, by the stage that needs it; a new stream starts with `SessionState()`."""
+    """The state of a stream by stage; a new stream starts with `SessionState()`."""
 
     analysis: AnalysisState = field(default_factory=AnalysisState)
     latents: Mapping[int, LatentState] = field(default_factory=dict)
@@ -92,8 +92,8 @@ class FaceObservation:
     """One face of a frame.
 
     Attributes:
-        fresh: what is remembered of a face with its id no longer counts.
-        job: what to draw, None where nothing is.
+        fresh: whether the stored state of a face with its id is no longer valid.
+        job: what to draw, None if nothing.
         outcome: edited, faded or passed.
     """
 
@@ -106,7 +106,7 @@ class FaceObservation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameAnalysis:
-    """A frame and what is to be done with it."""
+    """A frame with its faces and the drawings it needs."""
 
     frame: Frame
     faces: tuple[FaceObservation, ...]
@@ -118,16 +118,16 @@ class FrameAnalysis:
 
     @property
     def jobs(self) -> list[FaceJob]:
-        """What there is to draw, in the order of the faces."""
+        """The jobs of the faces to draw, in the order of the faces."""
         return [observed.job for observed in self.faces if observed.job is not None]
 
     def memories(self, latents: Mapping[int, LatentState]) -> list[LatentState | None]:
-        """What is remembered of the codes of each job's face."""
+        """The latent state of each job's face."""
         drawn = [observed for observed in self.faces if observed.job is not None]
         return [None if observed.fresh else latents.get(observed.track.id) for observed in drawn]
 
     def remember(self, latents: Mapping[int, LatentState], rendered: Sequence[Rendered]) -> dict[int, LatentState]:
-        """The codes' memory after drawing; a face that has faded out, or is gone, is forgotten."""
+        """The latent states after drawing, without faces that have faded out or are gone."""
         results = iter(rendered)
         kept = {}
         for observed in self.faces:
@@ -143,7 +143,7 @@ class Edited:
     """The edited frame.
 
     Attributes:
-        outcome: what became of it.
+        outcome: what it shows, and why.
     """
 
     frame: Frame
@@ -151,7 +151,7 @@ class Edited:
 
 
 class FaceEditor:
-    """Edits the faces of one stream's frames; holds networks and settings, and no memory of its own.
+    """Edits the faces of one stream's frames. It holds networks and settings, and no state.
 
     `edits` and `mode` may be replaced between two frames.
     """
@@ -171,7 +171,7 @@ class FaceEditor:
         return SessionState(analysed, analysis.remember(state.latents, rendered), composited), edited
 
     def analyse(self, state: AnalysisState, frame: Frame, stages: Stages) -> tuple[AnalysisState, FrameAnalysis]:
-        """Find the faces of a frame and cut out those that are to be drawn."""
+        """Find the faces of a frame and crop those to draw."""
         with stages.time("track"):
             tracker_state, seen = self.tracker.step(state.tracker, frame)
         begin = frame.seconds if state.begin is None else state.begin
@@ -217,9 +217,9 @@ class FaceEditor:
         *,
         show: bool = True,
     ) -> tuple[dict[int, CompositeState], Edited]:
-        """Put the drawn faces, those of `analysis.jobs`, into their frame.
+        """Composite the drawn faces, those of `FrameAnalysis.jobs`, into their frame.
 
-        show: False where nobody will see this frame; it then stays as it is, and only the memory is new.
+        show: False if the frame will not be shown; it then stays as it is, and only the state is updated.
         """
         results = iter(rendered)
         pixels, kept = analysis.frame.pixels, {}
@@ -236,9 +236,9 @@ class FaceEditor:
         return kept, Edited(analysis.frame.with_pixels(pixels), analysis.outcome)
 
     def reproject(self, state: Mapping[int, CompositeState], analysis: FrameAnalysis, stages: Stages) -> Edited | None:
-        """The frame with what was last drawn of its faces moved onto them; None where nothing was drawn of any.
+        """The frame with its faces' last drawings reprojected onto them; None if none has a drawing.
 
-        Needs no network and leaves the memory as it is.
+        Uses no network and does not change the state.
         """
         pixels = analysis.frame.pixels
         for observed in analysis.faces:

@@ -1,8 +1,8 @@
-"""Encode every K-th frame: in the frames between, what E0 would have said is foretold, and all else stays as it is.
+"""A renderer that encodes every K-th frame and predicts E0's codes for the frames between.
 
-The guess stands for E0's raw codes, for which the model of motion was made; it is averaged, and under the recurrent
-encoder corrected by the last correction, as E0's own would be, so nothing steps when a frame is encoded again. Whether
-to foretell or to hold the last encoded codes is decided for each face by which has been nearer so far.
+The prediction replaces E0's raw codes, on which the motion model was trained. Like E0's own codes it is averaged and,
+under the recurrent encoder, corrected by the last correction, so there is no step when a frame is encoded again. For
+each face the renderer predicts or holds the last encoded codes, whichever has had the smaller error so far.
 """
 
 from collections.abc import Sequence
@@ -22,22 +22,22 @@ from ..motion.online_predictor import DynamicsState, OnlineDynamics
 from .renderer import FaceJob, Rendered, Renderer
 
 KEPT: Final = 0.9
-"""Of what is known of past guesses, at each encoded frame: about the last ten count."""
+"""Share of the past prediction errors that is kept at each encoded frame: about the last ten count."""
 
 _Kept = TypeVar("_Kept", DynamicsState, LandmarkMap)
 
 
 class KeyframedRenderer(Renderer):
-    """A renderer whose encoders see some frames only; its memory is `LatentState.motion`.
+    """A renderer whose encoders run on some frames only; its state is `LatentState.motion`.
 
-    A job with `encode=False` says that there is no time: it is encoded where the face is new, and under "auto" where
-    the guess has become too poor.
+    A job with `encode=False` is encoded only if the face is new or, under "auto", if the prediction has become too
+    poor.
     """
 
     def __init__(self, renderer: Renderer, model: MotionModel, every: Every) -> None:
-        """renderer: whose networks are used. model: of the motion of its encoder's codes, which is kept on the CPU.
+        """renderer: its networks are used. model: of the motion of its encoder's codes; it stays on the CPU.
 
-        every: frames from one encoded frame to the next, or "auto". Raises ValueError where it is below 1.
+        every: frames from one encoded frame to the next, or "auto". Raises ValueError if it is below 1.
         """
         is_due(every, 0, 0.0, 1.0)
         super().__init__(
@@ -61,7 +61,7 @@ class KeyframedRenderer(Renderer):
             ]
 
     def _plan(self, job: FaceJob, memory: LatentState | None) -> tuple[FaceJob, MotionMemory | None]:
-        """The job with a guess at its codes, or to be encoded; and the face's motion as known before this frame."""
+        """The job with predicted codes, or to encode; and the face's motion as known before this frame."""
         known = None if memory is None else memory.motion
         if known is None or memory is None or not 0 <= job.seconds - memory.seconds <= GAP_SECONDS:
             return replace(job, encode=True), None
@@ -82,7 +82,7 @@ class KeyframedRenderer(Renderer):
     def _foretell(
         self, known: MotionMemory, seconds: float, landmarks: Points | None
     ) -> tuple[MotionMemory, Tensor, Tensor]:
-        """(memory after a frame that is not encoded, codes (codes, size), uncertainty ()) at a time."""
+        """(state after a frame that is not encoded, codes (codes, size), uncertainty ()) at a time."""
         state = known.dynamics
         if landmarks is not None and known.landmarks is not None:
             state = propagate(self._updater, state, known.landmarks, seconds, _tensor(landmarks))
@@ -90,7 +90,7 @@ class KeyframedRenderer(Renderer):
         return replace(known, dynamics=state, since=known.since + 1), said, uncertainty
 
     def _learn(self, job: FaceJob, known: MotionMemory | None, encoded: Tensor | None) -> MotionMemory | None:
-        """The memory after a frame, from what was known before it; with `encoded` the frame's own codes."""
+        """The state after a frame, from the state before it; `encoded`: the frame's own codes."""
         if encoded is None:
             return known
         codes = encoded.float().cpu()
@@ -130,7 +130,7 @@ def _tensor(landmarks: Points) -> Tensor:
 
 
 def on_cpu(memory: MotionMemory) -> MotionMemory:
-    """A memory that was read for another device."""
+    """The state moved to the CPU, after it was read for another device."""
     if memory.key.device.type == "cpu":
         return memory
     return replace(

@@ -1,4 +1,4 @@
-"""From names of models to a ready editor: the one place that knows which networks a stream needs."""
+"""Load an editor by the names of its models: the one place that knows which networks a stream needs."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -36,18 +36,18 @@ def load_editor(
     encoder: str = DEFAULT_ENCODER,
     encode_every: Every = 1,
 ) -> FaceEditor:
-    """An editor with its networks, weights pulled where they are missing. encoder: see `load_renderer`.
+    """An editor with its networks; missing weights are pulled. encoder: see `load_renderer`.
 
     encode_every: frames from one encoded frame to the next, or "auto"; see `keyframed`.
-    Raises PipelineError, ModelError for a name that is not known, WeightsError for weights that cannot be had.
+    Raises PipelineError, ModelError for an unknown name, WeightsError for weights that are not available.
     """
-    policy = parse_policy(faces)  # what needs no weights first, then the small weights, then the large
+    policy = parse_policy(faces)  # checks without weights first, then small weights, then large ones
     tracker = Tracker(load_backend(backend, zoo), policy)
     return FaceEditor(tracker, keyframed(load_renderer(zoo, generator, encoder), encode_every), edits, mode=mode)
 
 
 def keyframed(renderer: Renderer, every: Every) -> Renderer:
-    """The same renderer with its encoders asked every K-th frame only; itself where that is each frame."""
+    """The same renderer with its encoders run every K-th frame only; the given one if K is 1."""
     if every == 1:
         return renderer
     from ...models.dynamics.motion_model import load_motion
@@ -59,7 +59,7 @@ def keyframed(renderer: Renderer, every: Every) -> Renderer:
 def load_renderer(zoo: "Zoo", generator: str = "mobilestylegan", encoder: str = DEFAULT_ENCODER) -> Renderer:
     """The networks that all streams share. Raises as `load_editor`.
 
-    encoder: "recurrent" corrects E0 from frame to frame (RIGID), "frame" averages what E0 says of each frame.
+    encoder: "recurrent" corrects E0 from frame to frame (RIGID), "frame" averages E0's codes over frames.
     """
     if encoder not in ENCODERS:
         raise PipelineError(f"unknown encoder {encoder!r}; expected one of {', '.join(ENCODERS)}")

@@ -1,4 +1,4 @@
-"""From aligned faces to drawn ones: invert, steady the codes, edit, synthesize, for a batch of faces of any streams."""
+"""The renderer: invert, smooth the codes, edit and synthesize a batch of aligned faces of any streams."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ class FaceJob:
 
     Attributes:
         face: (256, 256, 3) uint8, aligned.
-        offset: what the edit does to the codes, None for none.
-        seconds: of its frame.
-        encode: False draws the codes that are remembered of the face, where there are any, and spares the encoder.
-        codes: (codes, 512), a guess in place of E0's for a face that is remembered, which spares the encoder, too.
-        landmarks: (478, 2) of the mesh in crop pixels, None where others were found.
+        offset: the edit's offset of the codes, None for no edit.
+        seconds: time of its frame.
+        encode: False draws the face's stored codes, if there are any, without the encoder.
+        codes: (codes, 512), predicted in place of E0's for a face with stored codes, also without the encoder.
+        landmarks: (478, 2) of the mesh in crop pixels, None for another layout.
     """
 
     face: Pixels
@@ -43,12 +43,12 @@ class FaceJob:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rendered:
-    """Rendered.
+    """A drawn face.
 
     Attributes:
-        inverted, edited: (256, 256, 3) float32 in 0..255, what the generator drew.
-        latent: the face's new memory.
-        encoded: (codes, 512), what E0 said of this very face; None where it was not asked.
+        inverted, edited: (256, 256, 3) float32 in 0..255, the generator's pictures.
+        latent: the face's new state.
+        encoded: (codes, 512), E0's output for this face; None if E0 was not run.
     """
 
     inverted: FloatImage
@@ -58,7 +58,7 @@ class Rendered:
 
 
 class Renderer:
-    """The networks that streams share; it has no memory of its own."""
+    """The networks that streams share; it has no state."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Renderer:
     ) -> None:
         """code_offset: (codes, 512) added to every inversion, from `refine`.
 
-        recurrent: what corrects E0 from frame to frame; without it each frame is E0's own, averaged.
+        recurrent: corrects E0 from frame to frame; without it E0's codes of each frame are averaged.
         """
         self.encoder = encoder
         self.generator = generator
@@ -83,9 +83,9 @@ class Renderer:
         return Renderer(self.encoder, generator, code_offset=code_offset, recurrent=recurrent)
 
     def render(self, jobs: Sequence[FaceJob], memories: Sequence[LatentState | None], stages: Stages) -> list[Rendered]:
-        """Draws each face; a batch gives what its faces give one by one.
+        """Draw each face. The result does not depend on the other faces of the batch.
 
-        memories: of each job's face, None for a face that is new.
+        memories: the state of each job's face, None for a new face.
         """
         if not jobs:
             return []
@@ -111,7 +111,7 @@ class Renderer:
     def _invert(
         self, jobs: Sequence[FaceJob], memories: Sequence[LatentState | None]
     ) -> tuple[Sequence["Inverted | _Averaged"], dict[int, Tensor]]:
-        """What to draw of each face, and what E0 said of those that it was asked about."""
+        """The codes to draw for each face, and E0's output for the faces it was run on."""
         found: dict[int, Inverted | _Averaged] = {}
         encoded: dict[int, Tensor] = {}
         rows = []
@@ -139,7 +139,7 @@ class Renderer:
         return [found[row] for row in range(len(jobs))], encoded
 
     def _go_on(self, job: FaceJob, codes: Tensor, memory: LatentState) -> "Inverted | _Averaged":
-        """With a guess at E0's codes, treated as they are."""
+        """Continue with predicted codes, which are treated like E0's."""
         if self.recurrent is not None:
             return self.recurrent.go_on(job.face, codes, job.seconds, memory)
         return _Averaged(latent.steady(memory, codes, job.seconds))
@@ -147,7 +147,7 @@ class Renderer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Averaged:
-    """Codes that are drawn as they are remembered."""
+    """Stored codes that are drawn as they are."""
 
     state: LatentState
     noise: Tensor | None = None

@@ -1,6 +1,6 @@
-"""A stream's memory as bytes and back, bit for bit: msgpack with tensors and arrays as raw bytes.
+"""Serialization of a stream's state, bit for bit: msgpack with tensors and arrays as raw bytes.
 
-Nothing but the kinds of values listed here is written or read: reading never runs code. A value is
+Only the kinds of values listed here are written or read: reading never runs code. A value is
 
     None, bool, int, float, str            as they are
     ["t", item, ...]                       a tuple, or a list
@@ -74,7 +74,7 @@ KINDS: Final[Mapping[str, type]] = {
         TrackerState,
     )
 }
-"""Everything that a memory may be made of."""
+"""The dataclasses that a state may contain."""
 
 ARRAYS: Final = ("|b1", "|u1", "|i1", "<i2", "<i4", "<i8", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8")
 TENSORS: Final[Mapping[str, torch.dtype]] = {
@@ -84,15 +84,15 @@ TENSORS: Final[Mapping[str, torch.dtype]] = {
 
 
 def to_bytes(value: object) -> bytes:
-    """A value made of KINDS, tensors, arrays, tuples, mappings and plain values. Raises TypeError for another."""
+    """Serialize a value made of KINDS, tensors, arrays, tuples, mappings and plain values. Raises TypeError if not."""
     packed: bytes = msgpack.packb({"format": FORMAT, "version": VERSION, "value": _pack(value)})
     return packed
 
 
 def from_bytes(data: bytes, device: str | torch.device = "cpu") -> Any:
-    """The value of `to_bytes`; lists come back as tuples. device: where tensors go.
+    """Deserialize the data of `to_bytes`; lists come back as tuples. device: where tensors go.
 
-    Raises StateError for anything that is not such data, of this version, whole and consistent.
+    Raises StateError for data of another kind or version, and for incomplete or inconsistent data.
     """
     if len(data) > MOST_BYTES:
         raise StateError(f"a saved state of {len(data) >> 20} MiB is not read; at most {MOST_BYTES >> 20} are")

@@ -1,1 +1,1 @@
-"""What to change about a face, how strongly and when: parsing, presets, ramps."""
+"""Edits of a face and their strengths over time: parsing, presets, ramps."""

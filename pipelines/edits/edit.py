@@ -43,18 +43,18 @@ class EditSpec:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Move:
-    """What edits do to a code at one moment, where it depends on the code.
+    """The edits at one time, if any depends on the code.
 
     Attributes:
-        offset: (codes, 512) of the linear edits, None where there are none.
-        nonlinear: the others, each with its strength.
+        offset: (codes, 512) of the linear edits, None without any.
+        nonlinear: the other edits, each with its strength.
     """
 
     offset: Tensor | None
     nonlinear: tuple[tuple[NonlinearDirection, float], ...]
 
     def step(self, w_plus: Tensor) -> Tensor:
-        """w_plus: (B, codes, 512) -> what is added to it, (B, codes, 512). No edit sees what the others do."""
+        """w_plus: (B, codes, 512) -> its offset, (B, codes, 512). Each edit is computed from `w_plus` itself."""
         total = sum(
             (direction.step(w_plus, strength) for direction, strength in self.nonlinear), start=w_plus.new_zeros(())
         )
@@ -63,7 +63,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Edits:
-    """Several edits together with what they may name. Raises EditError for a name that is not known.
+    """Several edits and the directions that they use. Raises EditError for an unknown name.
 
     Attributes:
         directions: the linear ones.
@@ -87,7 +87,7 @@ class Edits:
             seen.add(spec.name)
 
     def offset(self, seconds: float, weight: float = 1.0) -> Tensor | None:
-        """(codes, 512): the sum of the linear edits at a time, times `weight`; None where there is nothing to add."""
+        """(codes, 512): the sum of the linear edits at a time, times `weight`; None if there is nothing to add."""
         total: Tensor | None = None
         for spec in self.specs:
             strength = spec.strength(seconds) * weight
@@ -97,7 +97,7 @@ class Edits:
         return total
 
     def move(self, seconds: float, weight: float = 1.0) -> Tensor | Move | None:
-        """All edits at a time, for `apply`: an offset where they are linear, None where nothing is to be changed."""
+        """All edits at a time, for `apply`: an offset if they are linear, None if nothing changes."""
         offset = self.offset(seconds, weight)
         strengths = ((self.nonlinear.get(spec.name), spec.strength(seconds) * weight) for spec in self.specs)
         active = tuple((direction, strength) for direction, strength in strengths if direction and strength)

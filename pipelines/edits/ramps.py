@@ -1,4 +1,4 @@
-"""The edit of one live stream behind a small interface, and how its edits move to new strengths."""
+"""The interface of a live stream's edit, and ramps of its edits to new strengths."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -11,7 +11,7 @@ from .edit import Edits, EditSpec
 
 
 class EditedFrame(Protocol):
-    """What comes out for a frame: `face_editor.Edited` and `engine.outcome.Shown` are such."""
+    """The result for a frame; `face_editor.Edited` and `result_queue.Shown` are such."""
 
     @property
     def frame(self) -> Frame:
@@ -20,7 +20,7 @@ class EditedFrame(Protocol):
 
     @property
     def outcome(self) -> Outcome:
-        """What became of it."""
+        """What is shown, and why."""
         ...
 
 
@@ -28,12 +28,12 @@ Result = TypeVar("Result", bound=EditedFrame)
 
 
 class Editing(Protocol[Result]):
-    """One stream of frames, edited: what a live run needs of `engine.session.Session`."""
+    """The edit of one stream of frames: the part of `engine.session.Session` that a live run uses."""
 
     def submit(self, frame: Frame, captured: float | None = None) -> "Future[Result]":
-        """Begin with a frame; frames are given in order, and their futures done in order.
+        """Submit a frame. Frames are submitted in order, and their futures are done in order.
 
-        captured: when it was, seconds of time.monotonic. The future is cancelled where a newer frame took its place.
+        captured: time of capture in seconds of time.monotonic. The future is cancelled if a newer frame replaces it.
         """
         ...
 
@@ -45,18 +45,18 @@ class Editing(Protocol[Result]):
         ...
 
     def conceal_missing(self, give: Callable[[Result], object]) -> bool:
-        """Make frames that do not come, where that is possible; see `engine.session.Session.conceal_missing`."""
+        """Conceal missing frames, if possible; see `engine.session.Session.conceal_missing`."""
         ...
 
     def close(self) -> None:
-        """No more frames; those that were begun are cancelled. A second call does nothing."""
+        """End it and cancel the frames under way. A second call does nothing."""
         ...
 
 
 def ramped(edits: Edits, strengths: Mapping[str, float], seconds: float, ramp_ms: float) -> Edits:
-    """The edits on their way to new strengths: from what they are at `seconds`, in the stream's time, evenly.
+    """The edits with a linear ramp from their strengths at `seconds`, in the stream's time, to new ones.
 
-    strengths: of those that change; the others go on as they were. Raises EditError for an unknown name.
+    strengths: of the edits that change; the others stay as they are. Raises EditError for an unknown name.
     """
     specs = {spec.name: spec for spec in edits.specs}
     until = seconds + ramp_ms / 1000

@@ -1,1 +1,1 @@
-"""Many streams on one device: what is drawn when, what is shown instead of what is late, and who may come in."""
+"""The engine: many streams on one device, with batching, deadlines, a degradation policy and admission control."""

@@ -1,4 +1,4 @@
-"""When a live stream's next frame is due, by the cadence of those before, and which of its frames did not come."""
+"""The cadence of a live stream: when its next frame is due, and which frames are missing."""
 
 import statistics
 from collections import deque
@@ -9,19 +9,19 @@ from ..inversion.latent_memory import GAP_SECONDS
 
 KNOWN_STEPS: Final = 16
 LEAST_STEPS: Final = 8
-"""Before so many the cadence is not known."""
+"""Steps that are needed before the cadence is known."""
 EVEN: Final = 0.2
-"""A step is one of the cadence if it is not further from the usual one than this share of it."""
+"""A step belongs to the cadence if it differs from the usual step by at most this share of it."""
 REST_SECONDS: Final = 2.0
-"""For how long no frame is made after one that took longer than a frame lasts."""
+"""Seconds without concealment after a frame that took longer to make than a frame lasts."""
 
 
 class Cadence:
-    """One stream's. Times of frames are seconds of the stream, `now` is of the engine's clock.
+    """The cadence of one stream. Times of frames are seconds of the stream, `now` is of the engine's clock.
 
-    A frame is missing when it is half a step late, or later than nine in ten were of late. Of a hole no more is filled
-    than `latent.GAP_SECONDS` after the last frame that came; where steps differ, or a made frame takes longer than one,
-    nothing is.
+    A frame is missing when it is half a step late, or later than nine in ten recent frames. Missing frames are
+    concealed until `latent_memory.GAP_SECONDS` after the last frame that came. None is concealed where steps differ, or
+    where making a frame takes longer than a frame lasts.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Cadence:
 
     @property
     def step(self) -> float | None:
-        """The cadence, in seconds from frame to frame; None where there is none."""
+        """The cadence, in seconds from frame to frame; None if the stream has no even cadence."""
         if len(self._steps) < LEAST_STEPS:
             return None
         usual = statistics.median(self._steps)
@@ -42,11 +42,11 @@ class Cadence:
         return usual if 2 * even > len(self._steps) else None
 
     def came(self, now: float, seconds: float) -> bool:
-        """A frame came; False where its time is filled already, and showing it would be one too many."""
+        """Note a frame that came; False if its time is filled already, and the frame must not be shown as well."""
         before, step = self._came, self.step
         self._came = now, seconds
         if before is None or seconds <= before[1]:
-            self._steps.clear()  # a source that began anew
+            self._steps.clear()  # the source started again
             self._late.clear()
             self._filled.clear()
             self._missed = 0
@@ -54,7 +54,7 @@ class Cadence:
         ahead = seconds - before[1]
         self._steps.append(ahead)
         self._late.append(max(0.0, now - before[0] - ahead))
-        # What was made stands for the frame nearest to its time, so that no more is shown than the cadence has.
+        # A made frame replaces the frame nearest to its time, so the output has no more frames than the cadence.
         reach = 0.0 if step is None else step / 2
         filled = any(seconds < time + reach for time in self._filled)
         self._filled = [time for time in self._filled if time > seconds + reach]
@@ -69,9 +69,9 @@ class Cadence:
         return self._came[0] + (self._missed + 1) * step + max(step / 2, _most(self._late))
 
     def miss(self, now: float) -> float | None:
-        """The time of the frame that is missing by now, after which the next one is expected; None where it is let go.
+        """The time of the frame that is missing by now, or None if it is not concealed; the next one is then expected.
 
-        The time counts as filled until `unfill` says otherwise.
+        The time counts as filled until `unfill` is called.
         """
         step = self.step
         if step is None or self._came is None:
@@ -84,16 +84,16 @@ class Cadence:
         return seconds
 
     def unfill(self, seconds: float) -> None:
-        """Nothing was shown for a missing frame after all."""
+        """Note that nothing was shown for a missing frame."""
         if seconds in self._filled:
             self._filled.remove(seconds)
 
     def took(self, now: float, seconds: float) -> None:
-        """Making a frame took so long."""
+        """Note how many seconds it took to make a frame."""
         if self.step is None or seconds > self.step:
             self._rest_until = now + REST_SECONDS
 
 
 def _most(values: Sequence[float]) -> float:
-    """What nine in ten do not exceed."""
+    """The value that nine in ten do not exceed."""
     return sorted(values)[int(0.9 * (len(values) - 1))] if values else 0.0

@@ -1,6 +1,6 @@
-"""What work has cost so far, when a frame is too late for it, and whether one more session finds room.
+"""Measured costs of the stages, the deadline checks that use them, and admission of one more session.
 
-A live frame is shown before it is `max_latency` old, edited if that is possible, else not.
+A live frame is shown before it is `max_latency` old: edited if possible, otherwise unedited.
 """
 
 import statistics
@@ -31,20 +31,20 @@ KEPT = 9
 
 
 class Costs:
-    """Typical seconds of each kind of work: the median of the last few, so that one stall does not change the guess.
+    """Typical seconds of each kind of work: the median of the last few, so one stall does not change the estimate.
 
-    Before anything was measured the guess is zero: everything is tried once.
+    Before the first measurement the estimate is zero, so everything is tried once.
     """
 
     def __init__(self) -> None:
         self._seconds: dict[tuple[Lane, int], deque[float]] = defaultdict(lambda: deque(maxlen=KEPT))
 
     def add(self, lane: Lane, seconds: float, size: int = 1) -> None:
-        """One piece of work was done. size: faces of a batch, for the lane "draw"."""
+        """Add a measurement. size: faces of a batch, for the lane "draw"."""
         self._seconds[lane, size].append(seconds)
 
     def guess(self, lane: Lane, size: int = 1) -> float:
-        """Seconds that the next one of this size will take; sizes not seen yet are scaled from the nearest."""
+        """Estimated seconds of the next piece of this size; a size not measured yet is scaled from the nearest."""
         sizes = [known for kind, known in self._seconds if kind == lane]
         if not sizes:
             return 0.0
@@ -52,7 +52,7 @@ class Costs:
         return statistics.median(self._seconds[lane, nearest]) * max(1.0, size / nearest)
 
     def per_face(self) -> float:
-        """Seconds of the device for a face, in the largest batch that was drawn: what many sessions will cost each."""
+        """Device seconds per face in the largest batch drawn so far: the cost of each of many sessions."""
         sizes = [known for kind, known in self._seconds if kind == "draw"]
         return 0.0 if not sizes else self.guess("draw", max(sizes)) / max(sizes)
 
@@ -66,7 +66,7 @@ class Busy:
         self._first: float | None = None
 
     def add(self, begin: float, end: float) -> None:
-        """It worked from one time to the other."""
+        """Add a period of work."""
         if self._first is None:
             self._first = begin
         self._spans.append((begin, end))
@@ -74,7 +74,7 @@ class Busy:
             self._spans.popleft()
 
     def share(self, now: float, running: float | None = None) -> float:
-        """0..1 at this time. running: since when it is at work now, None where it is not."""
+        """Share in 0..1 at this time. running: start of the work in progress, None if the lane is idle."""
         begins = [since for since in (self._first, running) if since is not None]
         if not begins:
             return 0.0
@@ -85,25 +85,25 @@ class Busy:
 
 
 def too_late_to_draw(scheduled: ScheduledFrame, now: float, faces: int, costs: Costs) -> bool:
-    """Before batching: whether a frame drawn in a batch of so many faces would be composited after its deadline."""
+    """Before batching: whether a frame drawn in a batch of `faces` would be composited after its deadline."""
     return now + costs.guess("draw", faces) + costs.guess("composite") > scheduled.deadline
 
 
 def too_late_to_composite(scheduled: ScheduledFrame, now: float, costs: Costs) -> bool:
-    """Before compositing: whether it would end after the deadline, while moving what is there might not."""
+    """Before compositing: whether it would end after the deadline while a reprojection might still be in time."""
     return now + costs.guess("composite") > scheduled.deadline
 
 
 def conceal_at(scheduled: ScheduledFrame, costs: Costs, spare: float) -> float:
-    """The last moment to begin with moving what was drawn before onto the frame, in seconds."""
+    """The latest time, in seconds, at which to begin reprojecting the last drawing onto the frame."""
     return scheduled.deadline - costs.guess("move") - spare
 
 
 def refusal(costs: Costs, rates: Sequence[float], rate: float, settings: EngineSettings) -> str:
-    """Why a session with `rate` frames a second finds no room beside those with `rates`; "" where it does.
+    """Why a session with `rate` frames a second cannot join sessions with `rates`; "" if it can.
 
-    The first session is always let in: it can break nobody's contract but its own. Before anything was measured, all
-    are.
+    The first session is always admitted: it can only break its own contract. Before the first measurement, every
+    session is.
     """
     if not rates:
         return ""

@@ -1,4 +1,4 @@
-"""How an engine saves work when its device stays behind, step by step, and comes back without swinging."""
+"""The degradation policy: lower the quality level while the device falls behind, and raise it without oscillation."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -8,14 +8,14 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class QualityLevel:
-    """One degree of saving, for live sessions.
+    """One quality level of live sessions.
 
     Attributes:
-        draw_every: of how many frames one is drawn; 0 draws none, and frames pass unedited.
-        encode_every: of how many drawings one is encoded; the others draw remembered codes.
-        waits: whether a frame that is drawn waits for its drawing; else it is shown at once with what was drawn
-            before, and its drawing serves those after it.
-        load: what the device has to do, as a share of what it does on the first quality level.
+        draw_every: one frame in this many is drawn; 0 draws none, and frames pass unedited.
+        encode_every: one drawing in this many is encoded; the others draw remembered codes.
+        waits: whether a frame waits for its own drawing. Otherwise it is shown at once with the last drawing
+            reprojected, and its own drawing is used for later frames.
+        load: load of the device, as a share of its load on the first quality level.
     """
 
     name: str
@@ -32,24 +32,24 @@ QUALITY_LEVELS: Final = (
     QualityLevel("quarter", 4, 1, False, 0.25),
     QualityLevel("pass", 0, 0, False, 0.0),
 )
-"""A picture smaller than 256x256 is no quality level: it is the smallest that the generators draw."""
+"""No level draws pictures smaller than 256x256: that is the smallest size of the generators."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DegradationSettings:
-    """When a quality level is left.
+    """When to change the quality level.
 
     Attributes:
-        window_seconds: over which frames are judged.
-        least_frames: in it, for a judgement.
-        behind: share of frames whose drawing came too late or found the device busy, from which the quality goes
+        window_seconds: window over which frames are counted.
+        least_frames: frames that the window must have for a decision.
+        behind: share of frames whose drawing was too late or found the device busy, from which the quality goes
             down.
-        late: share of frames that nothing could be shown of in time, from which even the last quality level with an
-            edit is left.
-        calm: share below which it may go up.
-        rest_seconds: between two steps down.
-        patience_seconds: from any step to one up; doubled each time that a step up had to be taken back within that
-            time, up to longest_patience_seconds.
+        late: share of frames with nothing to show in time, from which even the last quality level with an edit is
+            left.
+        calm: share below which the quality may go up.
+        rest_seconds: least time between two steps down.
+        patience_seconds: least time from any step to a step up. It doubles each time that a step up is reverted
+            within that time, up to longest_patience_seconds.
         full: share of its time that the device may be busy after a step up.
     """
 
@@ -78,7 +78,7 @@ class _Seen:
 
 
 class DegradationPolicy:
-    """The quality level that holds now. Times are arguments, in seconds of any clock."""
+    """Chooses the quality level. Times are arguments, in seconds of any clock."""
 
     def __init__(
         self,
@@ -98,11 +98,11 @@ class DegradationPolicy:
 
     @property
     def quality(self) -> QualityLevel:
-        """What holds."""
+        """The present quality level."""
         return self._levels[self.level]
 
     def note(self, now: float, *, behind: bool = False, late: bool = False) -> None:
-        """A frame was shown. behind: its drawing came too late or was not begun. late: nothing came of it in time."""
+        """Count a shown frame. behind: its drawing was too late or not begun. late: no result was ready in time."""
         if self._changed is None:
             self._changed = now
         self._seen.append(_Seen(now, behind or late, late))
@@ -114,7 +114,7 @@ class DegradationPolicy:
             self._late -= old.late
 
     def update(self, now: float, busy: Callable[[], float]) -> bool:
-        """Step where it is time to; returns whether it did. busy: gives the share of its time that the device works."""
+        """Change the level if it is time to; returns whether it did. busy: gives the share of time the device works."""
         if self._changed is None:
             return False
         settings, since = self._settings, now - self._changed

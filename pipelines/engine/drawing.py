@@ -1,4 +1,4 @@
-"""Draw a batch so that one stream's trouble is its own: split where memory runs out, retried singly where it fails."""
+"""Drawing of batches with errors isolated by stream: split when memory runs out, retried one by one on an error."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from ..inversion.latent_memory import LatentState
 
 
 class Draws(Protocol):
-    """What `render.Renderer` offers an engine."""
+    """The part of `renderer.Renderer` that an engine uses."""
 
     def render(self, jobs: Sequence[FaceJob], memories: Sequence[LatentState | None], stages: Stages) -> list[Rendered]:
         """Draw each face; see `Renderer.render`."""
@@ -32,11 +32,11 @@ class Share:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawn:
-    """Drawn.
+    """The result of a batch.
 
     Attributes:
-        results: for each frame what was drawn, or why nothing was.
-        fits: faces at once that the device had memory for, None where it had enough.
+        results: for each frame its drawn faces, or the error.
+        fits: largest number of faces that fitted into the device's memory, None if memory did not run out.
     """
 
     results: list[list[Rendered] | Exception]
@@ -44,7 +44,7 @@ class Drawn:
 
 
 def draw(renderer: Draws, shares: Sequence[Share], stages: Stages) -> Drawn:
-    """Draw all faces of a batch together, and find out whose fault it is where that fails."""
+    """Draw all faces of a batch together; if that fails, find the frames that cause the error."""
     try:
         return Drawn(_together(renderer, shares, stages))
     except Exception as error:
@@ -69,7 +69,7 @@ def _together(renderer: Draws, shares: Sequence[Share], stages: Stages) -> list[
 
 
 def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that there was not enough memory, of the device or of the machine."""
+    """Whether an error means that the device or the machine ran out of memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and ("out of memory" in str(error) or "can't allocate memory" in str(error))
@@ -92,9 +92,9 @@ TIDY_SECONDS: Final = 10.0
 
 
 class MemoryTrim:
-    """Draws as `renderer` does. What is freed is kept, which makes drawing quicker, but it is cut up by what threads
-    ask for meanwhile: five minutes of one stream grew by 200 MiB. Given back every ten seconds, which takes about 50
-    ms, it does not grow.
+    """Draws as `renderer` does and returns freed memory to the system. The allocator keeps freed memory, which makes
+    drawing quicker, but other threads fragment it: five minutes of one stream grew by 200 MiB. With a trim every ten
+    seconds, which takes about 50 ms, it does not grow.
     """
 
     def __init__(

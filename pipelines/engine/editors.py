@@ -1,4 +1,4 @@
-"""What an engine needs of an editor, and how it gets one for each session."""
+"""The editor interface of an engine, and the factory that makes one for each session."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -12,12 +12,12 @@ from .settings import SessionSpec
 
 
 class Editor(Protocol):
-    """What an engine needs of `face_editor.FaceEditor`; see there."""
+    """The part of `face_editor.FaceEditor` that an engine uses; see there."""
 
     edits: Edits
 
     def analyse(self, state: AnalysisState, frame: Frame, stages: Stages) -> tuple[AnalysisState, FrameAnalysis]:
-        """Find the faces of a frame and cut out those that are to be drawn."""
+        """Find the faces of a frame and crop those to draw."""
         ...
 
     def composite(
@@ -33,13 +33,13 @@ class Editor(Protocol):
         ...
 
     def reproject(self, state: Mapping[int, CompositeState], analysis: FrameAnalysis, stages: Stages) -> Edited | None:
-        """The frame with what was drawn before moved onto it."""
+        """The frame with the last drawings reprojected onto it."""
         ...
 
 
 class Editors(Protocol):
-    """Makes the editor of a session, or a new one where its mode or the choice of its faces changes."""
+    """Makes the editor of a session, and a new one when its mode or its choice of faces changes."""
 
     def __call__(self, spec: SessionSpec, before: Editor | None) -> Editor:
-        """before: the session's editor so far, whose face backend can be used further."""
+        """before: the session's editor so far, whose face backend can be reused."""
         ...

@@ -1,7 +1,7 @@
-"""One device's engine: sessions in front, the schedule within, worker threads behind.
+"""The engine of one device: it passes frames from sessions through the schedule to worker threads.
 
-Every event (a frame came, a stage ended, a time is reached) takes the lock, tells the schedule, begins what it says,
-and lets results out after the lock is released, in order.
+Every event (a frame came, a stage ended, a time is reached) takes the lock, updates the schedule and begins the actions
+it returns. Results are delivered in order, after the lock is released.
 """
 
 import threading
@@ -33,12 +33,12 @@ from .worker_pool import ThreadWorkerPool, WorkerPool
 
 
 class Predict(Protocol):
-    """A guess at a frame whose drawing is late, tried before anything is moved onto it."""
+    """Predicts a frame whose drawing is late; tried before reprojection."""
 
     def __call__(self, editor: Editor, state: SessionState, analysis: FrameAnalysis, stages: Stages) -> Edited | None:
-        """The edited frame, None where it cannot be guessed. Called in a thread of the finish lane.
+        """The edited frame, None if it cannot be predicted. Called in a thread of the finish lane.
 
-        editor: the session's. state: all that it remembers, which stays as it is.
+        editor: the session's editor. state: the session's state, which is not changed.
         """
         ...
 
@@ -46,11 +46,11 @@ class Predict(Protocol):
 class Engine:
     """Draws for many sessions on one device.
 
-    renderer: networks that all share. editors: makes each session's editor. predict: see there; without it, or where
-    it gives nothing, the last drawing is moved onto a late frame, and where nothing was drawn the source is shown.
-    fill: makes frames that did not come, for sessions that want them; see `Session.conceal_missing`.
-    clock: seconds; frames' ages are measured with it. workers: run the stages; own threads where not given.
-    device: of the networks, for restored memories.
+    renderer: networks that all sessions share. editors: makes each session's editor. predict: see `Predict`; without
+    it, or if it gives None, the last drawing is reprojected onto a late frame, or the source is shown without one.
+    fill: makes lost frames for sessions that request them; see `Session.conceal_missing`.
+    clock: seconds, for the ages of frames. workers: run the stages; own threads by default.
+    device: of the networks, for restored states.
     """
 
     def __init__(
@@ -89,17 +89,17 @@ class Engine:
 
     @property
     def fills(self) -> bool:
-        """Whether it can make frames that do not come."""
+        """Whether it can conceal lost frames."""
         return self._fill is not None
 
     def admit(self, spec: SessionSpec) -> str:
-        """Why a session would break the contract of the others, from measured cost; "" where there is room."""
+        """Why a session would break the contract of the others, by measured costs; "" if there is room."""
         with self.changed:
             rates = [session.stream.rate for session in self._sessions if session.stream.live]
             return refusal(self._schedule.costs, rates, spec.rate, self.settings) if spec.live else ""
 
     def open(self, spec: SessionSpec) -> Session:
-        """A new session. Raises EngineFullError where `admit` refuses it, EngineError after `close`."""
+        """Open a session. Raises EngineFullError if `admit` refuses it, EngineError after `close`."""
         reason = self.admit(spec)
         if reason:
             raise EngineFullError(reason)
@@ -140,7 +140,7 @@ class Engine:
         return future
 
     def change(self, session: Session, **settings: Any) -> None:
-        """Another mode or other faces, from the next frame on."""
+        """Change the mode or the choice of faces from the next frame on."""
         spec = replace(session.spec, **settings)
         editor = self._editors(spec, session.editor)
         with self.changed:
@@ -149,7 +149,7 @@ class Engine:
             session.spec, session.editor = spec, editor
 
     def end(self, session: Session, error: BaseException | None) -> None:
-        """End a session; `error` becomes that of its futures, which are cancelled where there is none."""
+        """End a session; its futures get `error`, or are cancelled if it is None."""
 
         def leave(now: float) -> list[Action]:
             if session.stream.closed:
@@ -168,7 +168,7 @@ class Engine:
         session.results.deliver()
 
     def close(self) -> None:
-        """End all sessions, finish what the threads are doing, and end these. A second call does nothing."""
+        """End all sessions, finish the work in progress and end the threads. A second call does nothing."""
         with self.changed:
             sessions, done, self._closed = list(self._sessions), self._closed, True
         for session in sessions:
@@ -207,7 +207,7 @@ class Engine:
         self._event(pass_time)
 
     def _miss(self, now: float, session: Session) -> None:
-        """Frames that should have come by now are to be made, where that is wanted; with the lock held."""
+        """Begin to conceal the frames that are missing by now, if the session requests it; with the lock held."""
         cadence, give, last = session.stream.cadence, session.give, session.last_frame
         while cadence is not None and give is not None and (due := cadence.due()) is not None and due <= now:
             seconds = cadence.miss(now)
@@ -228,7 +228,7 @@ class Engine:
             session.results.deliver()
 
     def _begin(self, actions: Sequence[Action]) -> list[Session]:
-        """Begin what is to be done; gives the sessions that have something to deliver."""
+        """Begin the actions; returns the sessions that have results to deliver."""
         touched: list[Session] = []
         for action in actions:
             match action:
@@ -367,7 +367,7 @@ class Engine:
         moved: bool = False,
         show: bool = True,
     ) -> None:
-        """A frame's last stage, in the finish lane. keep: what it gave, with the lock held."""
+        """Run a frame's last stage in the finish lane. keep: takes its result, with the lock held."""
         began = self.clock()
 
         def done(result: Any) -> None:
@@ -381,7 +381,7 @@ class Engine:
         self._workers.start("composite", _caught(stage), done, faces)
 
     def _report(self, session: Session, result: object, event: Callable[[float], Sequence[Action]]) -> None:
-        """A stage has ended. An error ends its session, before the schedule goes on without it."""
+        """Report the end of a stage. An error ends its session before the schedule continues without it."""
         if isinstance(result, BaseException):
             self.end(session, result)
         self._event(event)
@@ -401,7 +401,7 @@ class Engine:
             return
         age = self.clock() - scheduled.captured
         if what == "result" and result is not None:
-            # The source's own time: the session's may run on from before a reconnection.
+            # The source's own time: the session's may continue from before a reconnection.
             batch = work.batch if scheduled.drawn else None
             shown = Shown(work.frame.with_pixels(result.frame.pixels), result.outcome, age, batch)
         else:

@@ -1,4 +1,4 @@
-"""Frame concealment: a lost frame is made from those before it, a late one is drawn from predicted codes."""
+"""Frame concealment: make a lost frame from those before it, and draw a late one from predicted codes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -29,11 +29,11 @@ from .drawing import Share, draw
 from .editors import Editor
 
 ONWARD: Final = 0.8
-"""Of the last motion, what is carried on: all of it overshoots as soon as a head slows down."""
+"""Share of the last motion to extrapolate: the whole motion overshoots as soon as a head slows down."""
 MOST_STEPS: Final = 2.0
-"""The last motion is stretched by no more than this, where the lost frame is further off than that step was long."""
+"""Largest factor on the last motion, for a lost frame that is further away than the last step was long."""
 KEPT: Final = 0.9
-"""Of what is known of past guesses, at each frame: about the last ten count."""
+"""Share of the past prediction errors that is kept at each frame: about the last ten count."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,10 +41,10 @@ class ShownFace:
     """A drawn face of the last frame that came.
 
     Attributes:
-        quad: (4, 2) in it.
+        quad: (4, 2) in the frame.
         landmarks: (N, 2) in crop pixels.
-        memory: of its codes.
-        offset: what the edit does to them.
+        memory: state of its codes.
+        offset: the edit's offset of the codes.
     """
 
     quad: Quad
@@ -55,14 +55,14 @@ class ShownFace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConcealmentState:
-    """What a lost frame is made from; times are seconds of the stream.
+    """State that a lost frame is made from; times are seconds of the stream.
 
     Attributes:
-        last: (H, W, 3) uint8, shown last, at `seconds`.
-        before: shown before it, `step` seconds earlier; None where they do not belong together.
+        last: (H, W, 3) uint8, the last picture shown, at `seconds`.
+        before: the picture shown `step` seconds before it; None if the two do not belong together.
         analysed: time of the last frame that came, whose faces are `faces`.
-        held, carried: mean squares of what holding the last picture and what carrying it on said wrongly of the
-            frames that then came, summed, older ones counting less.
+        held, carried: mean squared errors of holding the last picture and of extrapolating it, against the frames
+            that then came, summed with less weight for older ones.
     """
 
     last: Pixels
@@ -76,10 +76,10 @@ class ConcealmentState:
 
 
 class FrameConcealment:
-    """Makes frames that never came. It has no state: each stream's `ConcealmentState` goes in and comes out."""
+    """Makes lost frames. It has no state: each stream's `ConcealmentState` goes in and comes out."""
 
     def __init__(self, generator: Generator, model: MotionModel) -> None:
-        """generator: whose codes they are. model: of their motion, which is kept on the CPU."""
+        """generator: the one that the codes belong to. model: of the codes' motion, which stays on the CPU."""
         self._generator = generator
         self._updater = OnlineDynamics(model.cpu())
 
@@ -90,9 +90,9 @@ class FrameConcealment:
         analysis: FrameAnalysis,
         latents: Mapping[int, LatentState],
     ) -> ConcealmentState:
-        """After a frame that came.
+        """The state after a frame that came.
 
-        shown: what was shown for it, at its own time. analysis: of the frame. latents: memory of its faces' codes.
+        shown: the picture shown for it, at its own time. analysis: of the frame. latents: states of its faces' codes.
         """
         pixels, seconds = shown.pixels, shown.seconds
         faces, fresh = [], False
@@ -121,10 +121,10 @@ class FrameConcealment:
         return ConcealmentState(pixels, seconds, seconds, concealment.last, step, tuple(faces), held, carried)
 
     def make(self, concealment: ConcealmentState, seconds: float) -> tuple[ConcealmentState, Pixels | None]:
-        """The frame of that time, (H, W, 3): (what the next is made from, pixels).
+        """(next state, frame of that time as (H, W, 3) pixels).
 
-        None where the last picture is best held: nothing is drawn in it, it has no past to be carried on from, holding
-        has proved nearer, or no frame came within `latent.GAP_SECONDS` before.
+        The pixels are None if the last picture should be held: nothing is drawn in it, there is no earlier picture,
+        holding has had the smaller error, or no frame came within the last `latent_memory.GAP_SECONDS`.
         """
         before, last = concealment.before, concealment.last
         step = seconds - concealment.seconds
@@ -145,7 +145,7 @@ class FrameConcealment:
         return replace(concealment, last=pixels, seconds=seconds, before=last, step=step), pixels
 
     def _bend(self, pixels: Pixels, concealment: ConcealmentState, face: ShownFace, seconds: float) -> Pixels:
-        """Its face changed from the codes of what was shown last to those of the time."""
+        """The pixels with the face changed from the codes of the last picture to those predicted for the time."""
         memory = face.memory
         if memory.motion is None or not memory.motion.predicts:
             return pixels
@@ -162,7 +162,7 @@ class FrameConcealment:
 
 
 def extrapolate(before: Pixels, last: Pixels, steps: float = 1.0) -> Pixels:
-    """(H, W, 3): the last frame moved on as it had moved from the one before it. steps: for so many times as long."""
+    """(H, W, 3): the last frame moved on by its motion since the frame before. steps: the factor on that motion."""
     scale = flow_scale(last)
     size = last.shape[1], last.shape[0]
     grey = [cast("Pixels", cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)) for pixels in (last, before)]
@@ -176,16 +176,16 @@ def extrapolate(before: Pixels, last: Pixels, steps: float = 1.0) -> Pixels:
 
 
 class LateFramePredictor:
-    """See `engine.Predict`. Nothing is remembered of a concealed frame."""
+    """See `engine.Predict`. A concealed frame leaves no state."""
 
     def __init__(self, renderer: KeyframedRenderer) -> None:
-        """renderer: with whose drawings the sessions' memories were made; one that encodes by number, not by "auto"."""
+        """renderer: the one that made the sessions' states; it encodes by number, not by "auto"."""
         if renderer.every == "auto":
             raise ValueError('expected a renderer that encodes every K-th frame; "auto" may encode a late one')
         self._renderer = renderer
 
     def __call__(self, editor: Editor, state: SessionState, analysis: FrameAnalysis, stages: Stages) -> Edited | None:
-        """None where a face is new or the device has no memory: the engine then moves what was drawn before."""
+        """None if a face is new or the device is out of memory: the engine then reprojects the last drawing."""
         memories = analysis.memories(state.latents)
         if not memories or any(memory is None or memory.motion is None for memory in memories):
             return None

@@ -1,8 +1,8 @@
-"""More pictures a second than frames come: those between two are made from both, and shown in even steps.
+"""Live frame interpolation: pictures between two frames are made from both and shown in even steps.
 
-A picture between two frames can be made well only when the second is there: carried along the flow between them they
-are some 4 dB nearer to the truth than the first one carried on by itself (docs/engine.md). So a frame waits until those
-before it are shown: at twice the rate for half the time from frame to frame.
+Interpolation needs the second frame: warped along the flow between the two, pictures are some 4 dB nearer to the truth
+than extrapolated from the first alone (docs/engine.md). A frame therefore waits until the pictures before it are shown:
+at twice the rate, half the time from frame to frame.
 """
 
 import logging
@@ -26,10 +26,10 @@ from .result_queue import Result, ResultQueue, Shown, resolve
 IN_BETWEEN: Final = "in between"
 MOST_SLOTS: Final = 4
 REST_SECONDS: Final = 2.0
-"""For how long none is made once the last LOOKED_AT, or fewer, took longer than there was time for LOOKED_AT."""
+"""Seconds without interpolation after the last LOOKED_AT steps, or fewer, took longer than LOOKED_AT steps last."""
 LOOKED_AT: Final = 8
 FINEST: Final = Fraction(1, 90_000)
-"""A time base that has a place for a picture between two."""
+"""A time base that is fine enough for a picture between two frames."""
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class _Due:
 
     Attributes:
         since: when the frame came.
-        future: its own; None of a picture before it.
+        future: the frame's; None for an interpolated picture.
     """
 
     seconds: float
@@ -52,9 +52,9 @@ class _Due:
 class InterpolatingQueue(ResultQueue):
     """A result queue with a thread of its own, from `begin` until the session has ended and all is delivered.
 
-    rate: pictures a second that are wanted; where frames come at two thirds of it or more, none is made. latency: gives
-    the seconds that a frame may be old when it is shown; where the wait would make it older, it does not wait.
-    ended: whether no more results come. lock: the engine's. stages: gets the time that making takes.
+    rate: target pictures a second; none is made if frames come at two thirds of it or more. latency: gives the age in
+    seconds at which a frame must be shown; a frame that would get older does not wait.
+    ended: whether no more results come. lock: the engine's. stages: gets the time of the interpolation.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class InterpolatingQueue(ResultQueue):
         self._came = threading.Event()
 
     def begin(self, give: Callable[[Shown], object], *, thread: bool = True) -> None:
-        """From now on give the pictures between, in order with the futures. thread: False leaves `step` to others."""
+        """Start to give interpolated pictures, in order with the futures. thread: False leaves `step` to the caller."""
         self._give = give
         if thread:
             threading.Thread(target=self._run, name="engine-in-between", daemon=True).start()
 
     def deliver(self) -> None:
-        """Let everything out, each at its time; returns at once."""
+        """Deliver all results, each at its time; returns at once."""
         if self._give is None:
             super().deliver()
         else:
@@ -95,12 +95,12 @@ class InterpolatingQueue(ResultQueue):
             pass
 
     def step(self, timeout: float | None = None) -> bool:
-        """Show what is due, or what comes within `timeout` seconds; False where nothing will come any more."""
+        """Show what is due, or what comes within `timeout` seconds; False when nothing more will come."""
         self._came.clear()
         with self._lock:
             waiting, ended = bool(self._waiting), self._ended()
         if waiting:
-            while self._line:  # the next is there already: what is left has no time any more
+            while self._line:  # the next frame is here: the time of the rest has passed
                 self._show(self._line.popleft(), late=True)
             with self._lock:
                 future, result = self._waiting.popleft()
@@ -141,13 +141,13 @@ class InterpolatingQueue(ResultQueue):
         try:
             with self._stages.time(IN_BETWEEN):
                 return make(last, shown, slots)
-        except Exception:  # the frames themselves are there, and go on
+        except Exception:  # the frames themselves are shown all the same
             log.exception("no pictures are made between frames any more")
             self._rest_until = float("inf")
             return []
 
     def _slots(self, last: Shown, shown: Shown, now: float) -> int:
-        """Pictures in the time from one frame to the next, that itself counted."""
+        """Pictures in the time from one frame to the next, including the next frame."""
         step = shown.frame.seconds - last.frame.seconds
         if now < self._rest_until or not 0 < step <= GAP_SECONDS:
             return 1
@@ -163,12 +163,12 @@ class InterpolatingQueue(ResultQueue):
 
 
 def slots_of(step: float, rate: float) -> int:
-    """How many pictures come nearest to `rate` in the `step` seconds from a frame to the next, that one counted."""
+    """Number of pictures nearest to `rate` in the `step` seconds from a frame to the next, including the next frame."""
     return min(MOST_SLOTS, max(1, round(step * rate)))
 
 
 def make(one: Shown, other: Shown, slots: int) -> list[Shown]:
-    """The `slots - 1` pictures between two frames at even steps; none across a cut, or where the sizes differ."""
+    """The `slots - 1` pictures between two frames at even steps; none across a cut, or if the sizes differ."""
     first, last = (Seen(shown.frame.pixels, shown.frame.seconds) for shown in (one, other))
     if first.pixels.shape != last.pixels.shape or is_cut(thumbnail(first.pixels), thumbnail(last.pixels)):
         return []

@@ -1,4 +1,4 @@
-"""From names of models to a running engine: networks shared, a face backend for each session."""
+"""Load an engine by the names of its models, with shared networks and a face backend for each session."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def editors(renderer: Renderer, backends: Callable[[], FaceBackend]) -> Editors:
-    """Editors with the shared networks. backends: makes a face backend; each session has one of its own."""
+    """Editors with the shared networks. backends: makes a face backend for each session."""
 
     def make(spec: SessionSpec, before: Editor | None) -> FaceEditor:
         policy = parse_policy(spec.faces)
@@ -38,14 +38,14 @@ def editors(renderer: Renderer, backends: Callable[[], FaceBackend]) -> Editors:
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """Which networks, where they run, and how.
+    """The networks of an engine, their device and how they run.
 
-    Raises PipelineError for a device that is not there, and for an unknown precision.
+    Raises PipelineError for a missing device or an unknown precision.
 
     Attributes:
         device: "cpu", "cuda", "cuda:1", ... See `accelerate` for the rest.
-        conceal: draw late frames from foretold codes, see `conceal`, and make lost ones for sessions that want
-            them, see `dynamics.lost`; every drawn face then costs its prediction, too.
+        conceal: draw late frames from predicted codes, and make lost frames for sessions that request them; see
+            `frame_concealment`. Every drawn face then costs a prediction as well.
     """
 
     generator: str = "mobilestylegan"
@@ -64,14 +64,14 @@ class Models:
 def load_engine(
     zoo: "Zoo", models: Models = Models(), settings: EngineSettings | None = None, *, predict: Predict | None = None
 ) -> Engine:
-    """An engine with its networks, weights pulled where they are missing. `settings`: `defaults` where not given.
+    """An engine with its networks; missing weights are pulled. `settings`: see `defaults` for the default.
 
-    Raises PipelineError, ModelError for a name that is not known, WeightsError for weights that cannot be had.
+    Raises PipelineError, ModelError for an unknown name, WeightsError for weights that are not available.
     """
     from ...models.allocator import share_heaps
 
     share_heaps()
-    load_backend(models.backend, zoo)  # a wrong name, and small weights, before large ones
+    load_backend(models.backend, zoo)  # check the name and pull small weights before large ones
     renderer = accelerate(
         load_renderer(zoo, models.generator, models.encoder),
         device=models.device,
@@ -98,10 +98,10 @@ def load_engine(
 
 
 def defaults(device: str) -> EngineSettings:
-    """What is known to work; docs/engine.md says why.
+    """Measured default settings; see docs/engine.md.
 
-    On a CPU drawing takes longer than a frame lasts, and all lanes share the cores: the engine begins on the quality
-    level that two cores can hold, and batches, which save nothing there, are small.
+    On a CPU drawing takes longer than a frame lasts, and all lanes share the cores. The engine therefore begins on the
+    quality level that two cores sustain. Batches are small, since they save nothing on a CPU.
     """
     if device == "cpu":
         return EngineSettings(first_level="quarter", max_batch=4)
@@ -109,6 +109,6 @@ def defaults(device: str) -> EngineSettings:
 
 
 def hold(settings: EngineSettings, quality: str) -> EngineSettings:
-    """The same settings, held on one quality level. Raises PipelineError, which lists the levels."""
+    """The same settings, fixed to one quality level. Raises PipelineError, which lists the levels."""
     only = settings.quality_levels[settings.level_of(quality)]
     return replace(settings, quality_levels=(only,), first_level=quality, admit_level=quality)

@@ -1,4 +1,4 @@
-"""What an engine does about frames that do not come: whom it asks for them, and the work that goes with each."""
+"""Frame concealment in the engine: the interface that makes a lost frame, and the work that goes with each."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -17,7 +17,7 @@ from .session import Session, Work
 
 
 class Concealer(Protocol):
-    """What is shown at the time of a frame that did not come; `dynamics.lost.FrameConcealment` is one."""
+    """Makes the picture for a lost frame; `frame_concealment.FrameConcealment` is one."""
 
     def came(
         self,
@@ -26,21 +26,21 @@ class Concealer(Protocol):
         analysis: FrameAnalysis,
         latents: Mapping[int, LatentState],
     ) -> ConcealmentState:
-        """After a frame that came. Called in a thread of the finish lane, as `make` is.
+        """The state after a frame that came. Called in a thread of the finish lane, as `make` is.
 
-        concealment: what this gave for the frame before. shown: what was shown for this one.
+        concealment: the state after the frame before. shown: the picture shown for this frame.
         """
         ...
 
     def make(self, concealment: ConcealmentState, seconds: float) -> tuple[ConcealmentState, Pixels | None]:
-        """The frame of that time in the stream; None where what was shown last is better held."""
+        """(next state, the frame at that time of the stream); no frame if the last picture should be held."""
         ...
 
 
 def note(
     fill: Concealer | None, session: Session, edited: Edited, analysis: FrameAnalysis, stages: Stages
 ) -> ConcealmentState | None:
-    """What a lost frame would be made from after this one; None where none is wanted."""
+    """The concealment state after this frame; None if the session requests no concealment."""
     if fill is None or session.stream.cadence is None:
         return None
     with stages.time("note"):
@@ -50,7 +50,7 @@ def note(
 def make(
     fill: Concealer | None, work: Work, reason: str, stages: Stages
 ) -> tuple[ConcealmentState | None, Edited | None]:
-    """(what the next would be made from, the frame that is missing); no frame where the device has no memory for it."""
+    """(next concealment state, the lost frame); no frame if the device runs out of memory."""
     concealment = work.session.concealment
     if fill is None or concealment is None:
         return concealment, None
@@ -67,7 +67,7 @@ def make(
 
 
 def missing_work(session: Session, last: Frame, seconds: float, give: Callable[[Shown], object]) -> Work:
-    """For a frame that is missing at a time of the stream. last: one that came. give: gets what is made."""
+    """The work for a frame that is missing at a time of the stream. last: one that came. give: gets the result."""
     frame = Frame(last.pixels, round(seconds / last.time_base), last.time_base)
     future: Future[Shown] = Future()
     future.add_done_callback(partial(_give, give))

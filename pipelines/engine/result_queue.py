@@ -1,4 +1,4 @@
-"""Results on their way out of a session: counted, in order, and never delivered while the engine's lock is held."""
+"""The result queue of a session: counts results and delivers them in order, never while the engine's lock is held."""
 
 import threading
 from collections import Counter, deque
@@ -14,12 +14,12 @@ from ..common.outcome import Outcome
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
-    """What goes out for a frame.
+    """The result shown for a frame.
 
     Attributes:
-        outcome: what became of it.
+        outcome: what is shown, and why.
         age: seconds from capture until it went out.
-        batch: faces that were drawn together with this frame's, None where none was drawn for it.
+        batch: faces in the batch that drew this frame's, None if none was drawn for it.
     """
 
     frame: Frame
@@ -29,14 +29,14 @@ class Shown:
 
 
 class Tally:
-    """Outcomes and ages of what was shown. kept: of how many frames percentiles of age are taken."""
+    """Outcomes and ages of shown frames. kept: number of latest frames for the percentiles of age."""
 
     def __init__(self, kept: int = 2000) -> None:
         self.outcomes: Counter[Outcome] = Counter()
         self._ages: deque[float] = deque(maxlen=kept)
 
     def add(self, outcome: Outcome, age: float | None = None) -> None:
-        """A frame went out, or was dropped and has no age."""
+        """Count a frame that went out, or one that was dropped and has no age."""
         self.outcomes[outcome] += 1
         if age is not None:
             self._ages.append(age)
@@ -59,11 +59,11 @@ class Tally:
 
 
 Result = Shown | BaseException | None
-"""What a future gets: a frame, an error, or, with None, its cancellation."""
+"""Result of a future: a frame, an error, or None for cancellation."""
 
 
 class ResultQueue:
-    """One session's. lock: the engine's, which guards it."""
+    """The results of one session. lock: the engine's, which guards the queue."""
 
     def __init__(self, lock: threading.Condition) -> None:
         self._lock = lock
@@ -71,11 +71,11 @@ class ResultQueue:
         self._delivering = False
 
     def put(self, future: "Future[Shown]", result: Result) -> None:
-        """To be delivered after those that were put before; with the lock held."""
+        """Add a result after those put before; with the lock held."""
         self._waiting.append((future, result))
 
     def deliver(self) -> None:
-        """Let everything out, unless another thread is at it, which then lets out this, too; without the lock."""
+        """Deliver all results, unless another thread is doing so, which then delivers these too; without the lock."""
         while True:
             with self._lock:
                 if self._delivering or not self._waiting:
@@ -90,7 +90,7 @@ class ResultQueue:
 
 
 def resolve(future: "Future[Shown]", result: Result) -> None:
-    """Give a future what it gets."""
+    """Set the result, the error or the cancellation of a future."""
     if result is None:
         future.cancel()
         future.set_running_or_notify_cancel()

@@ -1,13 +1,13 @@
-"""The decisions of an engine: a state machine that is told what happened and says what is to be done.
+"""The schedule of an engine: a state machine that takes events and returns actions.
 
-It holds no thread, no clock, no picture and no network. Each method takes the time, in seconds, changes the state and
-returns actions, in the order in which they are to be begun; the caller reports back when they are done. `wake` says by
-when `tick` is to be called if nothing else happens.
+It holds no thread, no clock, no picture and no network. Each method takes the time in seconds, changes the state and
+returns actions in the order in which to begin them. The caller reports when they are done. `wake` gives the time at
+which to call `tick` if nothing else happens.
 
-A frame of a live stream: it waits (one a stream, the newest), is looked at, is drawn or not, is composited, is shown.
-At its deadline it is shown, whatever has become of it. Frames of a stream are shown in order. A frame that is not
-drawn, or whose drawing would be late, shows what was drawn for an earlier one, moved onto it; a drawing that comes too
-late for its own frame serves those after it.
+A frame of a live stream waits (one per stream, the newest), is analysed, is drawn or not, is composited and is shown.
+At its deadline it is shown in any case. Frames of a stream are shown in order. A frame that is not drawn, or whose
+drawing would be late, shows the drawing of an earlier frame, reprojected. A drawing that is too late for its own frame
+is used for later ones.
 """
 
 from collections import Counter, deque
@@ -33,7 +33,7 @@ from .settings import EngineSettings
 
 
 class Schedule:
-    """See the module. settings: of the engine."""
+    """The state machine; see the module. settings: of the engine."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
@@ -52,11 +52,11 @@ class Schedule:
         self._compositing = 0
 
     def open(self, stream: Stream) -> None:
-        """One more stream."""
+        """Add a stream."""
         self.streams.append(stream)
 
     def close(self, now: float, stream: Stream) -> tuple[list[ScheduledFrame], list[Action]]:
-        """A stream ends: (its frames that were not shown, what is to be done for the others)."""
+        """Remove a stream: (its frames that were not shown, actions for the others)."""
         if stream.closed:
             return [], []
         stream.closed = True
@@ -71,7 +71,7 @@ class Schedule:
         return left, self._go_on(now)
 
     def submit(self, now: float, stream: Stream, captured: float) -> tuple[ScheduledFrame, list[Action]]:
-        """A frame has come, captured at a time of the same clock."""
+        """Add a frame, captured at a time of the same clock."""
         deadline = captured + stream.max_latency if stream.live else float("inf")
         scheduled = ScheduledFrame(stream, stream.numbers, captured, deadline)
         stream.numbers += 1
@@ -85,9 +85,9 @@ class Schedule:
         return scheduled, actions + self._go_on(now)
 
     def miss(self, now: float, stream: Stream, missing: float) -> ScheduledFrame | None:
-        """A frame that should have come did not: the frame to make instead, None where there is no room for it.
+        """Note a missing frame: returns the frame to make instead, None if there is no room for it.
 
-        It waits for nobody to look at it, and takes its turn before whatever comes next.
+        It needs no analysis and takes its place before the next frame that comes.
         """
         idle = self.degradation.quality.draw_every == 0
         if idle or stream.bypass or stream.waiting or len(stream.flight) >= self.settings.live_flight:
@@ -101,11 +101,11 @@ class Schedule:
         return scheduled
 
     def has_room(self, stream: Stream) -> bool:
-        """Whether a stream without a deadline may bring another frame now."""
+        """Whether a stream without a deadline may submit another frame now."""
         return stream.closed or stream.under_way < self.settings.patient_flight
 
     def analysed(self, now: float, scheduled: ScheduledFrame, seconds: float, faces: int, fresh: bool) -> list[Action]:
-        """A frame was looked at, which took so long. faces: to draw. fresh: whether one of them was never drawn."""
+        """A frame was analysed in `seconds`. faces: to draw. fresh: whether one of them was never drawn."""
         self._analysing -= 1
         self.costs.add("analyse", seconds)
         stream = scheduled.stream
@@ -131,24 +131,24 @@ class Schedule:
             if stream.closed:
                 continue
             if scheduled.phase == "analysed":
-                scheduled.plan = "draw"  # also where it was not to wait: it has come in time all the same
+                scheduled.plan = "draw"  # also if it did not have to wait: the drawing is in time
             else:
                 stream.settling.append(scheduled)
         return self._go_on(now)
 
     def shrink(self, largest: int) -> None:
-        """The device had no memory for more faces than this."""
+        """Limit batches: the device ran out of memory with more faces than this."""
         self._max_batch = max(1, min(self._max_batch, largest))
 
     @property
     def max_batch(self) -> int:
-        """Faces drawn at once, at most."""
+        """Largest number of faces in a batch."""
         return self._max_batch
 
     def composited(
         self, now: float, scheduled: ScheduledFrame, seconds: float, *, moved: bool, show: bool
     ) -> list[Action]:
-        """`Composite`, `Reproject` or `Conceal` has ended, after so long."""
+        """`Composite`, `Reproject` or `Conceal` has ended after `seconds` of work."""
         self._compositing -= 1
         stream = scheduled.stream
         stream.compositing = False
@@ -185,7 +185,7 @@ class Schedule:
         return self.settings.spare_ms / 1000
 
     def _waits_for_drawing(self, stream: Stream) -> bool:
-        """Whether its first frame could be composited, but for its drawing."""
+        """Whether its first frame lacks only its drawing to be composited."""
         head = stream.flight[0] if stream.flight else None
         able = not stream.compositing and self._compositing < self.settings.composite_workers
         return able and head is not None and head.phase == "analysed" and head.plan == "draw" and not head.drawn
@@ -198,7 +198,7 @@ class Schedule:
             yield stream.waiting[0]
 
     def _plan(self, now: float, scheduled: ScheduledFrame, fresh: bool) -> None:
-        """What is to become of a frame whose faces are known."""
+        """Plan a frame whose faces are known."""
         stream, quality = scheduled.stream, self.degradation.quality
         if scheduled.faces == 0:
             scheduled.plan = "composite"
@@ -210,7 +210,7 @@ class Schedule:
         stream.since_draw += 1
         before = stream.drawing
         if before is not None and before in self._ready and before.plan != "draw":
-            self._ready.remove(before)  # nobody waits for that one, and this one is newer
+            self._ready.remove(before)  # no frame waits for that drawing, and this one is newer
             stream.drawing, stream.since_draw = None, max(stream.since_draw, quality.draw_every)
         scheduled.plan = "move"
         if quality.draw_every == 0:
@@ -230,11 +230,11 @@ class Schedule:
         self._ready.append(scheduled)
 
     def _go_on(self, now: float) -> list[Action]:
-        """All that can be begun or shown now."""
+        """Actions for all that can begin or be shown now."""
         actions: list[Action] = []
         self._advance_all(now, actions)
         self._begin_batch(now, actions)
-        self._advance_all(now, actions)  # a batch leaves some of its frames without a drawing to wait for
+        self._advance_all(now, actions)  # after a batch, some frames have no drawing to wait for
         self._begin_analyses(actions)
         self.degradation.update(now, lambda: self.busy.share(now, self._device_since))
         return actions
@@ -244,7 +244,7 @@ class Schedule:
             self._advance(now, stream, actions)
 
     def _advance(self, now: float, stream: Stream, actions: list[Action]) -> None:
-        """Show what is late or passes, and begin to finish the first frame where that can be."""
+        """Show frames that are late or pass unedited, and begin to finish the first frame if possible."""
         while not stream.closed:
             head = stream.flight[0] if stream.flight else stream.waiting[0] if stream.waiting else None
             if head is not None and head.plan == "pass":
@@ -265,7 +265,7 @@ class Schedule:
             self._composite_head(now, stream, head, actions)
 
     def _is_urgent(self, now: float, head: ScheduledFrame | None) -> bool:
-        """Whether there is no time to make the newest layers before this frame is composited."""
+        """Whether there is no time to make the newest layers before compositing this frame."""
         if head is None:
             return False
         return now + self.costs.guess("composite") >= deadlines.conceal_at(head, self.costs, self._spare)
@@ -341,7 +341,7 @@ class Schedule:
         stream = scheduled.stream
         (stream.flight if stream.flight and stream.flight[0] is scheduled else stream.waiting).popleft()
         if scheduled in self._ready and stream.live and scheduled.plan == "draw":
-            self._ready.remove(scheduled)  # too late for itself; the next frame is looked at by now
+            self._ready.remove(scheduled)  # too late for its own frame, and the next one is analysed by now
             stream.drawing = None
         scheduled.phase = "shown"
         if scheduled.plan == "make":

@@ -1,4 +1,4 @@
-"""A frame on its way through an engine, the stream it belongs to, and what is to be done next."""
+"""The data of the schedule: frames, streams and actions."""
 
 import math
 from collections import deque
@@ -17,12 +17,12 @@ class ScheduledFrame:
     """A frame as the schedule sees it. Times are seconds of the engine's clock.
 
     Attributes:
-        plan: "composite" has nothing to draw; "draw" waits for its drawing; "move" shows what was drawn before;
-            "pass" shows the source; "make" is of a frame that did not come, whose time is to be filled.
-        faces: to draw.
+        plan: "composite" has nothing to draw; "draw" waits for its drawing; "move" reprojects the last drawing;
+            "pass" shows the source; "make" conceals a lost frame.
+        faces: number to draw.
         reason: why it is not drawn.
-        drawn: its drawing is there.
-        queued: since when it waits for the device.
+        drawn: whether its drawing is done.
+        queued: time since when it waits for the device.
     """
 
     stream: "Stream"
@@ -39,7 +39,7 @@ class ScheduledFrame:
 
     @property
     def shown(self) -> bool:
-        """Whether something was shown for it, or it was given up; what is still being done for it serves others."""
+        """Whether it was shown or dropped; work that is still in progress for it is used for later frames."""
         return self.phase == "shown"
 
 
@@ -48,14 +48,14 @@ class Stream:
     """One session as the schedule sees it.
 
     Attributes:
-        waiting: frames that nobody has looked at.
-        flight: those under way, in order, until they are shown. looking: the one that is looked at.
-        drawing: of a live stream, the one that is queued for the device or being drawn.
-        settling: drawings that came after their frame was shown, whose layers are still to be made.
+        waiting: frames that are not analysed yet.
+        flight: frames under way, in order, until they are shown. looking: the one that is being analysed.
+        drawing: for a live stream, the frame that is queued for the device or being drawn.
+        settling: drawings that came after their frame was shown, whose layers are not made yet.
         compositing: whether its finish stage is at work.
-        since_draw: frames since the last that was given to the device.
-        drawings: how many were.
-        cadence: when frames are due, where those that do not come are to be made.
+        since_draw: frames since the last one given to the device.
+        drawings: number of frames given to the device.
+        cadence: due times of frames, if missing frames are concealed.
     """
 
     live: bool
@@ -76,7 +76,7 @@ class Stream:
 
     @property
     def under_way(self) -> int:
-        """Frames that were submitted and not shown yet."""
+        """Number of frames that were submitted and are not shown yet."""
         return len(self.waiting) + len(self.flight)
 
 
@@ -89,7 +89,7 @@ class Analyse:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """Draw the faces of these frames in one batch, each encoded anew or not."""
+    """Draw the faces of these frames in one batch. encode: whether each frame's faces are encoded again."""
 
     batch_frames: tuple[ScheduledFrame, ...]
     encode: tuple[bool, ...]
@@ -97,10 +97,10 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Composite:
-    """Put what was drawn for this frame into it.
+    """Composite the drawn faces of this frame.
 
     Attributes:
-        show: False where only the memory of it is wanted.
+        show: False if only the new state is needed.
     """
 
     scheduled: ScheduledFrame
@@ -109,25 +109,25 @@ class Composite:
 
 @dataclass(frozen=True, slots=True)
 class Reproject:
-    """Reproject what was drawn before onto this frame."""
+    """Reproject the last drawing onto this frame."""
 
     scheduled: ScheduledFrame
 
 
 @dataclass(frozen=True, slots=True)
 class Conceal:
-    """Conceal a frame that did not come."""
+    """Conceal a lost frame."""
 
     scheduled: ScheduledFrame
 
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """The frame goes out.
+    """Show the frame.
 
     Attributes:
-        what: the result of `Composite`, `Reproject` or `Conceal`; the source; or nothing, since a newer frame came
-            or none was made.
+        what: the result of `Composite`, `Reproject` or `Conceal`; the source; or nothing, because a newer frame
+            came or none was made.
     """
 
     scheduled: ScheduledFrame
@@ -139,10 +139,10 @@ Action = Analyse | Draw | Composite | Reproject | Conceal | Show
 
 
 def choose(ready: Sequence[ScheduledFrame], max_batch: int) -> list[ScheduledFrame]:
-    """The next batch out of the frames that wait for the device; empty where none does.
+    """The next batch of the frames that wait for the device; empty if none waits.
 
-    At most one frame of each stream, its first, and at most `max_batch` faces, but for a single frame with more. Live
-    frames go before those without a deadline, and not together with them, which would hold them up.
+    A batch has at most one frame of each stream, its first, and at most `max_batch` faces, except a single frame with
+    more. Live frames go first, and never in one batch with frames that have no deadline, which would delay them.
     """
     first: dict[int, ScheduledFrame] = {}
     for scheduled in ready:
@@ -161,9 +161,9 @@ def choose(ready: Sequence[ScheduledFrame], max_batch: int) -> list[ScheduledFra
 
 
 def due(batch: Sequence[ScheduledFrame], streams: Collection[Stream], max_batch: int, window: float) -> float:
-    """When this batch is to be pushed, in seconds: at once where it is full, else when its window is over.
+    """When to begin this batch, in seconds: at once if it is full, otherwise at the end of its window.
 
-    It is full with `max_batch` faces, or with a frame of every stream that could still bring one.
+    It is full with `max_batch` faces, or with a frame of every stream that could still add one.
     """
     opened = min(scheduled.queued for scheduled in batch)
     there = {id(scheduled.stream) for scheduled in batch}

@@ -1,4 +1,4 @@
-"""One stream's place in an engine: frames in, futures of edited frames out, and its controls."""
+"""The session of one stream in an engine: frames in, futures of edited frames out, and controls."""
 
 import dataclasses
 import threading
@@ -26,18 +26,17 @@ from .session_state import OverlappedState, Snapshot
 from .settings import SessionSpec, check_latency
 
 RESTARTED_SECONDS = 10.0
-"""After `restore`, times that jump further than this, or back, are those of a source that began anew."""
+"""After `restore`, a jump in time longer than this, or backwards, means that the source started again."""
 
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """What an engine keeps with a scheduled frame.
+    """The engine's data of a scheduled frame.
 
     Attributes:
         frame: as submitted.
-        seen: the same at the session's own time.
-        missing: of a frame that did not come, its time in the stream's seconds; `frame` then has another one's
-            picture.
+        seen: the same frame at the session's own time.
+        missing: for a lost frame, its time in the stream's seconds; `frame` then has another frame's picture.
     """
 
     session: "Session"
@@ -54,7 +53,7 @@ class Work:
 
 
 class SessionHost(Protocol):
-    """What a session needs of `engine.Engine`; see there."""
+    """The part of `engine.Engine` that a session uses; see there."""
 
     changed: threading.Condition
     stages: Stages
@@ -63,7 +62,7 @@ class SessionHost(Protocol):
 
     @property
     def fills(self) -> bool:
-        """Whether frames that do not come can be made."""
+        """Whether lost frames can be concealed."""
         ...
 
     def submit(self, session: "Session", frame: Frame, captured: float | None) -> "Future[Shown]":
@@ -71,16 +70,16 @@ class SessionHost(Protocol):
         ...
 
     def change(self, session: "Session", **settings: Any) -> None:
-        """Another mode or other faces, from the next frame on."""
+        """Change the mode or the choice of faces from the next frame on."""
         ...
 
     def end(self, session: "Session", error: BaseException | None) -> None:
-        """End a session; `error` becomes that of its futures."""
+        """End a session; its futures get `error`."""
         ...
 
 
 class Session:
-    """One stream. Made by `Engine.open`; an `editing.Editing`. All methods may be called from any thread."""
+    """One stream. Made by `Engine.open`; implements `ramps.Editing`. All methods may be called from any thread."""
 
     def __init__(
         self, engine: SessionHost, spec: SessionSpec, editor: Editor, stream: Stream, memory: OverlappedState
@@ -107,24 +106,24 @@ class Session:
         self._shift = Fraction(0)
 
     def submit(self, frame: Frame, captured: float | None = None) -> "Future[Shown]":
-        """Begin with a frame; frames are given, and their futures done, in order.
+        """Submit a frame. Frames are submitted in order, and their futures are done in order.
 
-        captured: when it was, in seconds of the engine's clock; now where not given. Of a live session this never
-        blocks; the future is cancelled where a newer frame came before anything was done with this one. Else it waits
-        until there is room. The future's error is that of a model that failed, which ends the session.
+        captured: time of capture in seconds of the engine's clock; now by default. In a live session this never blocks,
+        and the future is cancelled if a newer frame comes before work on this one has begun. Otherwise it waits until
+        there is room. An error of a model becomes the future's error and ends the session.
         Raises SessionClosedError after the end.
         """
         return self._engine.submit(self, frame, captured)
 
     def conceal_missing(self, give: Callable[[Shown], object]) -> bool:
-        """From now on pictures are made for which no frame comes: whether there will be any.
+        """Start to make pictures at times without a frame; returns whether there will be any. For live sessions only.
 
-        give: gets each with its own time, in order with the futures that are done; called in any thread, and never for
-        long. For live sessions alone.
+        give: gets each picture with its own time, in order with the futures; called in any thread, and must return
+        quickly.
 
-        With an engine that has a `fill`, those are frames that do not come in the stream's cadence, "predicted: lost".
-        What comes after its time was filled is dropped: its future is cancelled. Of a hole `latent.GAP_SECONDS` are
-        filled at most. With `output_rate`, those between frames, "blended: in between"; see `in_between`.
+        With an engine that has a `fill`, missing frames are concealed as "predicted: lost", for at most
+        `latent_memory.GAP_SECONDS` in a row. A frame that comes after its time was filled is dropped: its future is
+        cancelled. With `output_rate`, pictures are interpolated as "blended: in between"; see `frame_interpolation`.
         """
         fills = self._engine.fills and self.stream.live
         with self._lock:
@@ -159,16 +158,16 @@ class Session:
     def set(self, strengths: Mapping[str, float], ramp_ms: float = 0.0, *, replace: bool = False) -> None:
         """Move edits to new strengths within `ramp_ms`, evenly, from the next frame on.
 
-        replace: those that are not named go to zero; else they stay. Raises EditError for an unknown name.
+        replace: edits that are not named go to zero; otherwise they stay. Raises EditError for an unknown name.
         """
         with self._lock:
             self._check_open()
-            ramped(self._edits, strengths, 0.0, ramp_ms)  # refuse a wrong name here and not in another thread
+            ramped(self._edits, strengths, 0.0, ramp_ms)  # raise for a wrong name here, not in another thread
             self._wishes.append((dict(strengths), ramp_ms, replace))
 
     @property
     def strengths(self) -> dict[str, float]:
-        """Of every edit, where the next frame will find it or its ramp will lead."""
+        """The strength of every edit at the next frame, or at the end of its ramp."""
         with self._lock:
             goal = {spec.name: spec.end for spec in self._edits.specs}
             for strengths, _, replace in self._wishes:
@@ -177,7 +176,7 @@ class Session:
 
     @property
     def mode(self) -> Mode:
-        """How drawn faces are put back; may be set, for the frames from the next on."""
+        """How drawn faces are composited; may be set, from the next frame on."""
         return self.spec.mode
 
     @mode.setter
@@ -186,7 +185,7 @@ class Session:
 
     @property
     def faces(self) -> str:
-        """Which faces are edited, by their size; may be set, for the frames from the next on."""
+        """Which faces are edited, by their size; may be set, from the next frame on."""
         return self.spec.faces
 
     @faces.setter
@@ -194,7 +193,7 @@ class Session:
         self._engine.change(self, faces=faces, place=None)
 
     def choose_face(self, x: float, y: float) -> None:
-        """Edit the one face at a place in 0..1 of the next frame, wherever it goes; setting `faces` ends that.
+        """Edit only the face at a place in 0..1 of the next frame, and follow it; setting `faces` ends that.
 
         Raises PipelineError for a place outside the picture.
         """
@@ -205,7 +204,7 @@ class Session:
 
     @property
     def bypass(self) -> bool:
-        """Whether frames pass unedited, and nothing is done with them; may be set."""
+        """Whether frames pass unedited and unanalysed; may be set."""
         return self.stream.bypass
 
     @bypass.setter
@@ -215,7 +214,7 @@ class Session:
 
     @property
     def max_latency_ms(self) -> float:
-        """Age at which a frame of a live session is shown, whatever has become of it; may be set."""
+        """Age at which a frame of a live session is shown in any case; may be set."""
         return 1000 * self.stream.max_latency
 
     @max_latency_ms.setter
@@ -225,17 +224,17 @@ class Session:
 
     @property
     def closed(self) -> bool:
-        """Whether it has ended; `error` says why where that was not by `close`."""
+        """Whether it has ended; `error` has the reason, unless `close` ended it."""
         return self.stream.closed
 
     def close(self) -> None:
-        """End it: futures that are not done are cancelled. A second call does nothing."""
+        """End the session and cancel futures that are not done. A second call does nothing."""
         self._engine.end(self, None)
 
     def snapshot(self) -> bytes:
-        """All that it remembers, and its edits and mode, for `restore` in this or another engine; also after the end.
+        """Its state, edits and mode, for `restore` in this or another engine; also after the end.
 
-        With frames under way it is as of where each stage has come.
+        With frames under way it has each stage's latest state.
         """
         with self._lock:
             last = self._last if self._restored is None else self._restored
@@ -243,9 +242,9 @@ class Session:
         return saved.to_bytes()
 
     def restore(self, data: bytes) -> None:
-        """Go on where a snapshot was taken; before the first frame. The new frames' times may begin anew.
+        """Continue from a snapshot; before the first frame. The new frames' times may start again.
 
-        Raises StateError for data that is not a snapshot, EditError where it has edits that this engine lacks.
+        Raises StateError for data that is not a snapshot, EditError if it has edits that this engine lacks.
         """
         saved = Snapshot.from_bytes(data, self._engine.device)
         edits = dataclasses.replace(self._edits, specs=saved.edits)
@@ -273,7 +272,7 @@ class Session:
             }
 
     def own_time(self, frame: Frame) -> Frame:
-        """The frame at the time that the session's memory counts in; with the lock held."""
+        """The frame at the session's own time, which its state uses; with the lock held."""
         if self._restored is not None:
             ahead = frame.seconds - self._restored
             if not 0 < ahead < RESTARTED_SECONDS:
@@ -284,13 +283,13 @@ class Session:
         return seen
 
     def shifted(self, frame: Frame) -> Frame:
-        """The same, of a frame that does not count as the last one."""
+        """The same, for a frame that does not become the last one."""
         if not self._shift:
             return frame
         return Frame(frame.pixels, frame.pts + round(self._shift / frame.time_base), frame.time_base)
 
     def next_editor(self, seen: Frame) -> Editor:
-        """The editor for a frame, with the edits as they are wished by now; with the lock held."""
+        """The editor for a frame, with the latest requested edits; with the lock held."""
         begin = self.memory.analysis.begin
         seconds = 0.0 if begin is None else seen.seconds - begin
         for strengths, ramp_ms, replace in self._wishes:
@@ -306,7 +305,7 @@ class Session:
             raise self.ended()
 
     def ended(self) -> SessionClosedError:
-        """The error for whoever comes after the end."""
+        """The error for calls after the end."""
         why = "was closed" if self.error is None else f"ended with an error ({self.error})"
         error = SessionClosedError(f"the session {why}; open another one")
         error.__cause__ = self.error

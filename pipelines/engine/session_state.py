@@ -1,4 +1,4 @@
-"""One session's state: in parts while its frames are at different stages, and as bytes in a snapshot."""
+"""The state of a session: in parts while its frames are at different stages, and as bytes in a snapshot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,11 +23,11 @@ class OverlappedState:
 
     @property
     def state(self) -> SessionState:
-        """All of it, as far as every stage has come."""
+        """The whole state, with each stage's latest part."""
         return SessionState(self.analysis, dict(self.latents), dict(self.composites))
 
     def has_fresh(self, analysis: FrameAnalysis) -> bool:
-        """Whether a face that wants drawing was never drawn, or what was no longer counts."""
+        """Whether a face to draw was never drawn, or its last drawing is no longer valid."""
         for observed in analysis.faces:
             if observed.job is not None:
                 known = None if observed.fresh else self.composites.get(observed.track.id)
@@ -36,34 +36,34 @@ class OverlappedState:
         return False
 
     def pass_over(self, number: int, analysis: FrameAnalysis, *, now: bool) -> None:
-        """A frame with nothing to draw: faces that are gone are forgotten, in its turn.
+        """Take a frame with nothing to draw, and forget in its turn the faces that are gone.
 
-        now: that is at once, since no drawing of an earlier frame is under way.
+        now: forget them at once, since no drawing of an earlier frame is under way.
         """
         self._undrawn.append((number, analysis))
         if now:
             self.catch_up(number + 1)
 
     def catch_up(self, number: int) -> None:
-        """Forget what frames before this number have shown to be gone."""
+        """Forget the faces that are gone by the frames before this number."""
         while self._undrawn and self._undrawn[0][0] < number:
             analysis = self._undrawn.pop(0)[1]
             faces = tuple(replace(observed, job=None) for observed in analysis.faces)
             self.latents = replace(analysis, faces=faces).remember(self.latents, [])
 
     def recall(self, number: int, analysis: FrameAnalysis) -> list[LatentState | None]:
-        """What is remembered of the faces of a frame that is drawn now."""
+        """The latent states of the faces of a frame that is drawn now."""
         self.catch_up(number)
         return analysis.memories(self.latents)
 
     def drew(self, analysis: FrameAnalysis, rendered: Sequence[Rendered]) -> None:
-        """It was drawn."""
+        """Store the new latent states after the frame was drawn."""
         self.latents = analysis.remember(self.latents, rendered)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """A snapshot.
+    """A session's state and settings.
 
     Attributes:
         seconds: time of its last frame, None before the first.
@@ -75,12 +75,12 @@ class Snapshot:
     seconds: float | None
 
     def to_bytes(self) -> bytes:
-        """See `state.to_bytes`."""
+        """See `serialization.to_bytes`."""
         return to_bytes((self.state, self.edits, self.mode, self.seconds))
 
     @classmethod
     def from_bytes(cls, data: bytes, device: str = "cpu") -> "Snapshot":
-        """The other way; tensors go to `device`. Raises StateError."""
+        """The inverse of `to_bytes`; tensors go to `device`. Raises StateError."""
         value = from_bytes(data, device)
         match value:
             case (SessionState() as state, tuple() as edits, str() as mode, float() | None as seconds):

@@ -1,4 +1,4 @@
-"""How an engine works, and what a session wants of it."""
+"""Settings of an engine and of its sessions."""
 
 import math
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ class EngineSettings:
     """Engine settings.
 
     Attributes:
-        window_ms: how long a batch waits for more.
-        max_batch: faces drawn at once.
+        window_ms: how long a batch waits for more faces.
+        max_batch: largest number of faces in a batch.
         analysis_workers, composite_workers: threads for the stages before and after the device.
         live_flight, patient_flight: frames of one session under way at once.
-        spare_ms: how much earlier than needed the engine begins with what is shown instead of a late frame.
-        quality_levels, degradation, first_level: how it saves work, and where it begins.
-        full_load: 0..1, the share of each lane's time that `admit` gives away.
+        spare_ms: margin before the deadline at which the engine begins to conceal a late frame.
+        quality_levels, degradation, first_level: the levels, the policy between them, and the level at the start.
+        full_load: 0..1, the share of each lane's time that `admit` hands out.
         admit_level: name of the quality level on which a new session must still find room.
     """
 
@@ -47,7 +47,7 @@ class EngineSettings:
             self.level_of(name)
 
     def level_of(self, name: str) -> int:
-        """Index of the quality level of that name. Raises PipelineError, which lists those there are."""
+        """Index of the quality level of that name. Raises PipelineError, which lists the names."""
         names = [quality.name for quality in self.quality_levels]
         if name not in names:
             raise PipelineError(f"unknown quality level {name!r}; expected one of {', '.join(names)}")
@@ -56,16 +56,16 @@ class EngineSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class SessionSpec:
-    """What a session wants.
+    """Settings of a session.
 
     Attributes:
         live: frames are shown within `max_latency_ms` or not at all, and newer ones win; False never drops, has no
             deadline, and `submit` waits while too much is under way.
-        faces: as after --faces.
-        place: of the one face to edit instead, see `Tracker`.
-        rate: frames a second that are going to come, for `admit`.
-        output_rate: pictures a second that are wanted; those between frames are made for whoever calls
-            `conceal_missing`, see `in_between`.
+        faces: the policy, as after --faces.
+        place: place of the one face to edit instead, see `Tracker`.
+        rate: expected frames a second, for `admit`.
+        output_rate: target pictures a second; pictures between frames are interpolated once `conceal_missing` is
+            called, see `frame_interpolation`.
     """
 
     edits: Edits
@@ -85,7 +85,7 @@ class SessionSpec:
 
 
 def check_latency(milliseconds: float) -> float:
-    """The latency itself. Raises PipelineError for one that no session can have."""
+    """Return the latency. Raises PipelineError if it is out of range."""
     if not (math.isfinite(milliseconds) and milliseconds >= 10):
         raise PipelineError(f"a maximum latency of {milliseconds:g} ms cannot be kept; give 10 or more")
     return milliseconds

@@ -1,4 +1,4 @@
-"""Who does an engine's work: threads of its own for each lane, and one that wakes it when a time has come."""
+"""The worker threads of an engine: several for each lane, and a timer thread that wakes it."""
 
 import threading
 import time
@@ -13,8 +13,8 @@ Lane = Literal["analyse", "device", "composite"]
 class WorkerPool(Protocol):
     """Runs work off the caller's thread.
 
-    `start` may be called while the engine's lock is held: it never runs anything before it returns that takes that
-    lock. An engine gives a lane no more than it has workers, so that nothing queues here.
+    `start` may be called while the engine's lock is held: nothing that takes the lock runs before it returns. An engine
+    gives a lane no more work than it has workers, so nothing queues here.
     """
 
     def start(self, lane: Lane, work: Callable[[], T], done: Callable[[T], None], size: int = 1) -> None:
@@ -22,7 +22,7 @@ class WorkerPool(Protocol):
         ...
 
     def wake_at(self, seconds: float | None) -> None:
-        """Call the engine's `tick` at a time of its clock; this replaces the time given before. None: not at all."""
+        """Call the engine's `tick` at a time of its clock, which replaces the time set before. None: never."""
         ...
 
     def wait_for(self, changed: threading.Condition, ready: Callable[[], bool]) -> None:
@@ -34,12 +34,12 @@ class WorkerPool(Protocol):
         ...
 
     def close(self) -> None:
-        """What was started is ended, then nothing runs any more."""
+        """Wait for the work in progress and end the threads."""
         ...
 
 
 class ThreadWorkerPool:
-    """The workers of a running engine. clock: the engine's, in real seconds."""
+    """The worker threads of a running engine. clock: the engine's, in real seconds."""
 
     def __init__(self, analysis: int, finish: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._pools = {
@@ -71,7 +71,7 @@ class ThreadWorkerPool:
         with self._moved:
             sooner = seconds is not None and (self._wake is None or seconds < self._wake)
             self._wake = seconds
-            if sooner:  # else it wakes at the old time, finds nothing to do, and goes on waiting
+            if sooner:  # otherwise it wakes at the old time, finds nothing to do and waits again
                 self._moved.notify()
 
     def wait_for(self, changed: threading.Condition, ready: Callable[[], bool]) -> None:

@@ -1,7 +1,7 @@
-"""Inversion without an encoder: the W+ codes of one face, found by descending from the mean code.
+"""Inversion without an encoder: the W+ codes of one face, by gradient descent from the mean code.
 
 Abdal, Qin, Wonka, "Image2StyleGAN", ICCV 2019 (arXiv 1904.03189), in W+, on L2 + LPIPS, with a light pull towards the
-mean. Slow, and without a word about identity: what an encoder is held against.
+mean. It is slow and has no identity loss; encoders are compared with it.
 """
 
 import math
@@ -39,7 +39,7 @@ def optimize_codes(
 ) -> Tensor:
     """(B, codes, 512): `steps` of Adam for each face by itself, a batch of them at a time.
 
-    faces: (B, 3, 256, 256) in [-1, 1], on the device of the networks. progress: is told the steps done.
+    faces: (B, 3, 256, 256) in [-1, 1], on the device of the networks. progress: called with the steps done.
     """
     mean = generator.mean_w().to(faces)
     codes = mean.expand(len(faces), generator.codes, -1).clone().requires_grad_()

@@ -1,7 +1,7 @@
-"""`--first-frame-edit`: the edit is made to the first code alone, and the clip's motion carries it on, as in DynODE.
+"""`--first-frame-edit`: edit only the first code, and propagate the edit by the clip's motion, as in DynODE.
 
-A frame's code is read off the trajectory, so the encoder is not asked again: it saw one frame in `every` when the clip
-was fitted. What was edited is where the motion starts from.
+A frame's code comes from the trajectory, which starts from the edited code. The encoder does not run again: it saw one
+frame in `every` when the clip was fitted.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,15 +29,15 @@ from ..trajectory.trajectory import Trajectory
 
 DEFAULT = FitConfig()
 TABLE_HERTZ = 120.0
-"""Of the path that is kept between two of whose points a code lies on a straight line."""
+"""Points per second of the stored path; codes between two of them are interpolated linearly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What a first-frame edit asked of the networks, and what editing frame by frame would have.
+    """Network calls of a first-frame edit, beside those of an edit frame by frame.
 
     Attributes:
-        frames: that were drawn.
+        frames: frames drawn.
         encoder, edits: calls made; frame by frame, each would be `frames`.
     """
 
@@ -53,12 +53,12 @@ class Calls:
 
 
 class FirstFrameRenderer(Renderer):
-    """Draws faces of one clip from its trajectory, in place of the encoder. Its memory is the count of its calls."""
+    """Draws faces of one clip from its trajectory, in place of the encoder. Its only state is the count of calls."""
 
     def __init__(
         self, encoder: Encoder, generator: Generator, trajectory: Trajectory, edit: Tensor | Move | None, seen: int
     ) -> None:
-        """edit: at full strength, made here and once. seen: frames that the encoder saw for the fit."""
+        """edit: at full strength, applied here once. seen: frames that the encoder saw for the fit."""
         super().__init__(encoder, generator)
         self.seen = seen
         self.drawn = 0
@@ -72,11 +72,11 @@ class FirstFrameRenderer(Renderer):
 
     @property
     def calls(self) -> Calls:
-        """So far."""
+        """The counts so far."""
         return Calls(self.drawn, self.seen, int(self._edit is not None))
 
     def render(self, jobs: Sequence[FaceJob], memories: Sequence[LatentState | None], stages: Stages) -> list[Rendered]:
-        """See `Renderer.render`; of a job's own edit only how far it is faded counts."""
+        """See `Renderer.render`; of a job's own edit only the fade is used."""
         if not jobs:
             return []
         results = []
@@ -118,10 +118,10 @@ def apply_first_frame_edit(
     config: FitConfig = DEFAULT,
     progress: Callable[[int], None] = lambda _frames: None,
 ) -> FaceEditor:
-    """The same editor with the clip's trajectory in place of the encoder; `renderer.calls` counts.
+    """The same editor with the clip's trajectory in place of the encoder; `FirstFrameRenderer.calls` counts.
 
     every: the encoder sees one frame in so many. Raises DynamicsError for an edit that changes over time, which a first
-    frame cannot hold, and for a clip with no face or a single frame of one.
+    frame cannot have, and for a clip with no face or a single frame of one.
     """
     ramps = [spec.name for spec in editor.edits.specs if spec.start != spec.end]
     if ramps:

@@ -1,10 +1,10 @@
 """Fit an inversion to a person: one code offset first, then the generator's late layers around it.
 
 After Roich, Mokady, Bermano, Cohen-Or, "Pivotal Tuning for Latent-based Editing of Real Images", TOG 2022: the codes
-that the encoder and the offset give are the pivots, and the generator is bent a little until they draw the person. What
-an encoder gets wrong about a person it gets wrong in every frame, so one offset and one set of weights serve all frames
-and cannot flicker. The weights stay near the generator's own, on these faces by a penalty on how far they move, and on
-others by drawing those as before (the paper's locality regularization), so that edits go on working.
+of the encoder and the offset are the pivots, and the generator is fine-tuned until they draw the person. An encoder's
+error on a person is the same in every frame, so one offset and one set of weights serve all frames and cannot flicker.
+Two losses keep the weights near the generator's own, so that edits still work: a penalty on their change, and the
+paper's locality regularization, which keeps other faces as before.
 """
 
 import copy
@@ -27,7 +27,7 @@ LATE: Final[Mapping[str, tuple[str, ...]]] = {
         f"{part}.{level}." for part, first in (("layers", 7), ("to_rgbs", 4)) for level in range(first, 17)
     ),
 }
-"""Layers from 64x64 up by the generator's class; of another generator the offset alone is fitted. Below, they would
+"""Layers from 64x64 up by the generator's class; for another generator only the offset is fitted. Lower layers would
 change the shape of the face, and edits with it."""
 OFFSET_RATE: Final = 0.02
 WEIGHT_RATE: Final = 0.004  # of a tensor's own root mean square, a step
@@ -35,11 +35,11 @@ PULL: Final = 2e-3
 STIFFNESS: Final = 0.02
 LOCALITY_EVERY: Final = 4
 UNHURRIED: Final = 600.0
-"""Seconds of a fit that is made to be measured: the steps are what is asked for, however slow the machine."""
+"""Time limit, in seconds, of a fit for a measurement: long enough for all its steps on a slow machine."""
 
 
 class Perceptual(Protocol):
-    """LPIPS, as far as it is used here."""
+    """The part of LPIPS that is used here."""
 
     def features(self, x: Tensor) -> list[Tensor]:
         """(B, 3, H, W) in [-1, 1] -> what `distance` compares."""
@@ -51,7 +51,7 @@ class Perceptual(Protocol):
 
 
 class Identity(Protocol):
-    """ArcFace, as far as it is used here."""
+    """The part of ArcFace that is used here."""
 
     def embed_ffhq(self, x: Tensor) -> Tensor:
         """(B, 3, S, S) in [-1, 1] -> (B, D) of unit length."""
@@ -60,14 +60,14 @@ class Identity(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class FitSettings:
-    """How much to fit.
+    """Settings of a fit.
 
     Attributes:
         steps: optimizer steps in all.
-        offset_share: of them for the offset alone; 0 for faces of several people, whom one offset would draw
-            towards each other.
-        batch: faces a step.
-        seconds: wall time after which no further step begins; the offset then has had its share of it, too.
+        offset_share: share of the steps for the offset alone; 0 for faces of several people, since one offset would
+            pull them together.
+        batch: faces per step.
+        seconds: wall time after which no further step begins; the offset gets its share of it, too.
     """
 
     steps: int = 120
@@ -82,18 +82,18 @@ class FitSettings:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """What was fitted: offset (codes, 512), and name -> change of the generator's parameters, float16."""
+    """The result of a fit: offset (codes, 512), and name -> change of the generator's parameters, float16."""
 
     offset: Tensor
     weights: Mapping[str, Tensor] = field(default_factory=dict)
 
     def at(self, share: float) -> "Fit":
-        """A part of it, 0 for nothing to 1 for all: what a live stream goes through while the fit comes in."""
+        """The fit scaled by 0..1, for a live stream that fades it in."""
         return Fit(self.offset * share, {name: change * share for name, change in self.weights.items()})
 
 
 def bent(generator: Generator, fit: Fit) -> Generator:
-    """A copy of the generator with the fitted weights; the generator itself where there are none."""
+    """A copy of the generator with the fitted weights; the generator itself if the fit has no weights."""
     if not fit.weights:
         return generator
     network = _copy(generator)
@@ -120,7 +120,7 @@ def fit_person(
 ) -> Fit:
     """Fit to faces (N, 3, 256, 256) in [-1, 1] of one person.
 
-    encode: faces -> codes (N, codes, 512). progress: is told the steps done. stop: asked before each step.
+    encode: faces -> codes (N, codes, 512). progress: called with the steps done. stop: called before each step.
     """
     target = _Target(perceptual, identity, faces)
     with torch.no_grad():
@@ -166,7 +166,7 @@ def fit_person(
 
 
 def late_parameters(generator: Generator) -> set[str]:
-    """Names of the parameters that may be bent: kernels and biases of the late layers, not what reads the codes."""
+    """Names of the parameters to fit: kernels and biases of the late layers, not the layers that read the codes."""
     prefixes = LATE.get(type(generator).__name__, ())
     if not prefixes or not isinstance(generator, nn.Module):
         return set()
@@ -206,14 +206,14 @@ class _Runs:
         until: float,
         faces: int,
     ) -> None:
-        """Adam over `steps`, each on the next faces in turn, warmed up and then slowed to nothing."""
+        """Adam over `steps`, each on the next faces in turn, with warm-up and decay to zero."""
         optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
         peaks = [group["lr"] for group in optimizer.param_groups]
         begun = self.clock()
         for number, step in enumerate(steps):
             if self.stop() or self.clock() >= until:
                 return
-            # Slowed by whichever ends first, the steps or the time.
+            # Decayed by the steps or the time, whichever ends first.
             done = max(number / len(steps), (self.clock() - begun) / max(1e-9, until - begun))
             share = min(1.0, (number + 1) / 5) * max(0.05, 1 - done**2)
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
@@ -228,7 +228,7 @@ class _Runs:
 
 
 def _locality(network: nn.Module, generator: Generator, pivot: Tensor, step: int) -> Tensor:
-    """How differently the bent generator draws a code between the pivot and some other face."""
+    """The change, by the fit, of the picture at a code between the pivot and another face."""
     random = torch.Generator().manual_seed(step)
     other = sample_codes(generator, 1, random, low=0.7, high=1.0, mix=0.0)
     direction = other - pivot

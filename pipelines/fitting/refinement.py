@@ -1,6 +1,6 @@
-"""`--refine N`: before editing, fit the inversion to the people of a clip, on a few frames from all over it.
+"""`--refine N`: fit the inversion to the people of a clip before editing, on a few frames spread over it.
 
-A fit is kept in the cache under the digest of the clip and of all that it depends on: the second edit of a clip starts
+A fit is cached under the digest of the clip and of everything that it depends on, so the second edit of a clip starts
 at once.
 """
 
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 FRAMES: Final = 12
 SAME_PERSON: Final = 0.3  # ArcFace cosine; 0.6-0.9 within a clip, about 0 between strangers
-FORMAT: Final = 1  # of the kept file; raised when a fit is made differently
+FORMAT: Final = 1  # of the cached file; raised when a fit is made differently
 
 
 @dataclass(frozen=True, eq=False)
 class People:
-    """People.
+    """The faces of a clip by person.
 
     Attributes:
         faces: (N, 3, 256, 256) in [-1, 1].
@@ -54,14 +54,14 @@ class People:
 
     @property
     def count(self) -> int:
-        """How many people."""
+        """Number of people."""
         return len(set(self.person))
 
 
 def spread_faces(tracker: Tracker, source: Path, count: int = FRAMES) -> list[Pixels]:
-    """(256, 256, 3) aligned faces that the tracker's policy chooses in `count` frames from all over the clip.
+    """(256, 256, 3) aligned faces that the tracker's policy chooses in `count` frames spread over the clip.
 
-    Raises PipelineError where none is seen, SourceError for a file that cannot be read.
+    Raises PipelineError if none is found, SourceError for a file that cannot be read.
     """
     faces = []
     for frame in spread_frames(source, count):
@@ -73,7 +73,7 @@ def spread_faces(tracker: Tracker, source: Path, count: int = FRAMES) -> list[Pi
 
 
 def tell_apart(faces: Sequence[Pixels], identity: Identity) -> People:
-    """Who is who: a face joins the person whose mean embedding it is nearest to, if that is near enough."""
+    """Group faces by person: a face joins the person with the nearest mean embedding, if that is near enough."""
     pictures = to_tensor(np.stack(faces))
     with torch.no_grad():
         embeddings = identity.embed_ffhq(pictures)
@@ -101,7 +101,7 @@ def refine_clip(
     """The same editor, its inversion fitted to the clip.
 
     one: the editor follows one face, so the person seen most is fitted and others are left out; otherwise the
-    generator is bent to all, without an offset. cache: folder to keep fits in, None for none.
+    generator is fitted to all, without an offset. cache: folder of cached fits, or None.
     """
     renderer = editor.renderer
     path = cache / f"{clip_key(source, renderer, settings, one)}.safetensors" if cache else None
@@ -123,7 +123,7 @@ def refine_clip(
 
 
 def refined(renderer: Renderer, fit: Fit) -> Renderer:
-    """The renderer with a fit; the one it was made of is left as it is."""
+    """A new renderer with a fit; the given one is not changed."""
     return renderer.drawing_with(bent(renderer.generator, fit), fit.offset)
 
 
@@ -141,7 +141,7 @@ def clip_key(source: Path, renderer: Renderer, settings: FitSettings, one: bool)
 
 
 def save_fit(path: Path, fit: Fit) -> None:
-    """Keep a fit. Raises PipelineError where there is no room or no right to."""
+    """Save a fit. Raises PipelineError if the disk is full or the file not writable."""
     tensors = {f"weight.{name}": change.contiguous() for name, change in fit.weights.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,7 +153,7 @@ def save_fit(path: Path, fit: Fit) -> None:
 
 
 def load_fit(path: Path) -> Fit | None:
-    """A kept fit; None where the file is damaged, since it can be made again."""
+    """Load a saved fit; None if the file is damaged, since it can be made again."""
     try:
         tensors = load_file(path)
         offset = tensors.pop("offset")

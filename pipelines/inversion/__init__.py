@@ -1,1 +1,1 @@
-"""From a face to its codes: latent memory, the recurrent inverter, sampling of codes."""
+"""Inversion of a face to its codes: latent memory, the recurrent inverter, sampling of codes."""

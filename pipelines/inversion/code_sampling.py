@@ -1,4 +1,4 @@
-"""Codes to train on: points of W+ as real faces would have them."""
+"""Sampling of W+ codes for training."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,8 +1,8 @@
-"""What a stream remembers of a face's codes, and how a new frame changes them.
+"""The state of a face's codes in a stream, and its update by a new frame.
 
-Two ways: an average of what E0 says (`steady`), and RIGID's recurrent encoder (arXiv 2308.06097, eq. 1-5), for which
-this file has what lies around the network: the codes that carry motion follow E0 and are compensated, those that carry
-texture are shared over frames, and a memory that no longer fits is given up.
+There are two ways: an average of E0's codes (`steady`), and RIGID's recurrent encoder (arXiv 2308.06097, eq. 1-5). For
+the latter this file has the parts around the network. Codes of motion follow E0 and are compensated, codes of texture
+are shared over frames, and a state that is no longer valid is reset.
 """
 
 import math
@@ -19,22 +19,22 @@ from ...stream.frame import Pixels
 from ..motion.keyframes import MotionMemory
 
 SHARED_FROM: Final = 10
-"""Codes from here on carry texture, not motion (RIGID, eq. 3-5); that is the last eight of 18, the last four of 14."""
+"""Index of the first code of texture, not motion (RIGID, eq. 3-5): the last eight of 18, the last four of 14."""
 FINE_SECONDS = 1.0
 COARSE_SECONDS = 0.25
 
 BASE_SECONDS: Final = 0.08
-"""Average of E0's own codes under the recurrent encoder, which needs less of it than E0 alone."""
+"""Seconds of the average of E0's codes under the recurrent encoder, which needs less smoothing than E0 alone."""
 GAP_SECONDS: Final = 0.4
-"""A hole for so long is not filled: motion is foretold over shorter ones, of up to ten frames at 30 a second."""
+"""Longest gap, in seconds, over which motion is predicted: about ten frames at 30 a second."""
 REMEMBERED_SECONDS: Final = 1.5
-"""A face that was not drawn for so long is met anew. Live on two cores a face is drawn about four times a second,
-and meeting takes three drawings; who it is, which is what a correction is mostly about, does not change meanwhile."""
+"""A face that was not drawn for so many seconds starts again. Live on two cores a face is drawn about four times a
+second, and a start takes three drawings. A correction is mostly about identity, which does not change meanwhile."""
 FADE_SECONDS: Final = 0.5
 OTHER_PERSON: Final = 0.9
-"""E0's codes this far from their average, as a share of the average's own distance from the mean face, are of somebody
-else. In twelve clips no frame was further than 0.73 from its clip's mean, and 95 of 100 pairs of people were further
-than 0.98 apart."""
+"""E0's codes this far from their average, as a share of the average's own distance from the mean face, belong to
+another person. In twelve clips no frame was further than 0.73 from its clip's mean, and 95 of 100 pairs of people were
+further than 0.98 apart."""
 
 Sharing = Literal["slow", "first", "none"]
 Step = Literal["new", "held", "next"]
@@ -42,17 +42,17 @@ Step = Literal["new", "held", "next"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecurrentMemory:
-    """What the recurrent encoder needs of the frames before.
+    """State of the recurrent encoder from the frames before.
 
     Attributes:
         base: (codes, 512), E0's codes lightly averaged.
         shared: (codes - 10, 512), its texture, see `Parts.sharing`.
-        fading: (codes - 10, 512) texture as drawn before a reset, which that of after it replaces over FADE_SECONDS
-            from the time `since`; None where there is none.
+        fading: (codes - 10, 512) texture as drawn before a reset; the new one replaces it over FADE_SECONDS from the
+            time `since`. None without a fade.
         state: of the network, a batch of one.
         face: (256, 256, 3) uint8, the aligned face of the last frame.
-        inverted, edited: (256, 256, 3) float32 in 0..255, what was drawn for it; not rounded, or a rounding that
-            falls otherwise in a batch would come back through the network.
+        inverted, edited: (256, 256, 3) float32 in 0..255, drawn for it. They are not rounded: a rounding that
+            differs in a batch would feed back through the network.
     """
 
     base: Tensor
@@ -65,20 +65,20 @@ class RecurrentMemory:
     edited: FloatImage
 
     def finite(self) -> bool:
-        """Whether every number in it is one."""
+        """Whether every number in it is finite."""
         kept = [self.base, self.shared] + ([] if self.fading is None else [self.fading])
         return self.state.finite() and all(bool(torch.isfinite(codes).all()) for codes in kept)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LatentState:
-    """Latent state.
+    """State of a face's codes.
 
     Attributes:
         codes: (codes, 512) drawn for the last frame.
         seconds: its time.
-        recurrent: None where E0 works alone.
-        motion: where the codes are going; None where each frame is encoded.
+        recurrent: state of the recurrent encoder, None with E0 alone.
+        motion: state of the codes' motion, None if each frame is encoded.
     """
 
     codes: Tensor
@@ -89,14 +89,14 @@ class LatentState:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Which parts of the recurrent method are at work; all are, unless a part is to be judged by leaving it out.
+    """The active parts of the recurrent method; all by default, fewer for an ablation.
 
     Attributes:
         compensation: the code w'_t.
         noise: the map n_t.
-        sharing: of E0's codes from index 10 on: "slow", an average over FINE_SECONDS that begins with the first
-            frame, to which w'_t is added; "first", those of the first frame, with what was added to them there, for
-            good, as RIGID has it; "none".
+        sharing: of E0's codes from index 10 on: "slow", an average over FINE_SECONDS from the first frame on, to
+            which w'_t is added; "first", the first frame's codes with its correction for all frames, as in RIGID;
+            "none".
     """
 
     compensation: bool = True
@@ -107,8 +107,8 @@ class Parts:
 def steady(state: LatentState | None, codes: Tensor, seconds: float) -> LatentState:
     """The next frame's codes, (codes, 512), averaged with what came before: for E0 alone.
 
-    Codes that carry motion are averaged over a frame or so, which takes the encoder's shiver; those from index 10 on
-    over a second, since texture does not move: RIGID's latent frequency sharing with a slow mean.
+    Codes of motion are averaged over about a frame, which removes the encoder's jitter. Those from index 10 on are
+    averaged over a second, since texture does not move: RIGID's latent frequency sharing with a slow mean.
     """
     if state is None:
         return LatentState(codes, seconds)
@@ -129,7 +129,7 @@ def sharing_share(elapsed: float, sharing: Sharing) -> float:
 
 
 def combine(base: Tensor, shared: Tensor, compensation: Tensor | None, *, everywhere: bool = True) -> Tensor:
-    """(..., codes, 512) to draw: w_t + w'_t where codes carry motion, the shared ones elsewhere (RIGID eq. 2 and 5).
+    """(..., codes, 512) to draw: w_t + w'_t for codes of motion, the shared ones elsewhere (RIGID eq. 2 and 5).
 
     everywhere: whether w'_t is added to the shared codes, too.
     """
@@ -142,14 +142,14 @@ def combine(base: Tensor, shared: Tensor, compensation: Tensor | None, *, everyw
 
 
 def judge(memory: LatentState | None, face: Pixels, codes: Tensor, seconds: float, mean: Tensor | None) -> Step:
-    """What a frame is to a face's memory.
+    """How a frame relates to a face's state.
 
     face: (256, 256, 3) uint8. codes: (codes, 512) of E0. mean: (512,), of W; None leaves the person unchecked.
 
-    "held": it brings nothing: the same picture again, or one from before the last, out of order. The codes stay.
-    "new": the memory does not reach to it: none is there, the gap is too long in either direction, somebody else is in
-    the face's place, or the memory holds something that is not a number.
-    "next": all else.
+    "held": no new information: the same picture again, or one from before the last, out of order. The codes stay.
+    "new": the state does not apply: it is missing, the gap is too long in either direction, another person is in the
+    face's place, or a number in the state is not finite.
+    "next": any other frame.
     """
     kept = None if memory is None else memory.recurrent
     if memory is None or kept is None or abs(seconds - memory.seconds) > REMEMBERED_SECONDS or not kept.finite():
@@ -166,7 +166,7 @@ def is_another(base: Tensor, codes: Tensor, mean: Tensor) -> bool:
 
 
 def cross_fade(fading: Tensor | None, since: float, codes: Tensor, seconds: float) -> tuple[Tensor, Tensor | None]:
-    """(codes to draw, the texture of before the reset as long as it counts). codes: (codes, 512) of after it."""
+    """(codes to draw, the texture from before the reset until its fade ends). codes: (codes, 512) after the reset."""
     weight = (seconds - since) / FADE_SECONDS
     if fading is None or weight >= 1:
         return codes, None

@@ -17,7 +17,7 @@ from . import latent_memory as latent
 from .latent_memory import LatentState, Parts, RecurrentMemory
 
 FIRST_PASSES: Final = 3
-"""How often the first frame of a face is drawn and corrected before it is shown: later frames need one pass each."""
+"""Passes that draw and correct the first frame of a face before it is shown; later frames need one each."""
 
 
 ALL_PARTS: Final = Parts()
@@ -25,13 +25,13 @@ ALL_PARTS: Final = Parts()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inverted:
-    """Inverted.
+    """The inversion of a face.
 
     Attributes:
         codes: (codes, 512) to draw.
-        noise: (1, 32, 32) to draw them with, None for none.
-        memory: its faces are those of the last frame still, until `remember` replaces them.
-        held: the frame brings nothing, and they stay.
+        noise: (1, 32, 32) to draw them with, or None.
+        memory: the new state; its faces are still those of the last frame, until `remember` replaces them.
+        held: whether the frame has no new information, and the faces stay.
     """
 
     codes: Tensor
@@ -41,7 +41,7 @@ class Inverted:
     held: bool = False
 
     def remember(self, face: Pixels, inverted: FloatImage, edited: FloatImage) -> LatentState:
-        """The face's memory. face: (256, 256, 3) uint8, of the frame. inverted, edited: float32 in 0..255, as drawn."""
+        """The face's state. face: (256, 256, 3) uint8, of the frame. inverted, edited: float32 in 0..255, as drawn."""
         memory = self.memory
         if not self.held:
             memory = replace(memory, face=face, inverted=inverted, edited=edited)
@@ -49,9 +49,9 @@ class Inverted:
 
 
 class RecurrentInverter:
-    """The recurrent encoder and what lies around it; it has no memory of its own.
+    """The recurrent encoder and the parts around it; it has no state.
 
-    parts: what is at work, see `Parts`.
+    parts: the active ones, see `Parts`.
     """
 
     def __init__(self, network: RecurrentEncoder, generator: Generator, *, parts: Parts = ALL_PARTS) -> None:
@@ -71,7 +71,7 @@ class RecurrentInverter:
         seconds: Sequence[float],
         memories: Sequence[LatentState | None],
     ) -> list[Inverted]:
-        """What to draw for each face.
+        """The codes and noise to draw for each face.
 
         faces: (256, 256, 3) uint8 each. codes: (B, codes, 512) of E0. seconds: of each face's frame.
         """
@@ -102,9 +102,9 @@ class RecurrentInverter:
         return [results[row] for row in range(len(faces))]
 
     def go_on(self, face: Pixels, codes: Tensor, seconds: float, before: LatentState) -> Inverted:
-        """What to draw of a face in a frame that the network does not see: its last correction stays.
+        """The codes to draw for a face in a frame without a network pass: the last correction stays.
 
-        face: (256, 256, 3) uint8. codes: (codes, 512), a guess at E0's. before: with a recurrent memory.
+        face: (256, 256, 3) uint8. codes: (codes, 512), predicted for E0. before: with a recurrent state.
         """
         before, memory = _kept(before)
         if seconds <= before.seconds or np.array_equal(face, memory.face):
@@ -112,7 +112,7 @@ class RecurrentInverter:
         return self._follow(memory, codes, seconds, seconds - before.seconds, memory.state)
 
     def _meet(self, faces: list[Pixels], codes: Tensor) -> RecurrentState:
-        """The state after a few corrections of the first frame: nothing moved, nothing is edited yet."""
+        """The state after a few corrections of the first frame, without motion and without an edit."""
         now = to_tensor(np.stack(faces)).to(codes)
         state = RecurrentState.start(len(faces), like=codes)
         w_plus, noise = codes, None
@@ -170,7 +170,7 @@ class RecurrentInverter:
 
 
 def _kept(memory: LatentState | None) -> tuple[LatentState, RecurrentMemory]:
-    """What `judge` found to be there."""
+    """The state that `judge` has checked."""
     if memory is None or memory.recurrent is None:
         raise ValueError("expected a face with a recurrent memory")
     return memory, memory.recurrent

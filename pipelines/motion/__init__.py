@@ -1,1 +1,1 @@
-"""How a face's codes move in time: the online predictor, keyframes, retiming, motion blending."""
+"""Motion of a face's codes in time: the online predictor, keyframes, retiming, motion blending."""

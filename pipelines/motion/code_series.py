@@ -1,4 +1,4 @@
-"""Codes over time: what was observed of one face, checked once, and kept in a file."""
+"""A series of observed codes of one face over time, with checks, and its file format."""
 
 import json
 from collections.abc import Mapping
@@ -19,22 +19,22 @@ from ...stream.errors import SinkError
 from ..common.errors import DynamicsError
 
 LONGEST_GAP = 60.0
-"""Seconds without an observation after which two parts of a clip have nothing to do with each other."""
+"""Seconds without an observation after which two parts of a clip count as unrelated."""
 BEYOND = 0.5
-"""Seconds before the first and after the last observation for which an equation is trusted."""
+"""Seconds before the first and after the last observation for which an equation is valid."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CodeSeries:
     """Codes of one face at ascending times.
 
-    Raises DynamicsError where times do not grow, are not finite, or do not fit the codes, or codes are not finite.
+    Raises DynamicsError if times do not grow, are not finite or do not match the codes, or if codes are not finite.
 
     Attributes:
         seconds: (N,) float64, N of 1 or more.
         codes: (N, *shape) float32: (18, 512) of W+, (512,) of W or Z.
         extras: further arrays with N rows each, such as "quads" (N, 4, 2) and "landmarks" (N, 478, 2).
-        about: where from.
+        about: the origin of the series.
     """
 
     seconds: Float64Array
@@ -63,7 +63,7 @@ class CodeSeries:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one code."""
+        """Shape of one code."""
         return tuple(self.codes.shape[1:])
 
     def select(self, rows: "slice | npt.NDArray[np.bool_] | npt.NDArray[np.int64] | list[int]") -> Self:
@@ -97,13 +97,13 @@ def check_times(seconds: Float64Array) -> None:
 
 
 def save_series(series: CodeSeries, path: Path) -> None:
-    """Write a file of codes: safetensors with `seconds`, `codes` and the extras; whole or not at all."""
+    """Write a file of codes, atomically: safetensors with `seconds`, `codes` and the extras."""
     tensors = {"seconds": torch.from_numpy(series.seconds), "codes": series.codes, **series.extras}
     write_tensors(path, tensors, {"about": json.dumps(dict(series.about))})
 
 
 def load_series(path: Path) -> CodeSeries:
-    """Read a file of codes. Raises DynamicsError where it is not one."""
+    """Read a file of codes. Raises DynamicsError if it is not one."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
@@ -117,10 +117,10 @@ def load_series(path: Path) -> CodeSeries:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write safetensors, whole or not at all. Raises DynamicsError where that fails."""
+    """Write safetensors, atomically. Raises DynamicsError if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Written from memory: a full disk then is an error of its own, which safetensors would hide.
+        # Written from memory, so that a full disk raises its own error, which safetensors would hide.
         write_whole(path, save({name: value.contiguous() for name, value in tensors.items()}, dict(metadata)))
     except (OSError, SinkError) as error:
         raise DynamicsError(f"cannot write {path}: {error}; free space or name another file") from error

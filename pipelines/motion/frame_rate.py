@@ -1,4 +1,4 @@
-"""A stream of frames at other times. Holds two frames, however many come in and are asked for."""
+"""Frame rate conversion: a stream of frames at other times. Only two frames are in memory at once."""
 
 import itertools
 import math
@@ -16,23 +16,23 @@ from .code_series import BEYOND
 from .motion_blend import Seen, between, flow_between
 
 SAME: Final = 6e-4
-"""Seconds within which an asked time is that of a frame, which is then shown as it is: Matroska rounds times to whole
-milliseconds."""
+"""Seconds within which a requested time equals that of a frame, which is then shown unchanged: Matroska rounds times to
+whole milliseconds."""
 
 Bend = Callable[[Pixels, Seen, Seen, float, float], Pixels | None]
 """(a picture between two frames, the one, the other, its time, its share of the way) -> the picture with its faces
-changed for that time, None where there is nothing to change. Beyond the ends of the clip both are the same frame."""
+changed for that time, None if nothing changes. Beyond the ends of the clip both frames are the same."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moment:
-    """What is to be shown at a time.
+    """The picture to show at a time.
 
     Attributes:
         pixels: (H, W, 3) uint8.
-        kind: "own", a frame of the stream at its time; "made", drawn for this time; "held", a frame that goes on
-            being shown.
-        original: what the frame was made from, None where the picture is none of the stream's.
+        kind: "own", a frame of the stream at its time; "made", interpolated for this time; "held", a repeated
+            frame.
+        original: source of the frame, None if the picture is not one of the stream's.
         bent: whether a face was changed.
     """
 
@@ -44,7 +44,7 @@ class Moment:
 
 
 def even_times(begin: Fraction, rate: Fraction) -> Iterator[float]:
-    """`begin` and the times after it, `rate` a second, for ever; rounded once each, so that nothing adds up."""
+    """`begin` and the times after it, `rate` a second, without end; each is rounded once, so errors do not add up."""
     return (float(begin + number / rate) for number in itertools.count())
 
 
@@ -57,12 +57,12 @@ def retime(
     longest: float = math.inf,
     stages: Stages | None = None,
 ) -> Iterator[Moment]:
-    """What is shown at ascending `seconds` of a stream of ascending frames.
+    """The pictures at ascending `seconds` of a stream of ascending frames.
 
-    Between two frames both are carried along the flow between them, and blended; across a cut, and over more than
-    `longest` seconds, the earlier one is held. bend: changes faces in what is carried. lasting: gives the seconds for
-    which the last frame is shown, once it has come; `seconds` may then go on for ever, and end with it. stages: gets
-    the time it takes, as "between".
+    Between two frames both are warped along the flow between them, and blended. Across a cut, and over more than
+    `longest` seconds, the earlier one is held. bend: changes faces in the warped picture. lasting: gives the seconds
+    for which the last frame is shown, once it has come; `seconds` may then be endless, and stops there. stages: gets
+    the time of the interpolation, as "between".
 
     Raises DynamicsError for a time more than half a second before the frames, or after them without `lasting`.
     """
@@ -92,7 +92,7 @@ def retime(
 
 
 class _Way:
-    """From a frame to the next; what is measured of it is measured once, when it is first asked for."""
+    """The interpolation from a frame to the next; flow is measured once, on first use."""
 
     def __init__(self, one: Seen, other: Seen | None, longest: float) -> None:
         self._one = one

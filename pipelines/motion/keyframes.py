@@ -1,8 +1,8 @@
-"""Encode fewer frames: when the encoder is due, and how landmarks carry the codes between its frames.
+"""Keyframed encoding: when the encoder is due, and prediction of the codes between its frames from landmarks.
 
-The landmarks are found in every frame anyway. What moves them, head and mouth and lids, moves the coarse codes, so a
-linear map from the motion of landmarks to that of codes is learned while the stream runs, from the frames that were
-encoded, and read between them. What it says is an observation like the encoder's, with more doubt.
+The landmarks are found in every frame anyway. Motion of head, mouth and lids moves both the landmarks and the coarse
+codes. A linear map from the motion of landmarks to that of codes is learned from the encoded frames while the stream
+runs, and applied between them. Its output is an observation like the encoder's, with a larger variance.
 """
 
 import math
@@ -15,15 +15,15 @@ from torch import Tensor
 from .online_predictor import DynamicsState, OnlineDynamics
 
 POINTS: Final = (0, 13, 14, 17, 33, 61, 65, 105, 133, 145, 152, 159, 263, 291, 295, 334, 362, 374, 386, 4)
-"""Of the mesh: lips, chin, lids, brows, nose; in the aligned crop, so that the head's place and size are gone."""
+"""Mesh points: lips, chin, lids, brows, nose; in the aligned crop, without the head's place and size."""
 FEATURES: Final = 2 * len(POINTS) + 1
 FORGET_SECONDS: Final = 20.0
 RIDGE: Final = 3.0
-"""Of the map, in units of the landmarks' own mean square: less would follow their shiver."""
+"""Ridge weight of the map, in units of the landmarks' own mean square: a smaller one would follow their jitter."""
 LEAST: Final = 12
-"""Encoded frames before the map is believed."""
+"""Encoded frames before the map is used."""
 DOUBT: Final = 6.0
-"""A code from landmarks is so much noisier than the encoder's, at the least."""
+"""Least noise of a code from landmarks, in units of the encoder's."""
 
 MOST_EVERY: Final = 8
 Every = int | Literal["auto"]
@@ -31,14 +31,14 @@ Every = int | Literal["auto"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LandmarkMap:
-    """Recursive least squares from landmark features to leading channels, and how wrong it has been.
+    """Recursive least squares from landmark features to leading channels, with its past error.
 
     Attributes:
         mean: (F,) and mean_leading: (D,) running means.
         gram: (F, F), cross: (F, D) sums about them.
         missed: () share of the motion that it did not explain, 0..1 and more.
-        seen: () frames.
-        seconds: () of the last.
+        seen: () number of frames.
+        seconds: () time of the last.
     """
 
     mean: Tensor
@@ -52,15 +52,15 @@ class LandmarkMap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MotionMemory:
-    """What is remembered of the motion of a face's codes, on the CPU.
+    """State of the motion of a face's codes, on the CPU.
 
     Attributes:
-        landmarks: None where no mesh was found.
+        landmarks: None if no mesh was found.
         key: (codes, size) of the last encoded frame.
         since: frames after it.
         usual: uncertainty right after it.
-        held, foretold: mean squares of what holding the key and what predicting said wrongly of frames that were
-            then encoded, summed over these, older ones counting less.
+        held, foretold: mean squared errors of holding the key and of predicting, against frames that were then
+            encoded, summed with less weight for older ones.
     """
 
     dynamics: DynamicsState
@@ -73,7 +73,7 @@ class MotionMemory:
 
     @property
     def predicts(self) -> bool:
-        """Whether predicting has proved better than holding."""
+        """Whether predicting has had a smaller error than holding."""
         return self.foretold < self.held
 
 
@@ -84,7 +84,7 @@ def features(landmarks: Tensor) -> Tensor:
 
 
 def begin_map(updater: OnlineDynamics, seconds: float, landmarks: Tensor, codes: Tensor) -> LandmarkMap:
-    """After the first encoded frame."""
+    """The map after the first encoded frame."""
     x, (leading, _) = features(landmarks), updater.model.project(codes)
     return LandmarkMap(
         x, leading, torch.zeros(FEATURES, FEATURES), torch.zeros(FEATURES, len(leading)), torch.ones(()),
@@ -93,7 +93,7 @@ def begin_map(updater: OnlineDynamics, seconds: float, landmarks: Tensor, codes:
 
 
 def learn(known: LandmarkMap, updater: OnlineDynamics, seconds: float, landmarks: Tensor, codes: Tensor) -> LandmarkMap:
-    """With one more encoded frame; the map's own guess at it is judged first."""
+    """The map after one more encoded frame; its own prediction of that frame is scored first."""
     if not torch.isfinite(codes).all():
         return known
     x, (leading, _) = features(landmarks), updater.model.project(codes)
@@ -117,7 +117,7 @@ def learn(known: LandmarkMap, updater: OnlineDynamics, seconds: float, landmarks
 
 
 def read(known: LandmarkMap, landmarks: Tensor) -> Tensor:
-    """(D,) leading channels that the landmarks speak for."""
+    """(D,) leading channels predicted from the landmarks."""
     scale = known.gram.diagonal().mean().clamp_min(1e-9)
     weights = torch.linalg.solve(known.gram + RIDGE * scale * torch.eye(FEATURES), known.cross)
     moved: Tensor = (features(landmarks) - known.mean) @ weights
@@ -127,9 +127,9 @@ def read(known: LandmarkMap, landmarks: Tensor) -> Tensor:
 def propagate(
     updater: OnlineDynamics, state: DynamicsState, known: LandmarkMap, seconds: float, landmarks: Tensor
 ) -> DynamicsState:
-    """The state after a frame that is not encoded; as it was while the map has not proved itself.
+    """The state after a frame that is not encoded; unchanged until the map is accurate enough.
 
-    The rest of the codes is left to the prediction: landmarks say nothing about it.
+    The rest of the codes is left to the prediction: landmarks do not determine it.
     """
     if float(known.seen) < LEAST or float(known.missed) > 0.8:
         return state
@@ -149,14 +149,14 @@ def is_due(
     spent: float = 0.0,
     budget: float = math.inf,
 ) -> bool:
-    """Whether this frame is to be encoded.
+    """Whether to encode this frame.
 
     every: frames from one encoded frame to the next, or "auto". since: frames since the last encoded one.
-    uncertainty: that `predict` gives for this frame. usual: that it gave right after an encoded frame. spent: seconds
+    uncertainty: result of `predict` for this frame. usual: its result right after an encoded frame. spent: seconds
     that this frame has taken. budget: seconds that it may take.
 
-    "auto" encodes when the prediction has become twice as uncertain, waits where the budget is spent, and never waits
-    for more than eight frames. Raises ValueError for an `every` below 1.
+    "auto" encodes when the uncertainty has doubled, waits if the budget is spent, and never waits for more than eight
+    frames. Raises ValueError for an `every` below 1.
     """
     if every == "auto":
         if since >= MOST_EVERY:

@@ -1,6 +1,6 @@
-"""How probable codes are under the linear part of a model of motion, and the constants that make them most probable.
+"""Likelihood of codes under the linear part of a motion model, and its maximum-likelihood constants.
 
-The linear part is a Gaussian process for each channel (see `models.motion`), so that the probability of a whole clip
+The linear part is a Gaussian process for each channel (see `dynamics.motion_model`), so the probability of a whole clip
 has a closed form: -2 log p = log det K + y' K^-1 y.
 """
 
@@ -46,9 +46,9 @@ def normalised(series: CodeSeries) -> Tensor:
 
 
 def covariance(model: MotionModel, seconds: Tensor, others: Tensor, stretch: float = 1.0) -> Tensor:
-    """(groups, N, M): between channels of each group at (N,) and at (M,) times, without shiver, in the group's units.
+    """(groups, N, M): between channels of each group at (N,) and at (M,) times, without noise, in the group's units.
 
-    stretch: of the component, see `models.motion`.
+    stretch: of the component, see `dynamics.motion_model`.
     """
     origin = torch.minimum(seconds.min(), others.min())
     since = torch.minimum(seconds[:, None], others[None]) - origin
@@ -81,7 +81,7 @@ def negative_log_likelihood(model: MotionModel, parts: Parts) -> Tensor:
 
 
 def begin_constants(model: MotionModel, clips: Sequence[Parts]) -> None:
-    """The scale of every group as it is measured, before anything else is learned."""
+    """Set the scale of every group to its measured value, before training."""
     with torch.no_grad():
         leading = torch.cat([one.leading for one in clips]).std(0)
         rest = torch.cat([one.rest for one in clips]).std((0, 2))

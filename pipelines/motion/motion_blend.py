@@ -1,10 +1,10 @@
-"""A frame between two frames: optical flow for what both show, the face's codes for what happens between them.
+"""Interpolation of a frame between two frames, by optical flow and by the path of the face's codes.
 
-Both neighbours are carried to the wanted time along the flow between them, and blended: sharp, and right as far as
-motion is even. Flow cannot know that a mouth opened and closed again. The path of the codes may, where it bends away
-from the straight line between its ends. The drawing of the bent code stands to that of the straight one as an edited
-face to its inversion, so the frame is moved along and changed by the formula for edits (`compositing.composite`),
-which leaves it as it is where the path is straight.
+Both neighbours are warped to the target time along the flow between them, and blended: sharp, and correct for even
+motion. Flow misses a mouth that opened and closed again in between. The path of the codes can show it, by its deviation
+from the straight line between its ends. The drawing of the code on the path relates to that of the straight one as an
+edited face to its inversion. So the formula for edits (`compositing.composite`) warps and changes the frame; it leaves
+the frame unchanged where the path is straight.
 """
 
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ from ..common.flow import DisFlow, FlowPair
 from ..compositing.composite import FaceFlow, compose, detail_layers, hull_mask, measure_motion
 
 SMALL: Final = 320
-"""Pixels of a side up to which flow is measured at full size."""
+"""Largest side, in pixels, at which flow is measured at full size."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """A frame of the clip, and its face where there is one.
+    """A frame of the clip, and its face if it has one.
 
     Attributes:
         seconds: its time.
         quad: (4, 2) of the face.
         landmarks: (N, 2) in crop pixels.
-        original: what it was made from.
+        original: source of its pixels.
     """
 
     pixels: Pixels
@@ -41,10 +41,10 @@ class Seen:
 
 
 def between(one: Seen, other: Seen, pair: FlowPair, share: float) -> Pixels:
-    """(H, W, 3): both frames carried to `share` (0..1) of the way between them, and blended.
+    """(H, W, 3): both frames warped to `share` (0..1) of the way between them, and blended.
 
-    pair: flow from the one to the other and back, of the frames' size or smaller. A pixel that only one of them shows
-    is taken from that one.
+    pair: flow in both directions, of the frames' size or smaller. A pixel that is visible in only one frame is taken
+    from that frame.
     """
     first, seen_first = _carry(one.pixels, pair.forward, pair.backward, share)
     second, seen_second = _carry(other.pixels, pair.backward, pair.forward, 1 - share)
@@ -53,14 +53,14 @@ def between(one: Seen, other: Seen, pair: FlowPair, share: float) -> Pixels:
 
 
 def flow_between(one: Seen, other: Seen) -> FlowPair:
-    """Optical flow between two frames, at half size unless they are small: no worse there, and four times quicker."""
+    """Optical flow between two frames, at half size unless they are small: as accurate, and four times quicker."""
     scale = flow_scale(one.pixels)
     flow = DisFlow()
     return flow.pair(*(flow.prepare(_shrink(seen.pixels, scale)) for seen in (one, other)))
 
 
 def flow_scale(pixels: Pixels) -> int:
-    """By how much a frame is made smaller before its flow is measured."""
+    """The factor by which a frame is shrunk before its flow is measured."""
     return 1 if max(pixels.shape[:2]) <= SMALL else 2
 
 
@@ -75,7 +75,7 @@ def bend_face(
 ) -> Pixels:
     """The frame `share` of the way between two, with its face changed as `straight` must change to become `bent`.
 
-    straight, bent: (256, 256, 3) float32 in 0..255, drawings. As it is where one of the two frames has no face.
+    straight, bent: (256, 256, 3) float32 in 0..255, drawings. The frame is unchanged if one of the two has no face.
     """
     if one.quad is None or other.quad is None or one.landmarks is None or other.landmarks is None:
         return frame
@@ -85,9 +85,9 @@ def bend_face(
 
 
 def _carry(picture: Pixels, there: FlowField, back: FlowField, share: float) -> tuple[FloatImage, FloatImage]:
-    """The picture at `share` of the way along the flow `there`, and how sure it is of each pixel, (H, W) in 0..1.
+    """The picture at `share` of the way along the flow `there`, and the confidence of each pixel, (H, W) in 0..1.
 
-    What stands at x then came from x - share * there(x'): the flow at the place that it left is found in two steps.
+    The pixel at x comes from x - share * there(x'): the flow at its origin x' is found in two steps.
     """
     grid = _grid(*there.shape[:2])
     s = np.float32(share)
@@ -104,7 +104,7 @@ def _carry(picture: Pixels, there: FlowField, back: FlowField, share: float) -> 
 
 
 def _look_up(picture: FloatImage, place: FloatImage) -> Any:
-    """(H, W, 2) or (H, W, 3) or (H, W) at (H, W, 2) places, x and y in its pixels."""
+    """Sample (H, W, 2), (H, W, 3) or (H, W) at (H, W, 2) places, x and y in its pixels."""
     return cv2.remap(picture, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
@@ -114,7 +114,7 @@ def _grid(height: int, width: int) -> FloatImage:
 
 
 def _sure(there: FlowField, back: FlowField, grid: FloatImage) -> FloatImage:
-    """(H, W) in 0..1: how far going there and back again ends where it began."""
+    """(H, W) in 0..1: forward-backward consistency of the flow."""
     again = _look_up(back, grid + there)
     miss = np.square(there + again).sum(-1)
     usual = 0.02 * (np.square(there).sum(-1) + np.square(again).sum(-1)) + 2.0

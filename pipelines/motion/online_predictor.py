@@ -1,10 +1,10 @@
-"""Where a face's codes are going: a state that is moved through time, corrected by what is seen, and read at any time.
+"""Online prediction of a face's codes: a Kalman-type state that observations correct, readable at any time.
 
-`predict` and `observe` change nothing that they are given. A state is a handful of tensors: it can be stacked over
-streams (`stack`), moved between devices and saved.
+`predict` and `observe` do not change their arguments. A state is a handful of tensors: it can be stacked over streams
+(`stack`), moved between devices and saved.
 
 Input that is out of order is not an error in a live stream: an observation of the past counts as one of the present,
-and codes that are not finite are no observation.
+and codes that are not finite are ignored.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from torch import Tensor
 from ...models.dynamics.motion_model import COMPONENTS, CONTENT_DRIFT, REST_COMPONENTS, STATE, MotionModel
 
 READ: Final = tuple(1.0 if place == 0 or place % 2 else 0.0 for place in range(STATE))
-"""The code is the constant plus the place of each motion; speeds are not seen."""
+"""The code is the constant plus the position of each motion; speeds are not observed."""
 KEPT: Final = 0.98
-"""Of the errors so far, at each observation: about the last 50 count."""
+"""Share of the past errors that is kept at each observation: about the last 50 count."""
 GHOST_SECONDS: Final = 0.06
-"""Components are judged by their predictions at least this long before: one frame ahead they differ too little, and far
-ahead chance outweighs them."""
+"""Components are scored by their predictions at least this many seconds ahead: one frame ahead they differ too little,
+and far ahead chance dominates."""
 GHOST_COLUMNS: Final = 8
-"""Numbers of the rest of each code by which its components are judged."""
+"""Numbers of the rest of each code by which its components are scored."""
 
 TRUST: Final = 16.0
 """A component whose errors are a tenth larger (in the mean square) counts for 0.9^16, about a fifth."""
@@ -36,15 +36,15 @@ head, but one channel's errors are few."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DynamicsState:
-    """What is known about one face's codes, or of each of B where every tensor has a leading dimension of B.
+    """State of one face's codes, or of B faces if every tensor has a leading dimension of B.
 
     Attributes:
         seconds: () float64, time of the last observation.
-        leading: (M, STATE, D) and rest: (R, STATE, codes, size) float32, the numbers of `models.motion` under each
+        leading: (M, STATE, D) and rest: (R, STATE, codes, size) float32, as in `dynamics.motion_model`, for each
             component; row 0 is the content code.
         covariance: (M, D, STATE, STATE) and rest_covariance: (R, codes, STATE, STATE).
-        errors: (M, D) and rest_errors: (R,), mean squares of what each component predicted. ghost_*: the state some
-            time before, from which it predicts.
+        errors: (M, D) and rest_errors: (R,), mean squared errors of each component's predictions. ghost_*: the
+            earlier state that these predictions start from.
         spread: (), mean square of the errors in units of what the covariance expects.
         seen: (), observations so far.
     """
@@ -76,23 +76,23 @@ def split(state: DynamicsState) -> list[DynamicsState]:
 
 
 class Updater(Protocol):
-    """A model of motion beside a stream. Pure: what it is given stays as it is."""
+    """Updates the codes' state of a stream. It is pure: arguments are not changed."""
 
     def start(self, seconds: float | Tensor, codes: Tensor) -> DynamicsState:
         """The state after a face's first frame: seconds () and codes (codes, 512), or with a batch before both."""
         ...
 
     def predict(self, state: DynamicsState, seconds: float | Tensor) -> tuple[Tensor, Tensor]:
-        """(codes, uncertainty) at a time: (codes, 512), and the root mean square error () that is expected of them."""
+        """(codes, uncertainty) at a time: (codes, 512), and their expected root mean square error ()."""
         ...
 
     def observe(self, state: DynamicsState, seconds: float | Tensor, codes: Tensor) -> DynamicsState:
-        """The state corrected by codes that were seen at a time."""
+        """The state corrected by codes that were observed at a time."""
         ...
 
 
 class OnlineDynamics:
-    """The learned updater, on the model's device. Holds a model and no state."""
+    """The learned updater, on the model's device. It holds a model and no state."""
 
     def __init__(self, model: MotionModel) -> None:
         self.model = model
@@ -100,14 +100,14 @@ class OnlineDynamics:
         self._own = slice(0, model.leading)
         self._others = slice(model.leading, model.groups)
         with torch.no_grad():
-            # Constants of the model, worked out once and not at each frame.
+            # Constants of the model, computed once and not at each frame.
             self._noise = model.noise().clone()
             self._still = torch.diag_embed(model.stationary())
             self._prior = model.prior()
             self._weight = (2 * model.log_scale).exp()
 
     def start(self, seconds: float | Tensor, codes: Tensor) -> DynamicsState:
-        """See `Updater.start`. Raises ValueError where the codes are not finite."""
+        """See `Updater.start`. Raises ValueError if the codes are not finite."""
         if not torch.isfinite(codes).all():
             raise ValueError("a face cannot start with codes that are not finite")
         return self.begin(_time(seconds, codes), *self.model.project(codes))
@@ -121,9 +121,9 @@ class OnlineDynamics:
     def observe(
         self, state: DynamicsState, seconds: float | Tensor, codes: Tensor, *, doubt: float = 1.0
     ) -> DynamicsState:
-        """See `Updater.observe`. doubt: 1 for the encoder's own codes, more for a poorer guess at them.
+        """See `Updater.observe`. doubt: 1 for the encoder's own codes, more for less accurate ones.
 
-        A batch of which some codes are not finite leaves those states as they were.
+        In a batch, states whose codes are not finite stay unchanged.
         """
         finite = torch.isfinite(codes).flatten(-2).all(-1)
         if not finite.all():
@@ -185,7 +185,7 @@ class OnlineDynamics:
         return leading, torch.einsum("...ri,...rics->...cs", read_rest, state.rest)
 
     def _correct(self, state: DynamicsState, leading: Tensor, rest: Tensor, doubt: float) -> DynamicsState:
-        """Kalman's correction under every component, one gain for each group of channels."""
+        """The Kalman correction under every component, with one gain for each group of channels."""
         model, read = self.model, self._read
         noise = doubt * self._noise
         seen = state.covariance @ read
@@ -205,7 +205,7 @@ class OnlineDynamics:
         )
 
     def _judge(self, state: DynamicsState, seconds: Tensor, leading: Tensor, rest: Tensor) -> DynamicsState:
-        """Take down how well each component predicted this from its ghost; a ghost that is old enough catches up."""
+        """Score each component's prediction from its ghost; a ghost that is old enough is replaced."""
         model = self.model
         age = (seconds - state.ghost_seconds).clamp(min=0).float()
         read = self._read @ model.transition(age, model.components[:, 0])
@@ -230,9 +230,9 @@ class OnlineDynamics:
         )
 
     def _missed(self, state: DynamicsState, elapsed: Tensor, leading: Tensor, rest: Tensor) -> Tensor:
-        """(...,): square of what the state says wrongly of an observation, in units of what it expects."""
+        """(...,): squared prediction error of an observation, in units of the expected one."""
         model = self.model
-        # Of the rest, some numbers of each code say enough.
+        # Some numbers of each code are enough for the rest.
         some = replace(state, rest=state.rest[..., :GHOST_COLUMNS])
         said, said_rest = self.foresee(some, elapsed)
         wrong = (leading - said).square().sum(-1)
@@ -248,7 +248,7 @@ class OnlineDynamics:
             (model.components, state.covariance, own, self._own, 1),
             (model.rest_tempers, state.rest_covariance, others, self._others, model.size),
         ):
-            # Only the variance of what is read is wanted: r P r' with r the row that reads off the future.
+            # Only the variance of the output is needed: r P r' with r the row that reads the prediction.
             phi = model.transition(elapsed, components[:, 0])
             still = self._still[groups]
             row = (self._read @ phi)[..., None, None, :]
@@ -267,13 +267,13 @@ def _propagate(covariance: Tensor, phi: Tensor, elapsed: Tensor, still: Tensor) 
 
 
 def _weights(errors: Tensor, seen: Tensor) -> Tensor:
-    """(..., M): the weight of each component, adding up to one; nearly alike while little has been seen."""
+    """(..., M): the weight of each component, with sum one; nearly equal after few observations."""
     sure = TRUST * (seen / (seen + 4))[..., None]
     return (-sure * errors.clamp_min(1e-12).log()).softmax(-1)
 
 
 def _weights_of_each(errors: Tensor, seen: Tensor) -> Tensor:
-    """(..., M, D): the same for each channel by itself."""
+    """(..., M, D): the same for each channel separately."""
     shared, own = errors.sum(-1, keepdim=True).clamp_min(1e-12).log(), errors.clamp_min(1e-12).log()
     sure = (seen / (seen + 4))[..., None, None]
     return (-sure * (TRUST_SHARED * shared + TRUST_OWN * own)).softmax(-2)

@@ -1,4 +1,4 @@
-"""Reading a video whose pictures will be written at other times."""
+"""A video reader for pictures that will be written at other times."""
 
 import math
 import re
@@ -17,23 +17,23 @@ from .frame_rate import Moment
 
 LEAST_RATE: Final = 0.01
 MOST_RATE: Final = 1000.0
-"""Frames a second; a file of more than that is a slip of the keyboard."""
+"""Largest frame rate; a higher one is taken for a typing error."""
 LARGEST: Final = 2**31 // 4
 """Numerator and denominator of a unit of time are below this: containers keep 32 bits of each."""
 FINEST: Final = 90_000
-"""A second has at least so many units: any time that is asked for is met to a hundredth of a millisecond."""
+"""Least number of units in a second: any requested time is exact to a hundredth of a millisecond."""
 
 
 class RetimedReader(VideoReader):
-    """What a writer needs to know of a source, with another frame rate and a unit of time fine enough for it.
+    """The properties of a source for a writer, with another frame rate and a unit of time fine enough for it.
 
     begin: seconds of its first frame. Only for `VideoWriter`: the frames that it would yield still count in the
     source's own unit, which `source_unit` is.
     """
 
     def __init__(self, path: Path, rate: Fraction, *, even: bool = False) -> None:
-        """even: all times will be `begin` and whole frames after it. The unit then is as coarse as that allows, since
-        some encoders and containers know no finer one.
+        """even: all times will be `begin` and whole frames after it. The unit then is as coarse as possible, since
+        some encoders and containers support no finer one.
         """
         super().__init__(path)
         self._lasts = super().duration
@@ -55,7 +55,7 @@ class RetimedReader(VideoReader):
 
     @property
     def frame_count_estimate(self) -> int | None:
-        """Frames of the result, where they are evenly spaced; None where the source does not say how long it lasts."""
+        """Frames of the result, if they are evenly spaced; None if the source has no duration."""
         return None if self._lasts is None else max(1, math.ceil(self._lasts * self.rate - Fraction(1, 100)))
 
     def pts(self, seconds: float) -> int:
@@ -63,7 +63,7 @@ class RetimedReader(VideoReader):
         return round(seconds / self.time_base)
 
     def frame(self, moment: Moment) -> Frame:
-        """What a writer takes for it."""
+        """The frame for a writer."""
         return Frame(moment.pixels, self.pts(moment.seconds), self.time_base, moment.original)
 
 
@@ -77,7 +77,7 @@ def _unit(one: Fraction, other: Fraction, *, finest: int = 1) -> Fraction:
 
 
 def check_rate(rate: float | Fraction) -> None:
-    """Raise DynamicsError for frames a second that no video has."""
+    """Raise DynamicsError for a frame rate out of range."""
     if not (math.isfinite(rate) and LEAST_RATE <= rate <= MOST_RATE):
         raise DynamicsError(
             f"expected a frame rate of {LEAST_RATE:g} to {MOST_RATE:g} a second, such as 60, got {float(rate):g}"
@@ -87,7 +87,7 @@ def check_rate(rate: float | Fraction) -> None:
 def parse_rate(text: str) -> Fraction:
     """Frames a second: 60, 59.94 (which means 60000/1001) or 60000/1001. Raises DynamicsError."""
     try:
-        # Fraction alone would work out 1e999999999.
+        # Fraction itself would compute 1e999999999.
         rate = Fraction(text) if re.fullmatch(r"[+-]?\d{1,9}(\.\d{1,9}|/\d{1,9})?", text) else None
     except ZeroDivisionError:
         rate = None

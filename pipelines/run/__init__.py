@@ -1,1 +1,1 @@
-"""Whole runs: a file, a pipe, a live source, the demonstration, another frame rate."""
+"""Complete runs: on a file, a pipe or a live source, the demonstration, and frame rate conversion."""

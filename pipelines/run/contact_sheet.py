@@ -1,4 +1,4 @@
-"""A contact sheet: the source and the result of an edit beside each other, at times spread evenly over the video."""
+"""A contact sheet: source and result side by side, at times spread evenly over the video."""
 
 import math
 from collections import deque
@@ -47,7 +47,7 @@ def write_contact_sheet(
 def pick_pairs(source: Path, result: Path, count: int) -> list[Pair]:
     """Up to `count` frames of the source at evenly spread times, each with the frame that the result shows then.
 
-    Both are decoded once and in step; only the chosen frames are held. Raises ValueError where `count` is under one.
+    Both are decoded once and in step; only the chosen frames stay in memory. Raises ValueError if `count` is below 1.
     """
     if count < 1:
         raise ValueError(f"expected one row or more, got {count}")
@@ -73,7 +73,7 @@ def pick_pairs(source: Path, result: Path, count: int) -> list[Pair]:
 
 
 def _take(wanted: "deque[Fraction]", until: Fraction | None, shown: Pair | None, pairs: list[Pair]) -> None:
-    """Drop the moments before `until`, all where it is None; the pair shown at them joins the pairs, once."""
+    """Remove the times before `until` (all if None) from `wanted`, and add the pair shown then to `pairs`, once."""
     hit = False
     while wanted and (until is None or wanted[0] < until):
         wanted.popleft()
@@ -83,7 +83,7 @@ def _take(wanted: "deque[Fraction]", until: Fraction | None, shown: Pair | None,
 
 
 def _extent(source: Path) -> tuple[Fraction, Fraction]:
-    """(time of the first frame, length) in seconds; the frames are counted where the file does not say its length."""
+    """(time of the first frame, length) in seconds; frames are counted if the file has no duration."""
     with VideoReader(source) as reader:
         first = next(iter(reader))
         start = first.pts * first.time_base
@@ -96,7 +96,7 @@ def _extent(source: Path) -> tuple[Fraction, Fraction]:
 
 
 def sheet(pairs: list[Pair], labels: tuple[str, str]) -> Pixels:
-    """(H, W, 3) uint8: a heading, then a row for each pair with its time drawn on both pictures."""
+    """(H, W, 3) uint8: a heading, then a row per pair with the time written on both pictures."""
     rows = [[fit(frame.pixels, PICTURE_WIDTH, PICTURE_HEIGHT) for frame in pair] for pair in pairs]
     width = max(picture.shape[1] for row in rows for picture in row)
     height = max(picture.shape[0] for row in rows for picture in row)

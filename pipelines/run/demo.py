@@ -1,4 +1,4 @@
-"""The demonstration: the sample clip, edited, with what it takes to look at the result."""
+"""The demonstration: edit the sample clip and make a side-by-side video and a contact sheet."""
 
 import shutil
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ ROWS = 6
 
 @dataclass(frozen=True, slots=True)
 class DemoFiles:
-    """What a demonstration leaves in its folder; the files of an earlier one are replaced."""
+    """The files of a demonstration in its folder; those of an earlier one are replaced."""
 
     folder: Path
 
@@ -38,19 +38,19 @@ class DemoFiles:
 
     @property
     def side_by_side(self) -> Path:
-        """Both beside each other, as a video."""
+        """Both side by side, as a video."""
         return self.folder / "side-by-side.mp4"
 
     @property
     def contact_sheet(self) -> Path:
-        """Both beside each other at a few moments, as a picture."""
+        """Both side by side at a few times, as a picture."""
         return self.folder / "contact-sheet.png"
 
 
 def prepare(clip: Path, folder: Path, seconds: float | None = None) -> DemoFiles:
     """Make the folder and put the clip, or its first `seconds`, into it.
 
-    Raises PipelineError where the folder cannot be made, SourceError and SinkError.
+    Raises PipelineError if the folder cannot be made, SourceError and SinkError.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,9 +75,9 @@ def prepare(clip: Path, folder: Path, seconds: float | None = None) -> DemoFiles
 
 
 def run_demo(files: DemoFiles, editor: "FaceEditor", *, label: str = "edited", watch: Watch = unwatched) -> Report:
-    """Edit the prepared clip and write what there is to look at.
+    """Edit the prepared clip and write all files.
 
-    label: written on the edited pictures, ASCII. Raises SourceError and SinkError.
+    label: ASCII text on the edited pictures. Raises SourceError and SinkError.
     """
     with VideoReader(files.source) as reader:
         total, seconds_per_frame = reader.frame_count_estimate, float(1 / reader.rate)

@@ -1,6 +1,6 @@
-"""Edit the pictures of a pipe: read, edit and write at the same time, one picture out for each one in, in order.
+"""Edit the pictures of a pipe: one picture out for each one in, in order.
 
-Reading, editing and writing have a thread each, with a few pictures between them. Whoever is slow holds up the others,
+Reading, editing and writing each have a thread, with a few pictures between them. The slowest one holds up the others,
 so nothing is dropped and memory does not grow.
 """
 
@@ -17,15 +17,15 @@ from ...stream.pipe import ReaderGone
 from ...stream.repaint import Repainter
 from ..common.stage_timing import Stages
 
-if TYPE_CHECKING:  # torch takes seconds to import, and without an edit nothing of it is needed
+if TYPE_CHECKING:  # torch takes seconds to import, and is not needed without an edit
     from ..editor.face_editor import Edited, FaceEditor
 
 WAITING = 3
-"""Pictures that wait between two threads."""
+"""Largest number of pictures that wait between two threads."""
 LOOK_SECONDS = 0.2
-"""How often it is looked whether the reader is still there, while there is nothing to write."""
+"""Seconds between checks for a closed reader while there is nothing to write."""
 LAST_WRITE_SECONDS = 1.0
-"""How long an interrupted run waits for the picture that is being written."""
+"""Seconds that an interrupted run waits for the picture that is being written."""
 
 Step = Callable[[Frame], "Edited"]
 """Edits the next frame of one stream; called from one thread."""
@@ -33,12 +33,12 @@ Step = Callable[[Frame], "Edited"]
 
 @dataclass(frozen=True, kw_only=True)
 class FilterReport:
-    """What was done.
+    """The report of a run.
 
     Attributes:
         seconds: wall time.
         stages: see `Stages.summary`; reading waits for the input, writing for the output.
-        reader_gone: whether it ended since nobody read the output any more, and not with the input.
+        reader_gone: whether the run ended because the reader of the output closed it, not with the input.
     """
 
     frames: int
@@ -54,7 +54,7 @@ class FilterReport:
 
 
 def stream_step(editor: "FaceEditor", stages: Stages) -> Step:
-    """The editor at work on one stream, from its first frame on."""
+    """A step function that edits one stream from its first frame on."""
     from ..editor.face_editor import SessionState
 
     state = SessionState()
@@ -77,11 +77,11 @@ def filter_pictures(
     reader_gone: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.perf_counter,
 ) -> FilterReport:
-    """Write each picture of `source` to `sink`, edited by `step`; None passes all of them on as they are.
+    """Write each picture of `source` to `sink`, edited by `step`; None passes all pictures unchanged.
 
-    What the edit leaves alone is passed on to the bit. `progress` is called with the pictures written so far, from
-    another thread; `reader_gone` tells whether nobody reads the output any more. Raises SourceError after all pictures
-    that came whole are written, SinkError, and what `step` raises, after all pictures before that.
+    Pixels outside the edit stay bit-exact. `progress` is called with the number of pictures written so far, from
+    another thread. `reader_gone` tells whether the reader has closed the output. Raises SourceError after all complete
+    pictures are written, SinkError, and any error of `step` after all pictures before it are written.
     """
     started = clock()
     work = _Work(source, sink, step, stages, progress, reader_gone)
@@ -98,10 +98,10 @@ def filter_pictures(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
-    """A picture or what lies between two, on its way.
+    """A picture on its way, or the data between two pictures.
 
     Attributes:
-        before, after: its pixels; None where nothing is edited.
+        before, after: its pixels; None if nothing is edited.
     """
 
     item: Picture | Aside
@@ -110,7 +110,7 @@ class _Job:
 
 
 class _Work:
-    """The three threads of one run; the caller's own is the one that edits."""
+    """The three threads of one run; the caller's own thread edits."""
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ class _Work:
         self.gone = False
 
     def run(self) -> None:
-        # A thread that waits for a pipe cannot be woken; as daemons they do not hold up the end of the program.
+        # A thread that waits for a pipe cannot be woken; daemon threads do not delay the end of the program.
         reader = threading.Thread(target=self._read, name="filter-read", daemon=True)
         writer = threading.Thread(target=self._write, name="filter-write", daemon=True)
         reader.start()

@@ -1,4 +1,4 @@
-"""A clip at other times: `dynstream interpolate`. Memory holds two frames, however many are asked for."""
+"""Interpolation of a clip at other times: `dynstream interpolate`. Only two frames are in memory at once."""
 
 import math
 from collections import Counter
@@ -36,17 +36,17 @@ DEFAULT = VideoOptions()
 BATCH = 8
 
 Codes = Callable[[Float64Array], Iterator[Tensor]]
-"""Ascending times -> codes, some at a time, in all one for each."""
+"""Ascending times -> batches of codes, one code for each time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Written.
+    """Counts of written frames.
 
     Attributes:
-        frames: written.
-        shown: of these, frames of the clip as they are.
-        drawn: with a face drawn for their time.
+        frames: frames written.
+        shown: of these, frames of the clip that are unchanged.
+        drawn: frames with a face drawn for their time.
     """
 
     frames: int
@@ -55,7 +55,7 @@ class Written:
 
 
 def check_method(name: str) -> Method:
-    """The method of that name. Raises DynamicsError, which lists the known ones."""
+    """The method of that name. Raises DynamicsError, which lists the names."""
     for known in METHODS:
         if name == known:
             return known
@@ -63,7 +63,7 @@ def check_method(name: str) -> Method:
 
 
 def codes_by(method: Method, series: CodeSeries, trajectory: Trajectory | None) -> Codes:
-    """How a method answers. trajectory: of the same clip, for "ode"."""
+    """The codes function of a method. trajectory: of the same clip, for "ode"."""
     if method == "ode":
         if trajectory is None:
             raise DynamicsError('the method "ode" needs a fitted clip; `dynstream fit CLIP` makes one')
@@ -78,7 +78,7 @@ def codes_by(method: Method, series: CodeSeries, trajectory: Trajectory | None) 
 
 
 def times_at(begin: float, end: float, rate: float) -> Float64Array:
-    """Even times from `begin` to `end`, `rate` a second. Raises DynamicsError for a rate that no video has."""
+    """Even times from `begin` to `end`, `rate` a second. Raises DynamicsError for a rate out of range."""
     check_rate(rate)
     return begin + np.arange(math.floor((end - begin) * rate + min(SAME * rate, 0.5)) + 1) / rate
 
@@ -99,9 +99,9 @@ def interpolate(
 ) -> Written:
     """Write `source` at ascending `seconds`.
 
-    series: the codes that were observed, with "quads" and "landmarks". codes: a method's answers. rate: that the file
-    says it has. every: take one of so many frames of the source; the others are not looked at. Times before the first
-    or after the last frame show that frame with the face moved on, for half a second at most.
+    series: the observed codes, with "quads" and "landmarks". codes: a method's codes function. rate: frame rate in the
+    file's header. every: use one frame of the source in so many; the others are ignored. Times before the first or
+    after the last frame show that frame with the face moved on, for half a second at most.
 
     Raises SourceError, SinkError; DynamicsError for times that are not in the clip.
     """
@@ -142,7 +142,7 @@ def _seen(reader: VideoReader, every: int, series: CodeSeries) -> Iterator[Seen]
 
 
 def place(series: CodeSeries, seconds: float) -> tuple[Quad, npt.NDArray[np.float64]] | tuple[None, None]:
-    """Quad and landmarks of the face in the frame at that time, where it was seen in it."""
+    """Quad and landmarks of the face in the frame at that time, if it was found there."""
     row = int(np.searchsorted(series.seconds, seconds - SAME))
     if row == len(series) or abs(series.seconds[row] - seconds) > SAME:
         return None, None
@@ -150,7 +150,7 @@ def place(series: CodeSeries, seconds: float) -> tuple[Quad, npt.NDArray[np.floa
 
 
 class _Drawer:
-    """Draws the face at asked times; each code is asked for once, in the order of time, and those behind are let go."""
+    """Draws the face at requested times; each code is computed once, in order of time, and dropped after its use."""
 
     def __init__(self, generator: Generator, codes: Codes, series: CodeSeries, asked: Float64Array) -> None:
         self._generator = generator
@@ -159,7 +159,7 @@ class _Drawer:
         self._ahead: dict[float, Tensor] = {}
 
     def at(self, seconds: float, begin: float, end: float, share: float) -> tuple[FloatImage, FloatImage]:
-        """(straight, bent): drawn `share` of the way along the line between the codes at two frames, and at a time."""
+        """(straight, bent): the face drawn at `share` of the line between two frames' codes, and at the time's code."""
         if self._ahead and min(self._ahead) < begin:
             self._ahead = {time: code for time, code in self._ahead.items() if time >= begin}
         straight = torch.lerp(self._code(begin), self._code(end), share)

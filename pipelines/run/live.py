@@ -1,8 +1,8 @@
-"""A live source, edited, into a live sink: three threads with size-one mailboxes between them.
+"""A live run from a source to a sink: three threads with size-one mailboxes between them.
 
-Capture leaves each frame in a mailbox, where a newer one replaces it; editing takes the newest; the output shows what
-it gets at once. Nothing queues, so the age of what is shown stays that of one edit, however slow it is. The output
-never stands still without a word: when nothing new comes it says so in the picture, and it says goodbye at the end.
+Capture puts each frame into a mailbox, where a newer one replaces it. Editing takes the newest, and the output shows
+each result at once. Nothing queues, so a shown frame is only as old as one edit takes, however slow. When nothing new
+comes, the output shows a notice with the last picture, and it shows a farewell at the end.
 """
 
 import contextlib
@@ -26,21 +26,21 @@ from .notice import notice_picture
 from .rolling_statistics import RollingStatistics
 
 PASSED: Final = Outcome(OutcomeKind.PASSED, "paused")
-FAREWELL_PICTURES: Final = 3  # a driver may hold one or two back
+FAREWELL_PICTURES: Final = 3  # a driver may buffer one or two
 JOIN_SECONDS: Final = 3.0
 SLOT_SECONDS: Final = 0.1
-"""How soon a pause is noticed while a frame is being edited."""
+"""Seconds after which a pause is noticed while a frame is being edited."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LiveSettings:
-    """Live settings.
+    """Settings of a live run.
 
     Attributes:
         in_flight: frames in the edit at once.
-        ramp_ms: of every change.
-        stall_seconds: without anything new, until the output says so.
-        repeat_seconds: how long nothing at all is sent.
+        ramp_ms: duration of the ramp of every change.
+        stall_seconds: seconds without a new picture until the output shows a notice.
+        repeat_seconds: longest time without a picture sent.
     """
 
     in_flight: int = 1
@@ -55,13 +55,13 @@ class LiveSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LiveStatus:
-    """What a panel shows.
+    """The status of a live run, for a panel.
 
     Attributes:
-        ages: p50 and p95 of the last seconds, from capture to output; None while there are none.
-        dropped: frames that were captured and never edited, since newer ones came.
-        notice: what the output says instead of a new picture, "" while all is well.
-        said: what happened last.
+        ages: p50 and p95 of the last seconds, from capture to output; None without frames.
+        dropped: captured frames that were replaced by newer ones before the edit.
+        notice: text that the output shows instead of a new picture, "" without a problem.
+        said: the last event, in words.
     """
 
     source: str
@@ -82,7 +82,7 @@ class LiveStatus:
 class Live:
     """One run from a source to a sink.
 
-    source: opened; its reading thread closes it. strengths: of the edits with which `editing` begins.
+    source: opened; its reading thread closes it. strengths: of the edits at the start of `editing`.
     clock: seconds. stop: set it, or call `stop`, to end the run.
     """
 
@@ -118,8 +118,8 @@ class Live:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begin; returns at once."""
-        # A camera that hangs cannot be woken; as daemons the threads do not hold up the end of the program.
+        """Start the threads; returns at once."""
+        # A camera that hangs cannot be woken; daemon threads do not delay the end of the program.
         self.editing.conceal_missing(self.fill)
         for name, work in (("capture", self.capture), ("edit", self.edit), ("output", self.show)):
             thread = threading.Thread(target=work, name=f"live-{name}", daemon=True)
@@ -128,11 +128,11 @@ class Live:
 
     @property
     def running(self) -> bool:
-        """Until the source has ended, something failed, or `stop` was called."""
+        """True until the source has ended, something failed, or `stop` was called."""
         return not (self._ended.is_set() or self._stopping.is_set())
 
     def stop(self) -> None:
-        """End it: the sink says goodbye and is let go. Returns when that is done; a second call does nothing more."""
+        """End the run: show the farewell, close the sink and return when done. A second call does nothing more."""
         self._stopping.set()
         self._captured_frames.close(discard=True)
         self._edited_frames.close(discard=True)
@@ -157,7 +157,7 @@ class Live:
         self._paused = False
 
     def source_lost(self, reason: str) -> None:
-        """For `Reconnecting`: the source is away."""
+        """For `Reconnecting`: the source has been lost."""
         self._away, self._said = True, reason
 
     def source_found(self) -> None:
@@ -165,7 +165,7 @@ class Live:
         self._away, self._said = False, f"{self.source.name} is back"
 
     def status(self) -> LiveStatus:
-        """Of this moment."""
+        """The present status."""
         counts, ages = self._captured_frames.counts, self._ages.percentiles(50, 95)
         return LiveStatus(
             source=self.source.name,
@@ -184,7 +184,7 @@ class Live:
         )
 
     def capture(self) -> None:
-        """The capture thread: every frame of the source into the mailbox, until either ends."""
+        """The capture thread: put every frame of the source into the mailbox, until either ends."""
         reason: Exception | None = None
         try:
             while not self._stopping.is_set() and (frame := self.source.read()) is not None:
@@ -199,10 +199,10 @@ class Live:
             self._captured_frames.close(reason)
 
     def edit(self) -> None:
-        """The edit thread: the newest frame to the edit, as soon as that has room."""
+        """The edit thread: submit the newest frame as soon as the edit has room."""
         try:
             while True:
-                # Before the frame is taken, so that it is the newest one when its turn comes.
+                # Wait before taking the frame, so that it is the newest one.
                 has_slot = self._slots.acquire(timeout=SLOT_SECONDS)
                 if not has_slot and not self._paused:
                     continue
@@ -215,7 +215,7 @@ class Live:
                 if has_slot:
                     self._slots.release()
         except MailboxClosed as end:
-            for _ in range(self.settings.in_flight - 1):  # what is still being edited is shown first
+            for _ in range(self.settings.in_flight - 1):  # frames that are still being edited are shown first
                 self._slots.acquire()
             self._edited_frames.close(end.reason)
         except Exception as error:
@@ -235,19 +235,19 @@ class Live:
             self._slots.release()
 
     def fill(self, made: EditedFrame) -> None:
-        """A picture for a frame that never came, to be shown next."""
+        """Show a picture made for a lost frame next."""
         with self._order, contextlib.suppress(MailboxClosed):
             if not self._paused:
                 self._edited_frames.put(made)
 
     def _output(self, edited: EditedFrame, seconds: float) -> None:
         with self._order:
-            if seconds >= self._newest:  # an edit that a pause has overtaken is not shown any more
+            if seconds >= self._newest:  # an edit older than the last frame of a pause is not shown
                 self._newest = seconds
                 self._edited_frames.put(edited, seconds)
 
     def show(self) -> None:
-        """The output thread: shows what comes until it ends, then says so and lets the sink go."""
+        """The output thread: show pictures until they end, then the farewell, and close the sink."""
         try:
             while self.show_next():
                 pass
@@ -255,15 +255,15 @@ class Live:
             self.error = error
         finally:
             self._ended.set()
-            self._captured_frames.close(discard=True)  # capture ends, whatever ended this
+            self._captured_frames.close(discard=True)  # end capture in any case
             with contextlib.suppress(Exception):
                 self._say_goodbye()
             self.sink.close()
 
     def show_next(self, timeout: float | None = None) -> bool:
-        """Wait for one picture and show it, or a notice in its place; False where there will be none.
+        """Wait for one picture and show it, or a notice in its place; False after the end.
 
-        timeout: seconds to wait, the settings' `repeat_seconds` where None.
+        timeout: seconds to wait, the settings' `repeat_seconds` if None.
         """
         try:
             posted = self._edited_frames.take(self.settings.repeat_seconds if timeout is None else timeout)

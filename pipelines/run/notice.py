@@ -1,4 +1,4 @@
-"""What a live output shows when it has no picture: the last one dimmed, or black, with a line that says why."""
+"""The notice of a live output without a new picture: the last one dimmed, or black, with a line of text."""
 
 from typing import Final, cast
 
@@ -12,7 +12,7 @@ _FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def notice_picture(size: tuple[int, int], text: str, last: Pixels | None = None) -> Pixels:
-    """(H, W, 3) uint8 RGB. size: (width, height). last: what was shown, of any size; black where None."""
+    """(H, W, 3) uint8 RGB. size: (width, height). last: the last picture, of any size; black if None."""
     width, height = size
     pixels = np.zeros((height, width, 3), np.uint8)
     if last is not None:

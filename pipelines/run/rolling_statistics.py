@@ -1,4 +1,4 @@
-"""How often something happened in the last seconds, and with which values."""
+"""Rolling statistics: the rate and the values of an event over the last seconds."""
 
 import threading
 import time
@@ -19,22 +19,22 @@ class RollingStatistics:
         self._lock = threading.Lock()
 
     def add(self, value: float = 0.0) -> None:
-        """It happened now."""
+        """Add an event that happens now."""
         with self._lock:
             self._last = self._clock()
             self._values.append((self._last, value))
 
     def since(self) -> float | None:
-        """Seconds since it last happened; None where it never did."""
+        """Seconds since the last event; None before the first."""
         return None if self._last is None else self._clock() - self._last
 
     def rate(self) -> float:
-        """How often a second, over the time from the first to the last within the window; 0 below two."""
+        """Events per second, from the first to the last within the window; 0 with fewer than two."""
         times = [seconds for seconds, _ in self._within()]
         return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
 
     def percentiles(self, *percents: float) -> list[float] | None:
-        """Of the values within the window, all of the same moment; None where there are none."""
+        """Percentiles of the values within the window, all at one time; None without values."""
         values = [value for _, value in self._within()]
         return [float(value) for value in np.percentile(values, percents)] if values else None
 

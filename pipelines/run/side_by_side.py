@@ -1,4 +1,4 @@
-"""A video that shows a source and its edited result beside each other, with the source's sound."""
+"""A video of a source and its edited result side by side, with the source's sound."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,8 +18,8 @@ PRESET = "veryfast"
 class SideBySideReader(VideoReader):
     """Frames of `path` with the frame of `result` that belongs to each on their right, at the source's times.
 
-    A reader like any other, of twice the width, so that a VideoWriter carries the source's sound over. Both videos
-    must be of one size and have as many frames; SourceError where not.
+    It is a reader of twice the width, so a VideoWriter copies the source's sound. Raises SourceError unless both videos
+    have one size and one number of frames.
     """
 
     def __init__(self, path: Path, result: Path, labels: tuple[str, str] = ("", "")) -> None:

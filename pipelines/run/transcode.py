@@ -1,4 +1,4 @@
-"""Edit a video file: every frame of the source in, every frame out at its own time, or at even ones of a new rate."""
+"""Edit a video file: every frame at its own time, or frames at even times of a new rate."""
 
 import sys
 import time
@@ -20,12 +20,12 @@ from ..motion.motion_blend import Seen
 from ..motion.retimed_reader import RetimedReader
 
 LONGEST_STEP: Final = 0.5
-"""Seconds between two frames over which motion is not guessed: where nothing changes, files may leave frames out."""
+"""Seconds between two frames beyond which none is interpolated: files may leave out frames while nothing changes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoOptions:
-    """How the result is encoded; None leaves the choice to `stream.encoding`."""
+    """Encoding of the result; None leaves the choice to `stream.encoding`."""
 
     codec: str = "libx264"
     crf: float | None = None
@@ -35,7 +35,7 @@ class VideoOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was done.
+    """The report of a run.
 
     Attributes:
         source: path that was read.
@@ -71,7 +71,7 @@ class Report:
 
 
 def peak_memory() -> float | None:
-    """The most memory that this process has held, in MiB; None where the system does not say."""
+    """Peak memory of this process, in MiB; None if unknown."""
     if sys.platform == "win32":
         return None
     import resource
@@ -81,7 +81,7 @@ def peak_memory() -> float | None:
 
 
 def open_writer(target: Path, reader: VideoReader, video: VideoOptions, *, overwrite: bool = False) -> VideoWriter:
-    """A writer that is not yet entered: its options are checked, nothing is on the disk. Raises SinkError."""
+    """A writer that is not entered yet: its options are checked, nothing is on disk. Raises SinkError."""
     return VideoWriter(
         target,
         reader,
@@ -106,8 +106,8 @@ def transcode(
 ) -> Report:
     """Write `source` to `target` with its faces edited. `progress` is called with the frames written so far.
 
-    rate: frames a second of the result, evenly spaced from the source's first on, with frames made between the edited
-    ones (`dynamics.frame_rate`); None keeps every frame at its own time.
+    rate: frames a second of the result, evenly spaced from the source's first on, with frames interpolated between the
+    edited ones (see `motion.frame_rate`); None keeps every frame at its own time.
 
     Raises SourceError and SinkError; the target then is as it was before.
     """
@@ -156,7 +156,7 @@ def _edited(reader: VideoReader, editor: FaceEditor, stages: Stages) -> Iterator
 def _at_even_times(
     frames: Iterator[Frame], reader: VideoReader, timed: RetimedReader, stages: Stages, kinds: Counter[str]
 ) -> Iterator[Frame]:
-    """Edited frames at the rate of `timed`, until the last one ends. kinds: gets a count of each `Moment.kind`."""
+    """Edited frames at the rate of `timed`, until the last one ends. kinds: counts each `Moment.kind`."""
 
     def lasting() -> float:
         return float(reader.last_duration * reader.time_base) or float(1 / timed.rate)

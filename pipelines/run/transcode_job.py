@@ -1,4 +1,4 @@
-"""One file to edit with all that may be asked for: checked, fitted to the clip where that is wanted, and edited."""
+"""A transcode job: check the options of one file, fit the inversion to the clip if requested, and edit it."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -24,16 +24,15 @@ ONE_FACE: Final = ("largest", "1")
 
 @dataclass(frozen=True, kw_only=True)
 class TranscodeJob:
-    """What to make of a file.
+    """The options of a job.
 
-    Raises OptionError for what does not go together, and where there is nothing to do.
+    Raises OptionError for options that do not go together, and if there is nothing to do.
 
     Attributes:
         mode, faces, generator, backend, encoder: see `editor.load.load_editor`.
-        refine, refine_seconds: steps of fitting the inversion to the clip before it is edited, and how long they
-            may take.
+        refine, refine_seconds: steps to fit the inversion to the clip before the edit, and their time limit.
         encode_every: frames from one encoded frame to the next, or "auto".
-        first_frame_edit: edit the first frame alone; the clip's motion carries it on.
+        first_frame_edit: edit only the first frame; the clip's motion moves the edit through the others.
         rate: frames a second of the result, None to keep the source's.
     """
 
@@ -66,10 +65,10 @@ class TranscodeJob:
             raise OptionError("--first-frame-edit encodes as it needs to; leave out --encode-every")
 
     def check(self) -> tuple[int | None, float]:
-        """Refuse what cannot be done: a source that cannot be read, a target that cannot be written.
+        """Check that the source can be read and the target written.
 
-        Returns the number of frames that the result will have, None where the source does not say, and the seconds
-        that each is shown. Raises SourceError and SinkError.
+        Returns the number of frames of the result, None if the source does not have it, and the seconds that each is
+        shown. Raises SourceError and SinkError.
         """
         with VideoReader(self.source) if self.rate is None else self._retimed(self.rate) as reader:
             open_writer(self.target, reader, self.video, overwrite=self.overwrite).check()
@@ -80,10 +79,10 @@ class TranscodeJob:
 
 
 def run_job(job: TranscodeJob, zoo: "Zoo", watch: Watch = unwatched) -> Report:
-    """Do it. Weights are fetched when it is sure that the file can be read and the result written.
+    """Run a job. Weights are pulled only after the check that the file can be read and the result written.
 
-    watch: is told of the stages "refine", "fit" and "edit". Raises SourceError, SinkError, PipelineError and
-    ModelError; the target then is as it was before.
+    watch: counts the stages "refine", "fit" and "edit". Raises SourceError, SinkError, PipelineError and ModelError;
+    the target then is as it was before.
     """
     total, seconds_per_frame = job.check()
     editor = _fitted(job, zoo, watch)
@@ -101,7 +100,7 @@ def run_job(job: TranscodeJob, zoo: "Zoo", watch: Watch = unwatched) -> Report:
 
 
 def _fitted(job: TranscodeJob, zoo: "Zoo", watch: Watch) -> "FaceEditor":
-    """The editor of a job, fitted to its clip where that is asked for."""
+    """The editor of a job, fitted to its clip if requested."""
     from ..editor.load import keyframed, load_editor
 
     editor = load_editor(

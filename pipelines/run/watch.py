@@ -1,4 +1,4 @@
-"""How a run says how far it is: it counts within a context that the caller gives, and what that shows is his affair."""
+"""Progress of a run: the run counts frames in a context that the caller gives."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from typing import Final
 
 Count = Callable[[int], None]
 Watch = Callable[[str, int | None, float], AbstractContextManager[Count]]
-"""(what is done, frames in all where known, seconds a frame) -> a context in which frames are counted."""
+"""(stage, total frames or None, seconds a frame) -> a context in which frames are counted."""
 
 TELL_SECONDS: Final = 0.5
 
@@ -21,14 +21,13 @@ def unwatched(_label: str, _total: int | None, _seconds_per_frame: float) -> Ite
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a run is; its text is "120/472 frames, 6.4 fps".
+    """The progress of a run; its text is "120/472 frames, 6.4 fps".
 
     Attributes:
-        frames: done so far.
-        total: how many there will be, as far as the source says, None where it does not.
-        fps: frames done in a second, so far.
-        stage: "edit"; before it, where that was asked for, "refine", whose frames are the steps of a fit, and
-            "fit".
+        frames: frames done so far.
+        total: number of frames by the source's header, None if it has none.
+        fps: frames done per second so far.
+        stage: "edit"; before it, if requested, "refine", whose frames are the steps of a fit, and "fit".
     """
 
     frames: int
@@ -45,7 +44,7 @@ class Progress:
 
 
 def telling(tell: Callable[[Progress], object], clock: Callable[[], float] = time.monotonic) -> Watch:
-    """A Watch that calls `tell` every half second, and when a stage has ended well."""
+    """A Watch that calls `tell` every half second, and when a stage ends without an error."""
 
     @contextmanager
     def watch(stage: str, total: int | None, _seconds_per_frame: float) -> Iterator[Count]:

@@ -1,4 +1,4 @@
-"""Who may call: the token, the origin of a browser's request, and the headers that keep a page to itself."""
+"""Access control: the token, the origin of a browser's request, and the CORS headers."""
 
 import hmac
 from collections.abc import Mapping
@@ -43,13 +43,13 @@ CORS_SHOWN: Final = "Location, ETag, Link, Accept-Patch, Accept-Post, Retry-Afte
 
 
 def bearer(request: web.Request) -> str | None:
-    """The token that a request brings."""
+    """The token of a request."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
 def has_token(request: web.Request, settings: ServeSettings) -> bool:
-    """Whether it brings the server's token, or none is wanted."""
+    """Whether the request has the server's token, or none is required."""
     if settings.token is None:
         return True
     brought = bearer(request)
@@ -57,7 +57,7 @@ def has_token(request: web.Request, settings: ServeSettings) -> bool:
 
 
 def check_token(request: web.Request, settings: ServeSettings) -> None:
-    """Raises RefusalError where a token is wanted and is not there."""
+    """Raises RefusalError if a required token is missing."""
     open_to_all = request.path in OPEN_PATHS or request.path.startswith("/page/") or request.method == "OPTIONS"
     if not open_to_all and not has_token(request, settings):
         raise RefusalError("unauthorized", "a token is needed: Authorization: Bearer TOKEN")
@@ -66,8 +66,8 @@ def check_token(request: web.Request, settings: ServeSettings) -> None:
 def allowed_origin(request: web.Request, settings: ServeSettings) -> str | None:
     """The foreign origin to name in the response, None for a request of our own page or of no browser.
 
-    Raises RefusalError for an origin that is not on the list, and for a name that is not ours while nothing but the
-    name keeps others out: a foreign site can have its own name lead to localhost.
+    Raises RefusalError for an origin that is not on the list. A local server without a token also refuses
+    other host names than its own, since a foreign site can let its name resolve to localhost.
     """
     if (
         settings.token is None
@@ -89,7 +89,7 @@ def allowed_origin(request: web.Request, settings: ServeSettings) -> str | None:
 
 
 def cors_headers(origin: str) -> dict[str, str]:
-    """What lets a browser hand a response to a page of this origin."""
+    """The headers with which a browser gives a response to a page of this origin."""
     return {
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Allow-Methods": CORS_METHODS,

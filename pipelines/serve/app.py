@@ -1,4 +1,4 @@
-"""The aiohttp application: its paths, and what holds for every request."""
+"""The aiohttp application: its paths, and the middleware of every request."""
 
 import logging
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What the handlers of requests share."""
+"""The shared context of the request handlers."""
 
 import time
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class Context:
     failed: BaseException | None = field(default=None)
 
     def check_ready(self) -> None:
-        """Raises RefusalError while no session can begin."""
+        """Raises RefusalError while no session can start."""
         if self.stopping:
             raise RefusalError("stopping", "the server stops", retry=RETRY_SECONDS)
         if not self.ready:
@@ -72,7 +72,7 @@ class Context:
     async def publish(self, offer: str, session: LiveSession, *, fresh: bool) -> Peer:
         """Answer the offer of a client that sends video, and let the session's pictures come from it.
 
-        fresh: the session was opened for this offer, and ends where it cannot be answered. Raises RefusalError.
+        fresh: the session was opened for this offer, and ends if it cannot be answered. Raises RefusalError.
         """
         try:
             peer = await self.answer(offer, send=True, session=session)

@@ -1,4 +1,4 @@
-"""A session's data channel: limits before anything is read, answers, stats and notices."""
+"""The data channel of a session: rate limits, answers, stats and notices."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ MOST_REFUSED: Final = 200
 """Messages over the allowance after which the channel is closed."""
 
 MOST_WAITING: Final = 65_536
-"""Bytes that a client has not taken: above that stats and notices are left out, at four times it is cut off."""
+"""Unsent bytes above which stats and notices are left out; at four times as many the channel is closed."""
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Control messages: read, checked, carried out, answered, as docs/protocol.md says; the same for any way they come."""
+"""Control messages of docs/protocol.md: unpack, check, execute and answer them, for every transport."""
 
 import logging
 import time
@@ -50,7 +50,7 @@ def pack(answer: Answer) -> bytes:
 
 
 def failure(error: BadRequestError) -> Answer:
-    """The answer to what was not carried out."""
+    """The answer to a message that was not executed."""
     return {"type": "error", "error": error.name, "message": error.message, **error.more}
 
 
@@ -75,9 +75,9 @@ class Allowance:
 
 
 class Controller:
-    """Carries out the requests for one session.
+    """Executes the requests for one session.
 
-    presets: name -> edits. on_stats: told the interval in ms at which to send stats, 0 for none; None where the
+    presets: name -> edits. on_stats: told the interval in ms at which to send stats, 0 for none; None if the
     way back does not last, as over HTTP. on_bye: told to end the session.
     """
 
@@ -110,7 +110,7 @@ class Controller:
         }
 
     def answer(self, message: Message) -> Answer:
-        """Carry one out; never raises."""
+        """Execute a message; never raises."""
         identity: dict[str, Any] = {}
         try:
             identity = _identity(message)

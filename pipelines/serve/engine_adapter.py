@@ -1,4 +1,4 @@
-"""The batching engine as the server sees it: the one file that knows both."""
+"""The adapter of the batching engine to the server's engine interface."""
 
 import logging
 import time
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..engine.session import Session
 
 REOPEN_SECONDS: Final = 5.0
-"""A session whose model failed is opened anew at most this often."""
+"""Least time between two attempts to open a session again after its model failed."""
 
 WARM_UP_FRAMES: Final = 3
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class FaceEngine:
-    """Faces are edited. load: makes the engine, in the thread of the warm-up. directions: the edits there are."""
+    """Edits faces. load: makes the engine, in the thread of the warm-up. directions: the available edits."""
 
     modes: Sequence[str] = MODES
     in_flight = 8
@@ -98,7 +98,7 @@ class FaceEngine:
 
 
 class FaceSession:
-    """One stream of a FaceEngine. Where a model fails the engine ends its session; another one takes its place."""
+    """One stream of a FaceEngine. If a model fails the engine ends its session, and a new one replaces it."""
 
     def __init__(self, open_session: "Callable[[], Session]", clock: Callable[[], float] = time.monotonic) -> None:
         self._open_session = open_session
@@ -111,7 +111,7 @@ class FaceSession:
         self._give: Callable[[Shown], object] | None = None
 
     def submit(self, frame: Frame, arrived: float) -> "Future[Shown]":
-        """See `EditSession`. Raises SessionClosedError while a failed session may not be opened anew."""
+        """See `EditSession`. Raises SessionClosedError while a failed session may not be opened again."""
         if self._session.closed and self._clock() - self._opened > REOPEN_SECONDS:
             log.warning("the engine ended a session (%s); it is opened anew", self._session.error)
             self._opened = self._clock()
@@ -184,7 +184,7 @@ def load_face_engine(
 ) -> FaceEngine:
     """The engine with the shipped directions; its networks are loaded at the warm-up, weights pulled where missing.
 
-    rate: frames a second of each stream. output_rate: pictures a second that are wanted, see `SessionSpec`.
+    rate: frames a second of each stream. output_rate: target pictures a second, see `SessionSpec`.
     """
     from ...models.directions.directions import load_directions
     from ..engine.load import defaults, load_engine

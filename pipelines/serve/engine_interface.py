@@ -1,4 +1,4 @@
-"""What the server needs from whatever edits the pictures, and nothing more."""
+"""The interface of an engine to the server."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -10,20 +10,20 @@ from ..common.errors import PipelineError
 from ..engine.result_queue import Shown
 
 CHOSEN: Final = "chosen"
-"""What `faces` is called where a face was chosen by its place."""
+"""The value of `faces` for a face chosen by its place."""
 
 
 class NoRoomError(PipelineError):
-    """One stream more would harm those that run."""
+    """There is no room for one more stream."""
 
 
 class NotAvailableError(PipelineError):
-    """This engine cannot do what was asked."""
+    """This engine does not support the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class EditChoice:
-    """An edit that there is, as docs/protocol.md lists it; strengths are numbers from `low` to `high`."""
+    """An available edit, as docs/protocol.md lists it; strengths are numbers from `low` to `high`."""
 
     name: str
     label: str
@@ -50,37 +50,37 @@ class EditSession(Protocol):
         ...
 
     def conceal_missing(self, give: Callable[[Shown], object]) -> None:
-        """From now on give a picture at the time of each frame that does not come, where that can be made.
+        """Start to conceal lost frames, if possible.
 
-        give: called in any thread, in order with the futures that are done.
+        give: gets each picture; called in any thread, in order with the futures.
         """
         ...
 
     def set(self, edits: Mapping[str, float], ramp_ms: float) -> None:
-        """From the next frame on move to these strengths; those that are not named go to zero."""
+        """Move to these strengths from the next frame on; edits that are not named go to zero."""
         ...
 
     def configure(self, *, mode: str, faces: str, max_latency_ms: float) -> None:
-        """From the next frame on. faces: CHOSEN leaves the choice to the last `choose_face`."""
+        """Change settings from the next frame on. faces: CHOSEN leaves the choice to the last `choose_face`."""
         ...
 
     def choose_face(self, x: float, y: float) -> None:
-        """From the next frame on work on the one face at a place in 0..1 of the picture, wherever it goes.
+        """From the next frame on edit only the face at a place in 0..1 of the picture, and follow it.
 
-        Raises NotAvailableError where the engine knows no faces.
+        Raises NotAvailableError if the engine has no face tracking.
         """
         ...
 
     def close(self) -> None:
-        """Give up what it holds; a second call does nothing."""
+        """Release its resources; a second call does nothing."""
         ...
 
 
 class EditEngine(Protocol):
     """One device.
 
-    in_flight: frames of one stream that may be worked on at a time. keeps_latency: whether it shows something for every
-    frame before that is too old; else the server does so. level: step of quality, 0 for the best.
+    in_flight: frames of one stream under way at a time. keeps_latency: whether it returns a result for every frame
+    before its deadline; otherwise the server does so. level: quality level, 0 for the best.
     """
 
     choices: Sequence[EditChoice]
@@ -96,7 +96,7 @@ class EditEngine(Protocol):
         ...
 
     def open(self) -> EditSession:
-        """A new stream; takes its time, in any thread. Raises NoRoomError where the device has no room."""
+        """A new stream; takes its time, in any thread. Raises NoRoomError if the device has no room."""
         ...
 
     def close(self) -> None:

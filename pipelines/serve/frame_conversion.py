@@ -1,4 +1,4 @@
-"""Between decoded video and pictures, off the event loop."""
+"""Conversion between decoded video and pictures, off the event loop."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -45,6 +45,6 @@ def to_video(source: Frame, pixels: Pixels, *, mark: Callable[[Pixels], Pixels] 
 
 
 def retimed(frame: av.VideoFrame, pts: int) -> av.VideoFrame:
-    """The frame with a pts in 1/90000 s, and no wish to be a key frame because it once was one."""
+    """The frame with a pts in 1/90000 s, without the key frame flag of its source."""
     frame.pts, frame.time_base, frame.pict_type = pts, VIDEO_TIME_BASE, PictureType.NONE
     return frame

@@ -1,4 +1,4 @@
-"""A request that is not served: its status, and the name and message of docs/protocol.md."""
+"""Errors of HTTP requests: the status, and the name and message of docs/protocol.md."""
 
 from collections.abc import Mapping
 from typing import Final

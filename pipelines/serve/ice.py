@@ -1,4 +1,4 @@
-"""ICE servers as clients are told of them, with short-lived credentials for TURN."""
+"""The ICE servers that clients get, with short-lived credentials for TURN."""
 
 import base64
 import hashlib

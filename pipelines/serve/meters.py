@@ -1,4 +1,4 @@
-"""What is counted and timed of one stream, for its client and for the operator."""
+"""Counts and times of one stream, for its client and for the operator."""
 
 import statistics
 import threading
@@ -25,7 +25,7 @@ OUTCOMES: Final = (
 STAGES: Final = ("wait", "convert", "edit", "finish", "encode")
 MOST_SAMPLES: Final = 2048
 SMOOTH_SECONDS: Final = 1.5
-"""Over which the delay of the sound follows the picture's."""
+"""Seconds over which the delay of the sound follows the picture's."""
 
 
 def count_name(outcome: Outcome) -> str:

@@ -1,4 +1,4 @@
-"""The numbers of a server for Prometheus, in a registry of its own."""
+"""The metrics of a server for Prometheus, in its own registry."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ STAGE_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 class Metrics:
-    """`told` takes each sample, on any thread; `text` is what /metrics answers."""
+    """`told` takes each sample, on any thread; `text` gives the answer of /metrics."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -54,7 +54,7 @@ class Metrics:
         self._http.labels(str(status)).inc()
 
     def watch(self, sessions: Sessions) -> None:
-        """Also tell what these sessions are at, when asked."""
+        """Also report the state of these sessions at each scrape."""
         self._registry.register(_SessionGauges(sessions))
 
     def text(self) -> bytes:

@@ -1,4 +1,4 @@
-"""What the options of `dynstream serve` name: files with secrets, folders of presets, ICE servers."""
+"""Arguments of `dynstream serve`: files with secrets, folders of presets, ICE servers."""
 
 import os
 import stat
@@ -12,7 +12,7 @@ from .settings import ServeSettingsError, TurnSecret
 
 
 def read_secret(path: Path, option: str) -> str:
-    """The one line of a file that nobody else may read. Raises ServeSettingsError."""
+    """The one line of a file that only its owner can read. Raises ServeSettingsError."""
     try:
         text = path.read_text("utf-8").strip()
         mode = path.stat().st_mode
@@ -38,7 +38,7 @@ def read_presets(folder: Path) -> Mapping[str, Mapping[str, float]]:
 
 
 def read_ice(urls: Sequence[str], secret_file: Path | None) -> tuple[tuple[IceServer, ...], TurnSecret | None]:
-    """The servers of --ice-server, and the TURN server among them that wants passwords made from a secret.
+    """The servers of --ice-server, and the TURN server among them with passwords made from a secret.
 
     Raises ServeSettingsError.
     """

@@ -1,4 +1,4 @@
-"""A server from its settings and an engine, running until it is told to end."""
+"""Run a server with its settings and an engine until it is stopped."""
 
 import asyncio
 import contextlib
@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunningServer:
-    """Running server.
+    """A running server.
 
     Attributes:
-        url: where HTTP answers.
-        warm: done when the engine is; it raises what the warm-up raised.
+        url: address of HTTP.
+        warm: done when the engine is warm; it raises an error of the warm-up.
     """
 
     url: str
@@ -42,7 +42,7 @@ async def running(settings: ServeSettings, engine: EditEngine, *, threads: int =
     """Serve until the block ends; then every session is ended and every thread is joined.
 
     threads: of conversion and of encoding each. The engine is warmed up beside it, and closed at the end.
-    Raises ServeSettingsError where the address cannot be had or the certificate cannot be used.
+    Raises ServeSettingsError if the address is not available or the certificate cannot be used.
     """
     tls = _tls(settings)
     converting = ThreadPoolExecutor(threads, "convert")

@@ -1,4 +1,4 @@
-"""One stream: its settings, its pump for pictures and for sound, and the connections that come and go."""
+"""The session of one stream: its settings, its video and sound pumps, and its connections."""
 
 import asyncio
 import logging
@@ -22,13 +22,13 @@ from .video_pump import VideoPump
 
 BYPASS_SECONDS: Final = 3.0
 CONNECT_SECONDS: Final = 60.0
-"""In which an answered offer has to become a connection."""
+"""Seconds in which an answered offer must become a connection."""
 
 OVERLOADED, RELIEVED = 0.5, 0.1
-"""Shares of frames that come too late to be edited, between which nothing new is told."""
+"""Shares of late frames at which the client is told of the load; between the two nothing changes."""
 
 HUNG_SECONDS: Final = 1.0
-"""Beyond the maximum latency, after which an engine that keeps it is believed to hang."""
+"""Seconds beyond the maximum latency after which an engine that keeps it counts as hung."""
 
 Notice = Callable[[str, str, Mapping[str, Any]], object]
 """(name, message, further fields) of a notice of docs/protocol.md."""
@@ -38,10 +38,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a session stands.
+    """The name and client of a session.
 
     Attributes:
-        name: by which it is watched.
+        name: for viewers.
         address: of its client.
         kind: "page" or "whip".
     """
@@ -105,7 +105,7 @@ class LiveSession:
         self.video.start()
 
     def current_settings(self) -> StreamSettings:
-        """The settings of this moment; bypass ends by itself when it is not repeated."""
+        """The present settings; bypass ends by itself unless it is repeated."""
         if self.settings.bypass and self._clock() > self._bypass_until:
             self.settings = replace(self.settings, bypass=False)
         return self.settings
@@ -119,7 +119,7 @@ class LiveSession:
         self._edit.configure(mode=settings.mode, faces=settings.faces, max_latency_ms=settings.max_latency_ms)
 
     def choose_face(self, x: float, y: float) -> None:
-        """Work on the face at a place in 0..1. Raises NotAvailableError."""
+        """Edit the face at a place in 0..1. Raises NotAvailableError."""
         self._edit.choose_face(x, y)
         self.settings = replace(self.settings, faces=CHOSEN)
 
@@ -129,11 +129,11 @@ class LiveSession:
         return self.resume_token
 
     async def attach(self, peer: Peer) -> None:
-        """Take the client's connection, in the place of one that may still be there.
+        """Take the client's connection, which replaces an older one.
 
-        Raises RefusalError where the session has ended meanwhile; the connection is closed then.
+        Raises RefusalError if the session has ended meanwhile; the connection is closed then.
         """
-        async with self._attaching:  # a client may knock twice at the same moment
+        async with self._attaching:  # a client may connect twice at the same time
             await self._detach()
             if self.ended.is_set():
                 await peer.close()
@@ -179,7 +179,7 @@ class LiveSession:
             await peer.close()
 
     def why_over(self) -> str | None:
-        """Why the session has to end now; None while it may go on. Tells its client before the maximum time."""
+        """Why the session must end now, None if it need not. Tells its client before the maximum time."""
         now = self._clock()
         limits = self.limits
         if self._lost_since is not None:
@@ -206,7 +206,7 @@ class LiveSession:
             self._face_told = seen
 
     def look_for_load(self) -> None:
-        """Tell the client when most of its frames are shown unedited because they would be late, and when no more."""
+        """Tell the client when most of its frames are shown unedited because they are late, and when that ends."""
         share = self.video.late_share
         if not self._overload_told and share > OVERLOADED:
             self._overload_told = True
@@ -216,7 +216,7 @@ class LiveSession:
             self.tell("relieved", "pictures are edited in time again")
 
     def tell(self, name: str, message: str, **more: Any) -> None:
-        """Send a notice to whoever listens."""
+        """Send a notice to all listeners."""
         for notice in tuple(self.notices):
             notice(name, message, more)
 

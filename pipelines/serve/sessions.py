@@ -1,4 +1,4 @@
-"""All sessions of a server: who is let in, who comes back, and who has to go."""
+"""All sessions of a server: admission, resumption and expiry."""
 
 import asyncio
 import contextlib
@@ -45,11 +45,11 @@ class Sessions:
         self._opening: list[Place] = []
 
     def defaults(self) -> StreamSettings:
-        """What a stream is set to where its client says nothing."""
+        """The settings of a stream without settings from its client."""
         return StreamSettings(max_latency_ms=self.settings.max_latency_ms, watermark=self.settings.watermark)
 
     async def open(self, address: str, kind: str, settings: StreamSettings, name: str | None = None) -> LiveSession:
-        """A new session. Raises RefusalError where there is no room, or the name is taken."""
+        """A new session. Raises RefusalError if there is no room, or the name is taken."""
         limits = self.settings.limits
         taken = [session.place for session in self.by_name.values()] + self._opening
         if name is not None and any(place.name == name for place in taken):
@@ -91,7 +91,7 @@ class Sessions:
             self._opening.remove(place)
 
     def resume(self, token: str) -> LiveSession | None:
-        """The session that this token was given for; None where there is none any more."""
+        """The session of this resume token; None if it has ended."""
         for session in self.by_name.values():
             if session.resume_token and secrets.compare_digest(session.resume_token.encode(), token.encode()):
                 self.resumed += 1

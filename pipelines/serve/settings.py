@@ -1,4 +1,4 @@
-"""The server's settings, each with its default and what it may be."""
+"""The settings of the server, with defaults and checks."""
 
 import ipaddress
 import re
@@ -16,17 +16,17 @@ LEAST_TOKEN: Final = 16
 
 
 class ServeSettingsError(PipelineError):
-    """Options of the server that cannot be, or must not be, together."""
+    """Options of the server that are out of range or do not go together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Caps.
+    """Limits of a server.
 
     Attributes:
         sessions, per_address: sessions at a time. Times in seconds; None for no limit.
-        idle_seconds: without a frame until the session ends.
-        grace_seconds: that a lost connection is waited for.
+        idle_seconds: time without a frame until the session ends.
+        grace_seconds: time that a lost connection has to return.
         message_bytes, messages_per_second: of the control channel.
     """
 
@@ -60,17 +60,17 @@ class TurnSecret:
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """Everything that `dynstream serve` can be told but the engine.
+    """The settings of `dynstream serve`, without the engine.
 
     Attributes:
         host, port: of HTTP; port 0 takes a free one.
-        token: that every client must bring, None for none.
+        token: required of every client, None for none.
         insecure: allow an address other than localhost without a token.
         origins: of other pages that may call.
         addresses: that media listen on, None for every one of the machine.
         certificate, key: PEM files for TLS.
         presets: name -> edits.
-        max_size: (width, height) that pictures are worked on at most.
+        max_size: (width, height), largest size of edited pictures.
     """
 
     host: str = "127.0.0.1"

@@ -1,4 +1,4 @@
-"""The way of the sound of one stream: held back by as long as the picture takes."""
+"""The sound pump of one stream: delays the sound by the picture's latency."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ INLET_SHARE = 0.05  # of each new measure of the sound's own delay, in the avera
 
 
 class SoundPump:
-    """Put in by a reader, on the event loop; what comes out goes to every outlet at once.
+    """A reader puts sound in, on the event loop; the delayed sound goes to every outlet at once.
 
     picture_latency: seconds from a picture's arrival to its encoding, None while that is not known.
     paused: whether the sound is muted.
@@ -34,11 +34,11 @@ class SoundPump:
 
     @property
     def seconds(self) -> float | None:
-        """How long the sound is held back; None where there is none."""
+        """Delay of the sound, in seconds; None without sound."""
         return self._line.seconds if self._heard else None
 
     def restart(self) -> None:
-        """A new connection: its timestamps begin anew."""
+        """Prepare for a new connection, whose timestamps start again."""
         self._line.restart()
         self._inlet = None
 

@@ -1,4 +1,4 @@
-"""What one stream is set to: a value that control messages replace."""
+"""The settings of one stream: an immutable value that control messages replace."""
 
 import difflib
 import math
@@ -10,7 +10,7 @@ from .engine_interface import EditChoice
 
 
 class BadRequestError(Exception):
-    """A control message that is not carried out. name: as docs/protocol.md calls it."""
+    """A control message that cannot be executed. name: as in docs/protocol.md."""
 
     def __init__(self, name: str, message: str, **more: Any) -> None:
         super().__init__(message)

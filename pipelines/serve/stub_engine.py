@@ -1,4 +1,4 @@
-"""An engine without networks: for tests, for benchmarks, and to try network and browser on any machine."""
+"""A stub engine without networks, for tests, benchmarks, and trials of network and browser."""
 
 import queue
 import threading
@@ -23,7 +23,7 @@ STAND_IN_CHOICES: Final = (
 class StandInEngine:
     """One thread that takes `seconds` over each frame and tints it by its edits; without edits the frame stays.
 
-    most_sessions: how many there is room for. wait: takes the seconds of a frame, so that tests need no time.
+    most_sessions: largest number of sessions. wait: takes the seconds of a frame, so that tests need no time.
     """
 
     choices: Sequence[EditChoice] = STAND_IN_CHOICES

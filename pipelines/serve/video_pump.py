@@ -1,6 +1,6 @@
-"""The way of the pictures of one stream: newest in, converted, edited, converted, to every outlet.
+"""The video pump of one stream: takes the newest frame, converts, edits, converts back, and sends to every outlet.
 
-At most `in_flight` frames are under way, in order; what comes meanwhile waits in a mailbox of one.
+At most `in_flight` frames are under way, in order. Newer frames wait in a mailbox of size one.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from .watermark import Watermark
 
 LEAST_WAIT: Final = 0.02
 FOLLOW: Final = 0.05
-"""Share of each new frame in the average of those that came too late to be edited."""
+"""Weight of each new frame in the average share of frames that are too late to be edited."""
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class _Job:
     """A picture in the line.
 
     Attributes:
-        made: of a frame that never came.
+        made: the picture for a lost frame.
     """
 
     task: "asyncio.Task[av.VideoFrame | None]"
@@ -58,10 +58,10 @@ class _Job:
 class VideoPump:
     """Runs from `start` to `close`.
 
-    edit: the engine's session. settings: asked for each frame. largest: (width, height) to work on at most.
-    patience: seconds beyond the maximum latency that the engine is waited for.
-    executor: for conversions. `mailbox`: where decoded frames are put; `outlets`: where results go.
-    `late_share`: 0..1, of the last twenty frames or so, those that were shown as they came since their edit was late.
+    edit: the engine's session. settings: called for each frame. largest: (width, height), largest size to edit.
+    patience: seconds beyond the maximum latency to wait for the engine.
+    executor: for conversions. `mailbox`: takes decoded frames; `outlets`: get the results.
+    `late_share`: 0..1, share of about the last twenty frames that were shown unedited since their edit was late.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class VideoPump:
         task.add_done_callback(lambda _task: self._moved.set())
 
     def _fill(self, made: Shown) -> None:
-        """A picture for a frame that never came: into the line, before all that come later."""
+        """Queue a picture for a lost frame, before all later frames."""
         settings, pts = self._settings(), made.frame.pts
         if self._closed or settings.paused or settings.bypass or (self._given is not None and pts <= self._given):
             return
@@ -216,7 +216,7 @@ class VideoPump:
         return await self._run(partial(to_video, source, pixels, mark=mark, stamp=stamp))
 
     async def _edited(self, source: Frame, arrived: float, settings: StreamSettings) -> Shown | None:
-        """The engine's result; the source where it fails or comes too late; None where it gave the frame up."""
+        """The engine's result; the source if it fails or is too late; None if the engine dropped the frame."""
         left = max(LEAST_WAIT, settings.max_latency_ms / 1000 + self._patience - (self._clock() - arrived))
         try:
             # Not wait_for, which before Python 3.12 may swallow a cancellation, and so the end of this stream.
@@ -230,7 +230,7 @@ class VideoPump:
                 raise
             return None
         except Exception:
-            if not self._failed:  # once, and not thirty times a second
+            if not self._failed:  # log once, not thirty times a second
                 log.exception("the engine failed on a frame; the source is shown")
             self._failed = True
             return Shown(source, LATE, 0.0)

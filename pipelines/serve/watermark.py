@@ -1,4 +1,4 @@
-"""A visible mark on what was edited: a word in a corner, small, legible, and not to be mistaken for the scene."""
+"""A visible watermark on edited pictures: a small, legible word in a corner that is distinct from the scene."""
 
 import cv2
 import numpy as np

@@ -17,7 +17,7 @@ from .session import LiveSession
 SDP: Final = "application/sdp"
 FRAGMENT: Final = "application/trickle-ice-sdpfrag"
 QUIET_SECONDS: Final = 3.0
-"""Without a picture, after which a publisher who comes back takes his own place."""
+"""Seconds without a picture after which a returning publisher replaces its own session."""
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -44,21 +44,21 @@ class Resources:
         self._found: dict[str, Resource] = {}
 
     def add(self, kind: str, resource: Resource) -> str:
-        """Keep one; returns its path. Those of sessions that are over are forgotten."""
+        """Add a resource; returns its path. Resources of ended sessions are removed."""
         self._found = {path: one for path, one in self._found.items() if not one.session.ended.is_set()}
         path = f"/{kind}/{resource.session.place.name}/{secrets.token_urlsafe(12)}"
         self._found[path] = resource
         return path
 
     def find(self, path: str) -> Resource:
-        """Raises RefusalError where there is none, or none any more."""
+        """The resource at a path. Raises RefusalError if it does not exist or has ended."""
         resource = self._found.get(path)
         if resource is None or resource.session.ended.is_set():
             raise RefusalError("no_session", "there is no such connection, or not any more")
         return resource
 
     def forget(self, path: str) -> None:
-        """It has ended."""
+        """Remove a resource that has ended."""
         self._found.pop(path, None)
 
 

@@ -1,1 +1,1 @@
-"""Who is where in a frame: detection, identities over time, steady points, the FFHQ crop and exactly back."""
+"""Face tracking: detection, identities over time, smoothed points, and the FFHQ crop with its exact inverse."""

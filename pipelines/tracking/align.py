@@ -1,8 +1,8 @@
-"""The FFHQ crop: from a face's eyes and mouth to a quad, from the quad to a crop, and exactly back.
+"""The FFHQ crop: from a face's eyes and mouth to a quad, from the quad to a crop, and the exact inverse.
 
 Coordinates are frame pixels with pixel centres at whole numbers. A quad's corners are the OUTER corners of
 the crop, so crop pixel (column i, row j) has its centre at the fractions ((i + 0.5) / size, (j + 0.5) / size)
-of the quad; this is what FFHQ's own tool does, where dlib's points are pixel centres.
+of the quad. FFHQ's own tool does the same; there dlib's points are pixel centres.
 """
 
 import math
@@ -25,11 +25,11 @@ LEFT_EYE: Final[tuple[tuple[int, float], ...]] = ((341, 0.241), (450, 0.092), (3
 
 FFHQ's is the mean of dlib's six points on the lids. The mesh's own lids and even its eye corners move in a
 blink (the outer one by 3 % of the face's width), which would make the crop pump. These weights were fitted to
-meet FFHQ's middle on 160 faces drawn from the StyleGAN2-FFHQ generator, which are aligned by construction,
-and on 293 portraits measured with dlib, and at once to tremble least on nine real clips: they miss by 0.34 %
-of the crop's side, as the mesh's corners do, and tremble half as much."""
+FFHQ's middle on 160 faces drawn from the StyleGAN2-FFHQ generator, which are aligned by construction, and on
+293 portraits measured with dlib, with the least jitter on nine real clips. Their error is 0.34 % of the crop's
+side, the same as the mesh's corners', and their jitter is half as large."""
 MOUTH_DROP: Final = 0.0170
-"""How much further down than the mesh's mouth corners dlib's lie, in eye-to-mouth distances."""
+"""Distance of dlib's mouth corners below the mesh's, in eye-to-mouth distances."""
 
 
 def alignment_points(face: Face) -> Points:
@@ -55,7 +55,7 @@ def ffhq_quad(points: Points) -> Quad:
     """(4, 2) float64 corners top-left, bottom-left, bottom-right, top-right of the FFHQ crop: a square.
 
     points: (3, 2) as `alignment_points` gives them. Karras et al., "A Style-Based Generator Architecture",
-    appendix A. Raises ValueError where the points coincide.
+    appendix A. Raises ValueError if the points coincide.
     """
     if points.shape != (3, 2):
         raise ValueError(f"expected (3, 2) alignment points, got {points.shape}")
@@ -97,18 +97,18 @@ def to_crop(points: Points, quad: Quad, size: int = CROP) -> Points:
 def crop(pixels: npt.NDArray[np.uint8], quad: Quad, size: int = CROP) -> npt.NDArray[np.uint8]:
     """(size, size, 3) uint8 crop of (H, W, 3) `pixels`.
 
-    Bicubic samples, at least two by two a crop pixel and as many more as shrinking needs, then their mean.
-    Where the quad leaves the frame the picture is mirrored.
+    Each crop pixel is the mean of bicubic samples, at least two by two and as many more as shrinking needs.
+    The picture is mirrored outside the frame.
     """
     return cut(pixels, patch_to_frame(quad, size), size, interpolation=cv2.INTER_CUBIC)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placed:
-    """A crop carried back into the frame: `values` belong at `frame[placed.window]`.
+    """A crop warped back into the frame: `values` belong at `frame[placed.window]`.
 
     Attributes:
-        values: (h, w) or (h, w, C), dtype of the crop; empty where the quad lies wholly outside the frame.
+        values: (h, w) or (h, w, C), dtype of the crop; empty if the quad lies wholly outside the frame.
         left, top: place of the first value in the frame.
     """
 
@@ -138,13 +138,13 @@ def window(quad: Quad, frame_size: tuple[int, int]) -> tuple[int, int, int, int]
 def unalign(
     patch: AnyImage, quad: Quad, frame_size: tuple[int, int], *, outside: Literal["edge", "zero"] = "edge"
 ) -> Placed:
-    """Carry a crop back into the frame; the exact inverse of `crop`'s geometry.
+    """Warp a crop back into the frame; the exact inverse of `crop`'s geometry.
 
     patch: (S, S) or (S, S, C) uint8 or float32 with C up to 4, as wide as high.
-    quad: the one that the crop was cut with. frame_size: (width, height).
-    outside: what lies in the window but beyond the crop. "edge" repeats the crop's border and samples
-        bicubically, for pictures; "zero" fades to zero across the border pixel and samples linearly, so
-        that it neither rings nor leaves the range of its input, for masks.
+    quad: the quad of the crop. frame_size: (width, height).
+    outside: values in the window but beyond the crop. "edge" repeats the crop's border and samples
+        bicubically, for pictures; "zero" fades to zero across the border pixel and samples linearly, for masks,
+        so that it neither rings nor leaves the range of its input.
     """
     if patch.ndim not in (2, 3) or patch.shape[0] != patch.shape[1] or patch.dtype not in (np.uint8, np.float32):
         raise ValueError(f"expected a square uint8 or float32 crop, got {patch.shape} {patch.dtype}")
@@ -176,6 +176,6 @@ def frame_to_patch(quad: Quad, size: int, origin: tuple[int, int]) -> npt.NDArra
 
 
 def shrink_samples(matrix: npt.NDArray[np.float64]) -> int:
-    """Samples along each side of a target pixel; one until the source is stepped over by more than 1.25 pixels."""
+    """Samples along each side of a target pixel; one up to a step of 1.25 source pixels."""
     stride = max(float(np.hypot(*matrix[:, 0])), float(np.hypot(*matrix[:, 1])))
     return max(1, math.ceil(stride - 0.25))

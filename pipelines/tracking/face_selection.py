@@ -1,4 +1,4 @@
-"""Which faces of a scene are worked on: `--faces largest|all|N`, or the one at a place in the picture."""
+"""The choice of faces to edit: `--faces largest|all|N`, or the one at a place in the picture."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from ...models.faces.faces import FaceRegion
 from ..common.errors import PipelineError
 
 CLEARLY_LARGER: Final = 1.5
-"""A face must be this many times as wide as a chosen one to take its place, so that two alike never flip."""
+"""A face must be this many times as wide as a chosen one to replace it, so two of one size never alternate."""
 
 WITHIN: Final = 0.6
-"""A place belongs to a face whose middle is at most this many of its sizes away; of several, to the nearest."""
+"""A place belongs to a face whose middle is at most this many face sizes away; of several, to the nearest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Positions in `held` of the faces to keep, and in `candidates` of those to begin with."""
+    """Indices in `held` of the faces to keep, and in `candidates` of the faces to start."""
 
     keep: tuple[int, ...]
     admit: tuple[int, ...]
@@ -31,7 +31,7 @@ Policy = Callable[[Sequence[float], Sequence[float]], Choice]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where somebody pointed to choose a face.
+    """A place in the picture that chooses a face.
 
     Attributes:
         x, y: 0..1 of the picture.
@@ -49,10 +49,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """Memory of a choice by place.
+    """State of a choice by place.
 
     Attributes:
-        x, y: in frame pixels; where the face was last, until then where it is awaited.
+        x, y: in frame pixels; the face's last place, or the chosen place before a face is found.
     """
 
     place: Place
@@ -60,7 +60,7 @@ class Aim:
     y: float
 
     def choose(self, held: Sequence[FaceRegion], candidates: Sequence[FaceRegion]) -> Choice:
-        """The one face that the place belongs to; none where it belongs to none."""
+        """The one face that the place belongs to, if any."""
         everybody = [*held, *candidates]
         away = [float(np.hypot(one.x - self.x, one.y - self.y)) / one.size for one in everybody]
         best = min(range(len(away)), key=lambda index: away[index], default=None)
@@ -95,7 +95,7 @@ POLICIES: Final[Mapping[str, Policy]] = MappingProxyType({"largest": up_to(1), "
 
 
 def parse_policy(text: str) -> Policy:
-    """The policy for what stands after `--faces`: a name of `POLICIES` or a whole number from one up.
+    """The policy for an argument of `--faces`: a name of `POLICIES` or a whole number from one up.
 
     Raises PipelineError for anything else.
     """

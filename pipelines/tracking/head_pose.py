@@ -1,8 +1,8 @@
-"""Which way a head is turned, from where its rigid points appear in the picture.
+"""Head pose from the positions of a face's rigid points in the picture.
 
-The points of a mean face are turned, scaled and shifted to meet the landmarks seen from far away
-(scaled orthography; DeMenthon and Davis 1995, the first step of POSIT). Only x and y of the landmarks are
-used, so backends with and without depth answer alike.
+The points of a mean face are rotated, scaled and shifted onto the landmarks under scaled orthography
+(DeMenthon and Davis 1995, the first step of POSIT). Only x and y of the landmarks are used, so backends
+with and without depth give the same result.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""Is something before the face? Its colours, point by point, against what they have been.
+"""Occlusion of a face, from the change of its colours at the landmarks.
 
-A landmark network places the whole face with full confidence behind a hand, so its presence score says nothing
-here. The skin under each landmark keeps its colour relative to the rest of the face, whatever the light does;
-where it leaves it, something has come between.
+A landmark network places the whole face with full confidence behind a hand, so its presence score does not show
+an occlusion. The skin under each landmark keeps its colour relative to the rest of the face in any light. Where
+the relative colour changes, something hides the face.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ CHANGED: Final = 0.25
 """Mean absolute change of the three log colours from which a point counts as hidden: about 28 %."""
 LEARN_SECONDS: Final = 1.0
 LEARN_HIDDEN_SECONDS: Final = 10.0
-"""Time constants with which the memory follows a point in sight, and one that is hidden. The second is long but
+"""Time constants with which the stored colour follows a visible point, and a hidden one. The second is long but
 finite, so that a lasting change (make-up, a new light from the side) is accepted in the end."""
 
 EYES: Final = (
@@ -43,7 +43,7 @@ become the hand's own colour where a hand covers the mouth."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceColours:
-    """What a face has looked like: (N, 3) log colours relative to the face's median, and when last seen (seconds)."""
+    """Stored colours of a face: (N, 3) log colours relative to the face's median, and the time of the last sight."""
 
     means: npt.NDArray[np.float64]
     seconds: float
@@ -51,7 +51,7 @@ class FaceColours:
 
 @cache
 def judged(layout: Layout) -> npt.NDArray[np.intp]:
-    """Landmarks whose colour should last: not the eyes, which blink, nor the inner lips and the outline."""
+    """Landmarks whose colour should not change: not the eyes, which blink, nor the inner lips and the outline."""
     moving = {
         "dlib-68": {*range(17), *range(36, 48), *range(60, 68)},
         "mesh-478": {*EYES, *INNER_LIPS, *OVAL},
@@ -61,7 +61,7 @@ def judged(layout: Layout) -> npt.NDArray[np.intp]:
 
 
 def sample_colours(pixels: Pixels, face: Face) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """(n, 3) log colours at the judged points, the median taken off, and (n,) whether each is inside the frame.
+    """(n, 3) log colours at the judged points minus the median, and (n,) whether each is inside the frame.
 
     Each is the mean of the 5x5 pixels (for a face 200 pixels wide; more for a larger one) around the point.
     """
@@ -85,14 +85,14 @@ def sample_colours(pixels: Pixels, face: Face) -> tuple[npt.NDArray[np.float64],
 def look(
     memory: FaceColours | None, pixels: Pixels, face: Face, seconds: float
 ) -> tuple[FaceColours, npt.NDArray[np.bool_], float]:
-    """Judge one frame: (new memory, (N,) bool hidden landmarks, share of hidden points 0..1).
+    """Check one frame: (new memory, (N,) bool hidden landmarks, share of hidden points 0..1).
 
-    memory: what `look` gave for the last frame of this face, None for the first, which is taken as bare.
-    Landmarks that are not judged, or outside the frame, are never called hidden.
+    memory: the result for the last frame of this face, None for the first, which is taken as uncovered.
+    Landmarks that are not judged, or outside the frame, never count as hidden.
 
-    Shares on nine real clips: a face in the open up to 0.14, and up to 0.20 for moments in which it turns its
-    head far or grimaces; a hand before the mouth or an eye 0.12 to 0.35. What covers the face in its first frame
-    is not seen until it moves away.
+    Shares on nine real clips: up to 0.14 for an uncovered face, and up to 0.20 while the head turns far or
+    grimaces; 0.12 to 0.35 for a hand before the mouth or an eye. An object that covers the face in its first
+    frame is not detected until it moves away.
     """
     colours, inside = sample_colours(pixels, face)
     hidden = np.zeros(POINTS[face.layout], dtype=np.bool_)

@@ -1,7 +1,7 @@
 """One-Euro filter: steady when the signal rests, quick when it moves (Casiez, Roussel, Vogel, CHI 2012).
 
-A first-order low pass whose cut-off rises with the signal's own speed: f_c = min_cutoff + beta * |dx/dt|
-(equation 5 there). Time comes from the samples' own stamps, so an irregular rate needs nothing special.
+It is a first-order low pass whose cut-off rises with the signal's own speed: f_c = min_cutoff + beta * |dx/dt|
+(equation 5 there). It uses the samples' timestamps, so the rate may be irregular.
 """
 
 import math
@@ -20,7 +20,7 @@ class OneEuro:
     beta: Hz per (unit / s), zero or more; how fast the cut-off rises with speed.
     derivative_cutoff: Hz, above zero; low pass of the speed itself.
     groups: (n,) small whole numbers; coordinates of one group share the length of their joint velocity,
-        so that a point is filtered alike in every direction. None: each coordinate stands alone.
+        so a point is filtered alike in every direction. None: each coordinate is filtered separately.
     """
 
     min_cutoff: float | Float64Array = 1.0
@@ -42,7 +42,7 @@ class OneEuro:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OneEuroState:
-    """What the filter remembers: its last output, the filtered velocity, and when (seconds)."""
+    """State of the filter: its last output, the filtered velocity, and their time (seconds)."""
 
     value: Float64Array
     velocity: Float64Array
@@ -65,8 +65,8 @@ def smoothing(cutoff: float | Float64Array, interval: float) -> Float64Array:
 def step(settings: OneEuro, state: OneEuroState, value: Float64Array, seconds: float) -> OneEuroState:
     """State after the sample `value`, (n,), taken at `seconds`; its `.value` is the filtered sample.
 
-    A sample no later than the last one changes nothing: no time has passed in which to move.
-    Raises ValueError where the number of coordinates changes.
+    A sample that is not later than the last one changes nothing.
+    Raises ValueError if the number of coordinates changes.
     """
     if value.shape != state.value.shape:
         raise ValueError(f"expected {state.value.shape} coordinates as before, got {value.shape}")

@@ -1,4 +1,4 @@
-"""Has the scene been cut? A cheap answer from two thumbnails."""
+"""Scene cut detection from two thumbnails."""
 
 from typing import Final, cast
 
@@ -19,7 +19,7 @@ colour moved to another histogram bin). A moving head or hand does the first alo
 def thumbnail(pixels: Pixels) -> Pixels:
     """(36, 64, 3) uint8 summary of a frame of any size, for `is_cut`."""
     height, width = pixels.shape[:2]
-    # Every n-th pixel first: averaging all of a large frame would cost more than it tells.
+    # Every n-th pixel first: averaging all pixels of a large frame costs more and adds little.
     step = max(1, min(height // (2 * HEIGHT), width // (2 * WIDTH)))
     small = np.ascontiguousarray(pixels[::step, ::step])
     return cast("Pixels", cv2.resize(small, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA))

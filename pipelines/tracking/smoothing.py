@@ -1,8 +1,8 @@
-"""Alignment points that do not tremble: One-Euro on the place, the size and the turn of the FFHQ quad.
+"""Smoothing of the alignment points: One-Euro filters on the place, the size and the angle of the FFHQ quad.
 
-The three are filtered apart, because their noise and their motion differ: a head moves across the picture
-fast, but changes size and tilt slowly, while the measured size trembles most (speech moves the mouth, and
-with it FFHQ's scale). Units are face sizes, so a face near or far is treated alike.
+The three are filtered separately, because their noise and their motion differ. A head moves across the
+picture fast, but changes size and tilt slowly, while the measured size has the most jitter (speech moves
+the mouth, and with it FFHQ's scale). Units are face sizes, so near and far faces are filtered alike.
 """
 
 from typing import Final

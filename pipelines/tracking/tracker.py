@@ -1,6 +1,6 @@
-"""Faces over time: who is where in each frame, steady, with an id that lasts.
+"""The face tracker: smoothed tracks of faces over time, with lasting ids.
 
-A face that is held is followed from its own landmarks, without the detector; the detector looks for others
+A held face is followed from its own landmarks, without the detector. The detector searches for other faces
 every few frames, and at once when a face is lost.
 """
 
@@ -25,23 +25,23 @@ from .one_euro import OneEuro, OneEuroState
 from .scene_cut import is_cut, thumbnail
 
 SAME_PLACE: Final = 0.4
-"""Middles closer than this many sizes of the larger face are one and the same face."""
+"""Middles closer than this many sizes of the larger face belong to one face."""
 WITHIN_REACH: Final = 0.8
-"""How many of its own sizes a face that was missed may have moved before it is another face."""
+"""Largest motion of a missed face, in its own sizes; beyond it, it counts as another face."""
 MOST_GROWTH: Final = 1.6
-"""From one sight to the next, a face that grew or shrank more than this is another face, or none."""
+"""Largest growth or shrinkage from one sight to the next; beyond it, it is another face, or none."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
-    """When to look, when to believe, when to give up.
+    """Settings of detection, acceptance and loss.
 
     Attributes:
-        detect_every: frames between looks for new faces while all wanted are held.
-        search_every: the same while fewer are held than wanted; without any, every frame is searched.
+        detect_every: frames between detector runs while all requested faces are held.
+        search_every: the same while fewer are held than requested; with none, the detector runs on every frame.
         least_presence: 0..1; a landmark pass below it has not found the face.
         fade_seconds: how long a missed face is still reported, with falling confidence.
-        recall_seconds: how long after that a face that comes back to its place gets its old id.
+        recall_seconds: how long after that a face that returns to its place gets its old id.
         smoothing: One-Euro settings of the alignment points.
     """
 
@@ -63,16 +63,16 @@ class TrackerSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldFace:
-    """Memory of one face.
+    """State of one face.
 
     Attributes:
-        track: what was said last.
-        region: where to look next.
-        points: filter of the alignment points.
-        colours: what it looks like when nothing covers it.
-        first_seconds, seen_seconds: of its first and last sight.
+        track: its last track.
+        region: where to search next.
+        points: filter state of the alignment points.
+        colours: its colours when nothing covers it.
+        first_seconds, seen_seconds: times of its first and last sight.
         sure: confidence at the last sight.
-        leaving: it has given way to another and only fades.
+        leaving: whether another face has replaced it and it only fades.
     """
 
     track: FaceTrack
@@ -87,7 +87,7 @@ class HeldFace:
 
 @dataclass(frozen=True, slots=True)
 class LostFace:
-    """Where and when a face was last seen, in case it comes back."""
+    """Place and time of a face's last sight, in case it returns."""
 
     id: int
     region: FaceRegion
@@ -96,10 +96,10 @@ class LostFace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackerState:
-    """All that a tracker remembers of one stream; a new stream starts with `TrackerState()`.
+    """The tracker's state of one stream; a new stream starts with `TrackerState()`.
 
     Attributes:
-        aim: what became of the choice by place, None where faces are chosen by their size.
+        aim: state of the choice by place, None if faces are chosen by their size.
     """
 
     held: tuple[HeldFace, ...] = ()
@@ -112,7 +112,7 @@ class TrackerState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackedFrame:
-    """Tracked frame.
+    """The faces of one frame.
 
     Attributes:
         faces: tracks in order of id.
@@ -124,10 +124,10 @@ class TrackedFrame:
 
 
 class Tracker:
-    """Follows the faces of a stream; holds the backend and settings, and no memory of its own.
+    """Follows the faces of a stream. It holds the backend and settings, and no state.
 
-    place: follow the one face that is there when this place is first seen, wherever it goes; while it is not found,
-    the first that comes to where it was last. It takes the place of the policy.
+    place: follow the one face that is at this place in its first frame; while that is not found, the first face that
+    comes to its last place. It replaces the policy.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class Tracker:
 
     @property
     def backend(self) -> FaceBackend:
-        """What finds the faces."""
+        """The backend that finds the faces."""
         return self._backend
 
     def step(self, state: TrackerState, frame: Frame) -> tuple[TrackerState, TrackedFrame]:
@@ -168,7 +168,7 @@ class Tracker:
         return TrackerState(held, lost, next_id, waited, small, _moved(aim, held)), seen
 
     def _aim(self, before: Aim | None, frame: Frame) -> Aim | None:
-        """What the place that was chosen means in this frame; the memory of it where it is known already."""
+        """The aim in this frame: the chosen place in pixels, or the state of a choice made before."""
         if self._place is None or (before is not None and before.place == self._place):
             return before if self._place is not None else None
         width, height = frame.size
@@ -180,7 +180,7 @@ class Tracker:
         return self._policy([one.size for one in held], [one.size for one in candidates])
 
     def _follow(self, held: tuple[HeldFace, ...], frame: Frame) -> tuple[HeldFace, ...]:
-        """Each face that the last frame showed, looked for around its last landmarks."""
+        """Search for each face of the last frame around its last landmarks."""
         followed: list[HeldFace] = []
         for one in held:
             found = None
@@ -230,7 +230,7 @@ class Tracker:
         return tuple(faces), lost, next_id
 
     def _locate(self, frame: Frame, region: FaceRegion, before: FaceRegion | None) -> tuple[Face, FaceRegion] | None:
-        """Landmarks in `region` and where to follow them, or None where there is no face, or not `before`'s."""
+        """Landmarks in `region` and where to follow them, or None if there is no face, or not `before`'s."""
         face = self._backend.locate(frame.pixels, region)
         if face.presence < self._settings.least_presence:
             return None
@@ -240,7 +240,7 @@ class Tracker:
         return face, place
 
     def _see(self, one: HeldFace, face: Face, region: FaceRegion, frame: Frame) -> HeldFace:
-        """A face of before, seen again."""
+        """A held face that was found again."""
         state, points = steady.follow(one.points, alignment_points(face), frame.seconds, self._settings.smoothing)
         colours, hidden, covered = cover.look(one.colours, frame.pixels, face, frame.seconds)
         track = describe(one.track.id, face, points, hidden, covered, frame, frame.seconds - one.first_seconds)
@@ -266,7 +266,7 @@ class Tracker:
         return kept, recent
 
     def _fade(self, one: HeldFace, seconds: float) -> HeldFace:
-        """A face that this frame did not show keeps its place and loses confidence."""
+        """A face that was not found in this frame keeps its place and loses confidence."""
         missed = seconds - one.seen_seconds
         if missed <= 0:
             return one
@@ -276,7 +276,7 @@ class Tracker:
 
 
 def _moved(aim: Aim | None, held: tuple[HeldFace, ...]) -> Aim | None:
-    """The aim goes where its face went."""
+    """The aim moved to its face's new place."""
     staying = [one.region for one in held if not one.leaving]
     return replace(aim, x=staying[0].x, y=staying[0].y) if aim is not None and staying else aim
 
@@ -315,7 +315,7 @@ def share_inside(face: Face, frame: Frame) -> float:
 
 
 def distance(one: FaceRegion, other: FaceRegion) -> float:
-    """Between the middles, in pixels."""
+    """Distance between the middles, in pixels."""
     return float(np.hypot(one.x - other.x, one.y - other.y))
 
 
@@ -330,12 +330,12 @@ def covers(regions: list[FaceRegion], region: FaceRegion) -> bool:
 
 
 def plausible(before: FaceRegion, after: FaceRegion) -> bool:
-    """Whether a face can have gone from one region to the other between two sights of it."""
+    """Whether a face can have moved from one region to the other between two sights of it."""
     growth = after.size / before.size
     return distance(before, after) < WITHIN_REACH * before.size and 1 / MOST_GROWTH < growth < MOST_GROWTH
 
 
 def nearest(origin: FaceRegion, regions: list[FaceRegion]) -> FaceRegion | None:
-    """The region closest to `origin` among those to which its face can have gone."""
+    """The region closest to `origin` among those that its face can have moved to."""
     reachable = [region for region in regions if plausible(origin, region)]
     return min(reachable, key=lambda region: distance(origin, region), default=None)

@@ -1,8 +1,8 @@
-"""Codes between observed ones without an equation: straight lines, a cubic spline, and what is most probable.
+"""Interpolation of codes without an equation: straight lines, a cubic spline, and the most probable path.
 
-The last takes the covariance over time that was learned across clips (`models.motion`): it leaves out the shiver of the
-encoder, and bends towards the mean where a gap is longer than a movement lasts. Beside it stand the line and the
-spline, each believed as far as it guesses observations from the others. It is what a fit starts from.
+The last uses the covariance over time that was learned across clips (`dynamics.motion_model`). It removes the jitter of
+the encoder, and tends to the mean in a gap longer than a movement. It is combined with the line and the spline, each
+weighted by how well it predicts observations from the others. A fit starts from this path.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,19 +20,19 @@ from ..motion.code_series import CodeSeries
 from ..motion.likelihood import covariance
 
 WINDOW: Final = 200
-"""Observations that are smoothed at once; longer clips in overlapping parts."""
+"""Observations that are smoothed at once; longer clips are smoothed in overlapping parts."""
 OVERLAP: Final = 40
 CHUNK: Final = 256
-"""Times that are asked about at once: memory does not grow with their number."""
+"""Times that are computed at once: memory does not grow with their number."""
 STRETCHES: Final = tuple(sorted({stretch for stretch, _ in COMPONENTS}))
 SHIVER: Final = 0.2
-"""Of the learned noise, what is smoothed away. Few observations cannot tell noise from quick motion: where a clip was
-left to choose, wide gaps looked like noise, and the path passed by what was observed."""
+"""Share of the learned noise that is smoothed away. Few observations cannot separate noise from quick motion: with a
+share fitted to the clip, wide gaps looked like noise, and the path missed the observations."""
 TRUST: Final = 6.0
-"""A guesser that misses observations by half the mean square error counts 2^6 times as much."""
+"""A predictor with half the mean squared error has 2^6 times the weight."""
 GUESSED: Final = 32
-"""Observations, spread over the part, that are guessed from the others. Never the first or last: a clip's own gaps are
-within it, and who is bad beyond its ends may be good there."""
+"""Observations, spread over the part, that are predicted from the others. Never the first or last: a clip's gaps are
+within it, and a predictor that is bad beyond its ends may be good there."""
 
 
 def linear(series: CodeSeries, seconds: Float64Array) -> Tensor:
@@ -47,9 +47,9 @@ def linear(series: CodeSeries, seconds: Float64Array) -> Tensor:
 
 
 def spline(series: CodeSeries, seconds: Float64Array) -> Tensor:
-    """(T, *shape): the natural cubic spline through the codes; straight on beyond its ends, by a quarter of a second.
+    """(T, *shape): the natural cubic spline through the codes, extended linearly by a quarter of a second at its ends.
 
-    With less than three codes it is `linear`.
+    With fewer than three codes it is `linear`.
     """
     if len(series) < 3:
         return linear(series, seconds)
@@ -65,7 +65,7 @@ def spline(series: CodeSeries, seconds: Float64Array) -> Tensor:
 
 
 def most_probable(series: CodeSeries, seconds: Float64Array, model: MotionModel) -> Tensor:
-    """(T, codes, size): where codes went given all observations, under the model's linear part, lines and a spline.
+    """(T, codes, size): the most probable codes given all observations, under the model's linear part, lines, a spline.
 
     Raises DynamicsError for codes of another shape than the model's.
     """
@@ -82,7 +82,7 @@ def most_probable(series: CodeSeries, seconds: Float64Array, model: MotionModel)
 
 
 def _windows(series: CodeSeries) -> list[tuple[CodeSeries, tuple[float, float]]]:
-    """Parts of a series, each with the times that it is asked about: to the middle of its overlap with the next."""
+    """Parts of a series, each with the times that it covers: to the middle of its overlap with the next."""
     count, step = len(series), WINDOW - OVERLAP
     begins = range(0, max(1, count - OVERLAP), step)
     parts = []
@@ -125,8 +125,8 @@ class _Conditioned:
     """One kind of channels given its observations, by components of all stretches, lines and a spline together.
 
     Attributes:
-        weights: of each stretch (groups, N, channels), K^-1 y times how far the stretch is believed.
-        curves: of the line and the spline, y times how far it is believed.
+        weights: of each stretch (groups, N, channels), K^-1 y times the weight of the stretch.
+        curves: of the line and the spline, y times the weight of each.
     """
 
     model: MotionModel
@@ -137,14 +137,14 @@ class _Conditioned:
 
     @classmethod
     def of(cls, model: MotionModel, times: Tensor, values: Tensor, groups: slice, curves: "_Curves") -> "_Conditioned":
-        """Each believed by how well it guesses observations from the others."""
+        """Each weighted by how well it predicts observations from the others."""
         shiver = SHIVER * model.noise()[groups].double()[:, None, None] * torch.eye(len(times), dtype=torch.float64)
         found, errors = [], []
         for stretch in STRETCHES:
             known = covariance(model, times, times, stretch)[groups] + shiver
             inverse = torch.cholesky_inverse(torch.linalg.cholesky(known))
             found.append(inverse @ values)
-            # What is left out is missed by (K^-1 y)_i / (K^-1)_ii (Rasmussen, Williams, 2006, eq. 5.12).
+            # The leave-one-out error is (K^-1 y)_i / (K^-1)_ii (Rasmussen, Williams, 2006, eq. 5.12).
             missed = found[-1] / inverse.diagonal(dim1=-2, dim2=-1)[..., None]
             errors.append(missed[:, curves.rows].square().sum())
         errors += [(guess @ values - values[:, curves.rows]).square().sum() for guess in curves.guesses]
@@ -166,12 +166,12 @@ CURVES: Final = (linear, spline)
 
 
 def _through(curve: Callable[[CodeSeries, Float64Array], Tensor], times: Tensor, seconds: Tensor) -> Tensor:
-    """(T, N): what a curve through N observations takes of each at (T,) times; it is linear in them."""
+    """(T, N): the weight of each of N observations in a curve through them at (T,) times; it is linear in them."""
     return curve(CodeSeries(times.numpy(), torch.eye(len(times))), seconds.numpy()).double()
 
 
 def _guess(curve: Callable[[CodeSeries, Float64Array], Tensor], times: Tensor, row: int) -> Tensor:
-    """(N,): what a curve through all observations but one takes of each for that one."""
+    """(N,): the weight of each observation in the prediction of the one left out."""
     weights = torch.zeros(len(times), dtype=torch.float64)
     others = torch.arange(len(times)) != row
     weights[others] = _through(curve, times[others], times[row : row + 1])[0]
@@ -180,10 +180,10 @@ def _guess(curve: Callable[[CodeSeries, Float64Array], Tensor], times: Tensor, r
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Curves:
-    """The line and the spline through observations at (N,) times, whatever is observed; none through few.
+    """The line and the spline through observations at (N,) times, for any values; none with few observations.
 
     Attributes:
-        rows: of observations by which all guessers are judged.
+        rows: of observations by which all predictors are scored.
         guesses: of each curve, (rows, N).
     """
 

@@ -1,4 +1,4 @@
-"""Few well-scaled numbers in a code's place: what of it moves in a clip, measured from the first code on."""
+"""Low-dimensional coordinates of a clip's codes: the principal directions of their motion, from the first code on."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -9,7 +9,7 @@ from torch import Tensor
 from ..common.errors import DynamicsError
 
 KEPT = 0.999
-"""Share of the motion's variance that the coordinates hold; the rest is mostly the encoder's shiver."""
+"""Share of the motion's variance that the coordinates hold; the rest is mostly the encoder's jitter."""
 MOST = 64
 
 
@@ -43,11 +43,11 @@ class Coordinates:
     def of(cls, codes: Tensor, *, origin: Tensor | None = None, most: int = MOST, kept: float = KEPT) -> Self:
         """The principal directions of (N, *shape) codes that hold `kept` of their variance, at most `most` of them.
 
-        origin: the first code where it is not given (delta coordinates). Codes that do not move get one coordinate.
+        origin: the first code by default (delta coordinates). Codes that do not move get one coordinate.
         """
         flat = codes.flatten(1).double()
         centred = flat - flat.mean(0)
-        # Of the small Gram matrix, since there are far fewer codes than numbers in each.
+        # From the small Gram matrix, since there are far fewer codes than numbers in each.
         values, vectors = torch.linalg.eigh(centred @ centred.T)
         values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)
         total = values.sum()
@@ -68,7 +68,7 @@ class Coordinates:
         return z
 
     def back(self, z: Tensor, origin: Tensor | None = None) -> Tensor:
-        """(..., D) -> (..., *shape) codes; from another origin, such as an edited first code, where one is given."""
+        """(..., D) -> (..., *shape) codes; origin: another one to start from, such as an edited first code."""
         start = self.origin if origin is None else origin
         step: Tensor = (z * self.scale @ self.basis).unflatten(-1, self.origin.shape)
         return start + step

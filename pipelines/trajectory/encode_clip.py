@@ -1,4 +1,4 @@
-"""From a clip to a file of codes: track the largest face, cut it out, encode it; kept in the cache by what it is of."""
+"""Encoding of a clip to a file of codes: track the largest face, crop it, encode it, and cache the codes."""
 
 import hashlib
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from ..tracking.face_track import FaceTrack
 from ..tracking.tracker import Tracker, TrackerState
 
 VERSION = "1"
-"""Changes when the same clip and encoder give other codes than before."""
+"""Changed when the same clip and encoder give other codes than before."""
 
 LEAST_CONFIDENCE = 0.5
 
@@ -40,12 +40,12 @@ def encode_clip(
     watch: Callable[[Frame, FaceTrack], None] = lambda _frame, _track: None,
     progress: Callable[[int], None] = lambda _frames: None,
 ) -> CodeSeries:
-    """Codes of the largest face over the frames in which it is seen surely; the track of the first such face alone.
+    """Codes of the largest face over the frames with a confident track; only the track of the first such face.
 
-    every: encode one frame in so many; the others are tracked only. limit: frames to read. watch: is shown each frame
-    that is encoded. `about` of the result says when the clip's first and last frame are shown.
+    every: encode one frame in so many; the others are only tracked. limit: frames to read. watch: gets each encoded
+    frame. `about` of the result has the times of the clip's first and last frame.
 
-    Raises DynamicsError where no face is seen, SourceError for a file that cannot be read.
+    Raises DynamicsError if no face is found, SourceError for a file that cannot be read.
     """
     state = TrackerState()
     seconds, codes, quads, landmarks = [], [], [], []
@@ -87,7 +87,7 @@ def cached_codes(
     every: int = 1,
     limit: int | None = None,
 ) -> CodeSeries:
-    """`make()`, or what it gave before for the same clip, encoder and settings.
+    """The cached result of `make()` for the same clip, encoder and settings, or a new one.
 
     cache: folder of the user's cache. A file in it that cannot be read is made again.
     """

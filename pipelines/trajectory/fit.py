@@ -1,13 +1,13 @@
-"""Fit an equation of motion to one clip's codes, after DynODE (Xia, Yang, Xue, arXiv 2208.11197).
+"""The fit of an equation of motion to one clip's codes, after DynODE (Xia, Yang, Xue, arXiv 2208.11197).
 
-Two recipes. `paper`: 5000 steps of Adam at 0.01 on minibatches of ordered observations, each solved from its first to
-the others. `fast`: first the path that is most probable between the observations. An equation that follows it, and
-comes back to it from beside it,
+There are two recipes. `paper`: 5000 steps of Adam at 0.01 on minibatches of ordered observations, each solved from its
+first to the others. `fast`: first the most probable path through the observations. An equation that follows the path,
+and returns to it after a deviation,
 
     dz/dt = s'(t) + k (s(t) - z)
 
-is linear in z and in sines of time, so that its weights are a least-squares solution; then the steps of the paper's
-kind are few. An equation that comes back forgets errors of the solver, and may be solved for as long as the clip lasts.
+is linear in z and in sines of time, so its weights are a least-squares solution, and few steps of the paper's kind
+follow. Such an equation damps errors of the solver, and can be solved over the whole length of the clip.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ Recipe = Literal["fast", "paper"]
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
 
 HIGHEST_HERTZ = 8.0
-"""Of the sines of time: what is quicker in a face is the encoder's shiver."""
+"""Highest frequency of the sines of time: quicker changes of a face are the encoder's jitter."""
 MOST_WAVES = 512
 RETURN_RATE = 6.0
 """k, in 1/s: a sixth of a second after a push, a third of it is left."""
@@ -42,15 +42,15 @@ RIDGE = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class FitConfig:
-    """How a clip is fitted.
+    """Settings of a fit.
 
     Attributes:
         steps: of Adam; None for the recipe's own number.
-        lr: their rate.
+        lr: learning rate.
         order: of the equation.
         width, depth: of its network.
         window: observations in one of the `batch` pieces that are solved in a step.
-        drawn: of these observations, how many are judged as pictures, where the weights ask for pictures at all.
+        drawn: number of these observations with a picture loss, if the weights have one.
     """
 
     recipe: Recipe = "fast"
@@ -98,12 +98,12 @@ def fit_trajectory(
 ) -> Trajectory:
     """The motion of a series of two or more codes.
 
-    prior: how faces move; a cubic spline stands in where it is None or of other codes. losses: for pictures, see
-    `Losses`. start: an earlier fit of the same clip whose coordinates and weights are gone on with. progress: is told
-    the steps done and the loss.
+    prior: the motion model; a cubic spline replaces it if it is None or for other codes. losses: for pictures, see
+    `Losses`. start: an earlier fit of the same clip, whose coordinates and weights are used as the start. progress:
+    called with the steps done and the loss.
 
-    Of a series with a pause of more than a minute the longest part is fitted. Raises DynamicsError for a single frame,
-    and where the solver cannot go on.
+    In a series with a pause of more than a minute the longest part is fitted. Raises DynamicsError for a single frame,
+    and if the solver cannot continue.
     """
     series = series.longest_part()
     if len(series) < 2:
@@ -142,7 +142,7 @@ def fit_trajectory(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Path:
-    """Where the codes most probably went.
+    """The most probable path of the codes.
 
     Attributes:
         times: (M,) seconds from the first observation, dense.
@@ -164,7 +164,7 @@ class _Path:
         return cls(torch.from_numpy(seconds - begin), codes)
 
     def states(self, coordinates: Coordinates, order: int) -> Tensor:
-        """(M, state_size): z, and where the order is 2 its speed."""
+        """(M, state_size): z, and its speed if the order is 2."""
         z = coordinates.to(self.codes)
         return z if order == 1 else torch.cat([z, _slope(self.times, z)], 1)
 
@@ -176,7 +176,7 @@ class _Path:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Clip:
-    """What `tune` takes from: observations, their states on the path, and times from the first one."""
+    """The data of `tune`: observations, their states on the path, and times from the first one."""
 
     series: CodeSeries
     coordinates: Coordinates
@@ -194,7 +194,7 @@ class _Clip:
 
 
 def follow_path(equation: ODEField, times: Tensor, states: Tensor, derivatives: tuple[Tensor, Tensor]) -> None:
-    """Set the linear part so that solutions follow a path (M, state_size) at (M,) times, and come back to it."""
+    """Set the linear part so that solutions follow a path (M, state_size) at (M,) times, and return to it."""
     size = equation.size
     z, (speed, push) = states[:, :size], derivatives
     rate = RETURN_RATE
@@ -229,7 +229,7 @@ def tune(
     times, states = clip.times, clip.at_observations
     size, length = equation.size, min(config.window, len(times))
     fast = config.recipe == "fast"
-    # What is followed: the path where it was made out, the observations themselves under the paper's recipe.
+    # The target is the path if there is one, and the observations themselves under the paper's recipe.
     wanted = states[:, :size] if fast else clip.coordinates.to(clip.series.codes)
     for number in range(steps):
         for group in optimizer.param_groups:
@@ -296,7 +296,7 @@ def _between(times: Tensor, values: Tensor, wanted: Tensor) -> Tensor:
 
 
 def with_recipe(config: FitConfig, recipe: str) -> FitConfig:
-    """The same settings under the recipe of that name; DynamicsError lists those there are."""
+    """The same settings under the recipe of that name; DynamicsError lists the names."""
     for known in RECIPES:
         if recipe == known:
             return replace(config, recipe=known)

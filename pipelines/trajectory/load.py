@@ -1,4 +1,4 @@
-"""From names to what a fit needs: codes of a clip or of a file, and losses on pictures."""
+"""Load the inputs of a fit by name: codes of a clip or of a file, and losses on pictures."""
 
 import fnmatch
 from collections.abc import Callable, Sequence
@@ -31,9 +31,9 @@ def load_codes(
     backend: str = "mesh",
     progress: Callable[[int], None] = lambda _frames: None,
 ) -> CodeSeries:
-    """Codes of a file of codes (`.safetensors`), or of a clip's largest face, encoded once and then kept in the cache.
+    """Codes of a file of codes (`.safetensors`), or of a clip's largest face, encoded once and then cached.
 
-    every: of a clip, one frame in so many. limit: frames of it to read.
+    every: for a clip, one frame in so many. limit: frames of it to read.
     """
     if source.suffix.lower() == CODES:
         return load_series(source)
@@ -49,7 +49,7 @@ def load_codes(
 
 
 def load_losses(zoo: "Zoo", weights: Weights, generator: str) -> Losses | None:
-    """What the weights ask for; None where codes alone are weighed."""
+    """The losses that the weights use; None if they use codes only."""
     if not weights.of_pictures:
         return None
     from ...models.metrics.lpips import load_lpips
@@ -60,7 +60,7 @@ def load_losses(zoo: "Zoo", weights: Weights, generator: str) -> Losses | None:
 def clip_files(paths: Sequence[Path], exclude: Sequence[str] = ()) -> list[Path]:
     """Clips and files of codes: those that are named, and those in named folders, without the excluded names.
 
-    Raises DynamicsError where there are none.
+    Raises DynamicsError if none is found.
     """
     found: list[Path] = []
     for path in paths:

@@ -1,4 +1,4 @@
-"""How far drawn codes are from observed ones as pictures: DynODE's losses in feature and image space."""
+"""Losses between drawn and observed codes as pictures: DynODE's losses in feature and image space."""
 
 import math
 from dataclasses import dataclass
@@ -35,11 +35,11 @@ class Weights:
 
 @dataclass(frozen=True, eq=False)
 class Losses:
-    """Losses.
+    """The loss between two codes as pictures.
 
     Attributes:
         generator: draws both codes.
-        lpips: None where no feature loss is wanted.
+        lpips: None without a feature loss.
     """
 
     generator: Generator

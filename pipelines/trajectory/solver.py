@@ -1,4 +1,4 @@
-"""Solving dz/dt = f(t, z) with torchdiffeq, so that it always ends: with a solution or with an error that says why."""
+"""A solver of dz/dt = f(t, z) with torchdiffeq that always ends: with a solution, or with an error and its reason."""
 
 import math
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class Solver:
         rtol, atol: tolerances of the adaptive ones.
         step: largest step of the fixed ones, in units of time.
         adjoint: gradients by solving backwards in time, in constant memory, rather than through the steps.
-        max_evaluations: of the field in one solution; a field that needs more is stiff, or torn by a bad fit.
+        max_evaluations: of the field in one solution; a field that needs more is stiff, or badly fitted.
     """
 
     method: str = "dopri5"
@@ -53,7 +53,7 @@ class Solver:
 
 
 class _Bounded(nn.Module):
-    """The field, counted: torchdiffeq has a bound for the adaptive methods alone, and for each output time apart."""
+    """The field with a count of calls: torchdiffeq limits them for adaptive methods only, and per output time."""
 
     def __init__(self, field: FieldLike, most: int) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ def solve(field: FieldLike, initial: Tensor, times: Tensor, solver: Solver = Sol
     if len(times) == 1:
         return initial[None]
     bounded = _Bounded(field, solver.max_evaluations)
-    # Between its long steps dopri8 is read off a polynomial of lower order: every asked time ends one of them, too.
+    # Between its long steps dopri8 uses a polynomial of lower order: every requested time ends a step, too.
     options: dict[str, Any] = {"step_t": times[1:]} if solver.method == "dopri8" else {}
     if solver.method in FIXED:
         span = abs(float(times[-1] - times[0]))
@@ -90,7 +90,7 @@ def solve(field: FieldLike, initial: Tensor, times: Tensor, solver: Solver = Sol
             raise DynamicsError(
                 f"{span:.4g} in steps of {solver.step:g} are more than {solver.max_evaluations}; choose a larger step"
             )
-        # Between its steps torchdiffeq interpolates linearly: every asked time ends one.
+        # Between its steps torchdiffeq interpolates linearly: every requested time ends a step.
         options = {"grid_constructor": lambda _f, _y, t: _grid(t, solver.step)}
     try:
         if solver.adjoint:
@@ -107,7 +107,7 @@ def solve(field: FieldLike, initial: Tensor, times: Tensor, solver: Solver = Sol
             path = odeint(
                 bounded, initial, times, rtol=solver.rtol, atol=solver.atol, method=solver.method, options=options
             )
-    except AssertionError as error:  # torchdiffeq's word for an underflow and for states that are not finite
+    except AssertionError as error:  # torchdiffeq's error for an underflow and for states that are not finite
         raise DynamicsError(
             f"the solver {solver.method} cannot go on ({_short(error)}): the fitted equation is too stiff or runs "
             "away; fit it again with a lower --lr, or take --solver rk4"
@@ -128,7 +128,7 @@ def _check(initial: Tensor, times: Tensor) -> None:
 
 
 def _grid(times: Tensor, step: float) -> Tensor:
-    """Every asked time, with steps of at most `step` between them."""
+    """Every requested time, with steps of at most `step` between them."""
     parts = [times[:1]]
     for begin, end in pairwise(times):
         count = max(1, math.ceil(abs(float(end - begin)) / step - 1e-9))

@@ -1,4 +1,4 @@
-"""One clip's motion as an equation: z(t) from z(t0) by dz/dt = f(t, z), read as codes at any time, kept in a file."""
+"""The trajectory of a clip: z(t) from z(t0) by dz/dt = f(t, z), its codes at any time, and its file format."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from .solver import Solver, solve
 
 KIND = "dynstream trajectory 1"
 BATCH = 16
-"""Codes handed out at once: memory does not grow with the number of times."""
+"""Codes computed at once: memory does not grow with the number of times."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +27,7 @@ class Trajectory:
     """A fitted clip.
 
     Attributes:
-        coordinates: what z means.
+        coordinates: of z.
         equation: time counts from `begin`.
         initial: (state_size,) at `begin`.
         begin, end: seconds of the first and last observation.
@@ -57,11 +57,11 @@ class Trajectory:
         return torch.cat(list(self.stream(seconds, origin=origin)))
 
     def stream(self, seconds: Float64Array, *, origin: Tensor | None = None) -> Iterator[Tensor]:
-        """Codes at ascending times, some at a time, in memory that does not depend on how many are asked for.
+        """Codes at ascending times, in batches, in memory that does not depend on the number of times.
 
         origin: (*shape), a code to start from in place of the first observed one, such as an edited one: the motion is
-        carried over to it. Times more than `BEYOND` before or after the observations get the codes of the nearest time
-        within. Raises DynamicsError for times that do not grow, or where the solver cannot go on.
+        applied to it. Times more than `BEYOND` before or after the observations get the codes of the nearest time
+        within. Raises DynamicsError for times that do not grow, or if the solver cannot continue.
         """
         check_times(seconds)
         # Solved in double precision: in single, steps underflow late in a long clip.
@@ -71,7 +71,7 @@ class Trajectory:
             yield from self._walk(times[times >= 0].unique(), times, 1, origin)
 
     def _walk(self, wanted: Tensor, times: Tensor, way: int, origin: Tensor | None) -> Iterator[Tensor]:
-        """Away from the beginning, forwards or backwards; what lies before it is little and is turned around."""
+        """Solve from the beginning forwards or backwards; the short part before the beginning is reversed."""
         if not len(wanted):
             return
         here, state = torch.zeros(1, dtype=torch.float64), self.initial
@@ -90,12 +90,12 @@ class Trajectory:
             yield self._codes_of(torch.cat(found).flip(0), wanted, times, origin)
 
     def _codes_of(self, z: Tensor, wanted: Tensor, times: Tensor, origin: Tensor | None) -> Tensor:
-        """Codes of states at distinct times, once for each asked time that is one of them."""
+        """Codes of states at distinct times, one for each requested time among them."""
         repeats = torch.searchsorted(times, wanted, right=True) - torch.searchsorted(times, wanted)
         return self.coordinates.back(z.repeat_interleave(repeats, 0), origin)
 
     def with_solver(self, solver: Solver) -> Self:
-        """The same equation, solved in another way."""
+        """The same equation with another solver."""
         return replace(self, solver=solver)
 
 
@@ -126,7 +126,7 @@ def save_trajectory(trajectory: Trajectory, path: Path) -> None:
 
 
 def load_trajectory(path: Path) -> Trajectory:
-    """Read a trajectory. Raises DynamicsError where the file is not one."""
+    """Read a trajectory. Raises DynamicsError if the file is not one."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             card = json.loads((file.metadata() or {})["card"])

@@ -45,7 +45,7 @@ class Seen:
     """A frame that came back.
 
     Attributes:
-        number: its stamp, None where it is illegible.
+        number: its stamp, None if it is illegible.
         sent: when that frame was sent.
         seconds: when its last packet came.
         size: (width, height).
@@ -196,7 +196,7 @@ class LiveClient:
             self._readers.append(asyncio.ensure_future(read(transceiver.receiver.track, queue.arrivals.take)))
 
     async def until(self, condition: Callable[["LiveClient"], bool], seconds: float) -> None:
-        """Wait for a condition, looked at whenever something comes. Raises TimeoutError after `seconds`."""
+        """Wait for a condition, checked at each event. Raises TimeoutError after `seconds`."""
         async with asyncio.timeout(seconds), self.changed:
             await self.changed.wait_for(lambda: condition(self))
 
@@ -252,7 +252,7 @@ class LiveClient:
 
 
 def _read(frame: Any, keep: bool) -> tuple[int | None, Pixels | None]:
-    """(the number of its stamp, the picture where it is to be kept)."""
+    """(the number of its stamp, the picture if it is stored)."""
     if keep:
         pixels: Pixels = frame.to_ndarray(format="rgb24")
         return read_stamp(pixels), pixels

@@ -48,7 +48,7 @@ def empty(transport: Any, protocol: Any, sock: Any) -> Callable[[], None]:
                 data, address = sock.recvfrom(LARGEST)
             except (BlockingIOError, InterruptedError):
                 return
-            except OSError as error:  # as when a peer's port is closed; the socket goes on
+            except OSError as error:  # such as a peer's closed port; the socket still works
                 protocol.error_received(error)
                 return
             protocol.datagram_received(data, address)

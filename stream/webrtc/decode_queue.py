@@ -31,7 +31,7 @@ class Arrivals:
                 self._times.popitem(last=False)
 
     def take(self, pts: int) -> float | None:
-        """When it came; None where that is not known."""
+        """When it came; None if that is not known."""
         with self._lock:
             return self._times.pop(pts, None)
 
@@ -44,7 +44,7 @@ class Arrivals:
 class DecodeQueue(queue.Queue[Any]):
     """Stands in for the `queue.Queue` between an RTCRtpReceiver and its decoder thread.
 
-    jitter: asked for further frames with each that comes. mapper: aiortc's TimestampMapper of the receiver.
+    jitter: polled for further frames with each that comes. mapper: aiortc's TimestampMapper of the receiver.
     wants_key_frame: set to ask the sender for a key frame; the receiver does so at its next packet.
     bounded: whether frames may be dropped, as those of video.
     """

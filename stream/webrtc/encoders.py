@@ -1,8 +1,8 @@
 """Video encoders for live pictures, in the place of aiortc's.
 
-aiortc 1.16 fixes the bit rates (VP8 0.25 to 1.5 Mbit/s, H.264 0.5 to 3), makes the encoder anew for each change of
+aiortc 1.16 fixes the bit rates (VP8 0.25 to 1.5 Mbit/s, H.264 0.5 to 3), creates the encoder again for each change of
 more than 10 %, runs x264 at its `medium` preset on every core, tells it 30 frames a second whatever they are, and takes
-a key frame of the received video for the wish to send one. Here the bounds are settings, the time base is 1/90000 s
+a key frame of the received video for a request to send one. Here the bounds are settings, the time base is 1/90000 s
 with the frames' own pts, x264 changes its rate without a new stream, and VP8 does so seldom (`RateHold`).
 The packets are made by aiortc's own functions.
 """
@@ -80,7 +80,7 @@ class LiveEncoder(Encoder):
 
     @property
     def target_bitrate(self) -> int:
-        """Bit/s that are wished for; aiortc sets it from the receiver's estimate."""
+        """Target bit/s; aiortc sets it from the receiver's estimate."""
         return self._hold.wanted
 
     @target_bitrate.setter
@@ -204,7 +204,7 @@ class LiveH264Encoder(LiveEncoder):
         return codec
 
     def _change_rate(self, codec: VideoCodecContext, bit_rate: int) -> VideoCodecContext | None:
-        codec.bit_rate = bit_rate  # FFmpeg's libx264 notices, and x264 goes on without a key frame
+        codec.bit_rate = bit_rate  # FFmpeg's libx264 notices, and x264 continues without a key frame
         return codec
 
     def _payloads(self, data: bytes) -> list[bytes]:

@@ -14,11 +14,11 @@ from typing import Final, Protocol
 from aiortc.jitterbuffer import JitterFrame
 
 VIDEO_PATIENCE: Final = 0.4
-"""Seconds. A packet is asked for again every 60 ms, so that six answers may have come by then."""
+"""Seconds. A packet is requested again every 60 ms, so up to six answers may come in this time."""
 
 SOUND_PATIENCE: Final = 0.06
 KEY_FRAME_REMINDER: Final = 0.5
-"""Seconds after which a key frame that did not come is asked for again."""
+"""Seconds after which a missing key frame is requested again."""
 
 FAR: Final = 512  # packets behind, which no network delays
 CERTAIN: Final = 8  # of them in a row
@@ -48,7 +48,7 @@ class PatientJitterBuffer:
     """Stands in for aiortc's JitterBuffer of one track.
 
     video: frames are of many packets and depend on each other: after a gap the next key frame is waited for.
-    patience: seconds that a gap is waited for. clock: seconds.
+    patience: seconds to wait for a gap to be filled. clock: seconds.
     """
 
     def __init__(self, *, video: bool, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -59,7 +59,7 @@ class PatientJitterBuffer:
         self._next: int | None = None
         self._newest = 0
         self._gap_since: float | None = None
-        self._wants_key = video  # the first frames may have gone before anybody listened
+        self._wants_key = video  # the first frames may be lost before the receiver starts
         self._reminded = 0.0
         self._ready: deque[ArrivedFrame] = deque()
         self._far_behind = 0
@@ -98,7 +98,7 @@ class PatientJitterBuffer:
         return self._newest + (step if step < 0x8000 else step - 0x10000)
 
     def _restarted(self, number: int) -> bool:
-        """Whether the sender counts anew: packet after packet is far behind what is awaited."""
+        """Whether the sender has restarted its count: packet after packet is far behind the expected number."""
         assert self._next is not None
         self._far_behind = self._far_behind + 1 if number < self._next - FAR else 0
         if self._far_behind < CERTAIN:
@@ -120,7 +120,7 @@ class PatientJitterBuffer:
                 self._ready.append(ArrivedFrame(data, parts[0][0].timestamp, max(when for _, when in parts)))
 
     def _frame_end(self) -> int | None:
-        """One past the last packet of the frame at the front; None where it is not whole yet."""
+        """One past the last packet of the frame at the front; None if it is not whole yet."""
         assert self._next is not None
         first = self._packets.get(self._next)
         if first is None:
@@ -160,7 +160,7 @@ class PatientJitterBuffer:
         return len(self._packets) < self._newest + 1 - self._next
 
     def _skip(self) -> None:
-        """Begin again behind the gap: with sound at the next packet, with video at the next key frame there is."""
+        """Restart after the gap: with sound at the next packet, with video at the next key frame."""
         assert self._next is not None
         held = sorted(self._packets)
         if self._video:

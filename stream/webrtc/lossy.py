@@ -1,4 +1,4 @@
-"""A poor line inside the process: packets are lost, and late by chance, in both directions."""
+"""A simulated lossy line: packets are lost and delayed at random, in both directions."""
 
 import asyncio
 import random

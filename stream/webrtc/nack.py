@@ -1,7 +1,7 @@
-"""Lost packets are asked for again and again, for as long as they would be of use.
+"""Repeated NACKs: lost packets are requested repeatedly, for as long as they are useful.
 
-aiortc asks once, when it notices the loss; where the question or the answer is lost as well, it asks again only when
-another packet happens to be lost.
+aiortc requests a packet once, when it notices the loss. If the request or the answer is lost as well, it requests the
+packet again only when another one is lost.
 """
 
 import time
@@ -15,7 +15,7 @@ REPEAT_SECONDS: Final = 0.06
 
 
 class RepeatingNacks(NackGenerator):
-    """aiortc's NackGenerator with a memory. patience: seconds after which a packet is no longer asked for."""
+    """aiortc's NackGenerator with a memory. patience: seconds after which a packet is no longer requested."""
 
     def __init__(self, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Which addresses and ports media use, and under which address a peer is told to find them.
+"""The addresses and ports of media, and the public address that a peer is told.
 
 aioice listens on every address but loopback, on ports that the system chooses, and offers no setting for either
 (its pull request for a port range is open). Both pass through one function each.

@@ -1,4 +1,4 @@
-"""Reading a peer's offer before aiortc does: what cannot be served is refused with a reason, and cheaply.
+"""Checks of a peer's offer before aiortc reads it: an unsupported offer is refused early, with a reason.
 
 aiortc raises whatever its parser stumbles over, makes a transport for each of any number of sections, and names no
 codec that is missing.
@@ -20,7 +20,7 @@ SPOKEN: Final = {"video": "VP8, or H.264 baseline with packetization mode 1", "a
 
 @dataclass(frozen=True, slots=True)
 class OfferSummary:
-    """What an offer wants.
+    """The content of an offer.
 
     Attributes:
         sends, receives: of its video.
@@ -99,8 +99,8 @@ def cap_size(answer: str, size: tuple[int, int], frame_rate: int) -> str:
 def cap_bitrate(answer: str, bits_per_second: int) -> str:
     """An answer that tells the peer to send video at no more than this (RFC 3556, RFC 3890).
 
-    A frame of more packets than a receiver's buffer holds is lost whole; and what is sent faster than it can be
-    decoded helps nobody.
+    A frame with more packets than a receiver's buffer holds is lost completely, and frames that come faster than they
+    are decoded are useless.
     """
     lines, out, in_video = answer.splitlines(), [], False
     for line in lines:

@@ -1,4 +1,4 @@
-"""One connection: an offer answered by aiortc, with everything of this folder in place."""
+"""A peer connection: an offer answered by aiortc, with the parts of this folder."""
 
 import asyncio
 import contextlib
@@ -46,7 +46,7 @@ class IceServer:
 
 @dataclass(frozen=True, slots=True)
 class PeerSettings:
-    """What every connection of a server shares.
+    """Settings that all connections of a server share.
 
     Attributes:
         addresses: to listen on; None for all but loopback.
@@ -77,7 +77,7 @@ class Incoming:
 
 
 class Peer:
-    """An answered connection. `video_in`, `sound_in`: None where the peer sends none; `video_out`, `sound_out`: None
+    """An answered connection. `video_in`, `sound_in`: None if the peer sends none; `video_out`, `sound_out`: None
     where it wants none."""
 
     def __init__(self, summary: OfferSummary, connection: RTCPeerConnection) -> None:
@@ -112,7 +112,7 @@ class Peer:
         self.connection.on("datachannel", told)
 
     async def add_candidate(self, line: str, mid: str) -> None:
-        """Take a trickled candidate ("candidate:..."). Raises OfferError where it cannot be read."""
+        """Take a trickled candidate ("candidate:..."). Raises OfferError if it cannot be read."""
         try:
             candidate = candidate_from_sdp(line.removeprefix("candidate:"))
         except Exception as error:  # the parser stumbles over foreign text in every way there is
@@ -158,7 +158,7 @@ class Peer:
                 self.connection.addTrack(self.sound_out)
 
     def consume(self, track: MediaStreamTrack) -> None:
-        """Read a track that nobody wants, so that it does not pile up."""
+        """Read an unused track, so that its frames do not pile up."""
         self._strangers.append(asyncio.ensure_future(discard(track)))
 
 
@@ -166,7 +166,7 @@ async def answer_offer(offer: str, settings: PeerSettings, *, send: bool = True,
     """Answer an SDP offer: everything gathered, nothing started before `Peer.answer` is sent.
 
     send: whether the peer gets what it asks to receive. watch: told of each encoded frame, on an encoding thread.
-    Whoever gets the Peer reads its incoming tracks and closes it. Raises OfferError.
+    The caller must read the Peer's incoming tracks and close it. Raises OfferError.
     """
     summary = read_offer(offer, most_bytes=settings.most_sdp_bytes)
     servers = [RTCIceServer(server.url, server.username, server.credential) for server in settings.ice_servers]

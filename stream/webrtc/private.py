@@ -1,4 +1,4 @@
-"""The one door to aiortc's private parts, so that a version that moved them is noticed at once and by name."""
+"""Access to aiortc's private attributes, with an error that names an attribute that a version lacks."""
 
 from importlib.metadata import version
 from typing import Any
@@ -11,7 +11,7 @@ class AiortcChangedError(StreamError):
 
 
 def get_private(thing: object, name: str) -> Any:
-    """`thing.__name` of its own class. Raises AiortcChangedError where there is none."""
+    """`thing.__name` of its own class. Raises AiortcChangedError if it is missing."""
     try:
         return getattr(thing, _mangled(thing, name))
     except AttributeError:
@@ -19,7 +19,7 @@ def get_private(thing: object, name: str) -> Any:
 
 
 def set_private(thing: object, name: str, value: object) -> None:
-    """Exchange `thing.__name`, which must be there. Raises AiortcChangedError where it is not."""
+    """Exchange `thing.__name`, which must be there. Raises AiortcChangedError if it is not."""
     get_private(thing, name)
     setattr(thing, _mangled(thing, name), value)
 

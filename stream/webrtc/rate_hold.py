@@ -1,7 +1,7 @@
-"""How the wished bit rate becomes the encoder's: in few, worthwhile steps.
+"""Hysteresis between the target bit rate and the encoder's: few, large steps.
 
-A receiver's estimate (REMB) moves all the time. aiortc makes the encoder anew for each change of more than 10 %, and
-each new encoder begins with a key frame, so that a poor line is answered by bursts.
+A receiver's estimate (REMB) changes all the time. aiortc creates the encoder again for each change of more than 10 %,
+and each new encoder begins with a key frame, so a poor line would get bursts.
 """
 
 from typing import Final
@@ -23,7 +23,7 @@ class RateHold:
         self._changed = 0.0
 
     def want(self, rate: int) -> None:
-        """What the receiver asks for."""
+        """Set the receiver's estimate."""
         self.wanted = max(self._low, min(rate, self._high))
 
     def step(self, now: float) -> bool:

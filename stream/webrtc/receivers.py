@@ -1,4 +1,4 @@
-"""A receiver with our buffer, questions and queue in the place of aiortc's."""
+"""A receiver with our jitter buffer, NACKs and decode queue in place of aiortc's."""
 
 import time
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""Holds sound back by the time that the picture takes, and changes that time too slowly to be heard.
+"""A sound delay equal to the picture's latency, which changes too slowly to be heard.
 
-aiortc's sender reports bind timestamps to the time of sending, so that a browser plays together what is *sent*
-together; it cannot know how long the picture was worked on.
+aiortc's sender reports bind timestamps to the time of sending, so a browser plays together what is *sent* together. It
+cannot know the latency of the picture.
 """
 
 import math
@@ -56,7 +56,7 @@ class SoundDelay:
         self._wanted = self._bound(seconds)
 
     def restart(self) -> None:
-        """The source's pts begin anew; what is in the line is still played."""
+        """Prepare for pts that start again; sound in the line is still played."""
         self._expected = None
 
     def push(self, samples: Samples, pts: int | None = None) -> list[Samples]:
@@ -115,7 +115,7 @@ class SoundDelay:
         return block
 
     def _forget(self, least: int) -> None:
-        """Let go of the oldest, and of enough to have peace for a while."""
+        """Drop the oldest samples, more than needed, so that the next drop is not due soon."""
         spare = max(least, min(self._end, math.floor(self._read)) - round(MOST_SECONDS * RATE))
         self._store[: self._end - spare] = self._store[spare : self._end]
         self._end -= spare

@@ -1,4 +1,4 @@
-"""The frame stamp of docs/protocol.md: 24 bits and a check in the top rows, which codecs leave legible."""
+"""The frame stamp of docs/protocol.md: 24 bits and a check in the top rows, still readable after video coding."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ def write_stamp(pixels: Pixels, number: int) -> None:
 
 
 def read_stamp(pixels: Pixels) -> int | None:
-    """The number in a picture (H, W, 3); None where there is none."""
+    """The number in a picture (H, W, 3); None without a stamp."""
     if pixels.shape[1] < 32:
         return None
     word = read_number(pixels)

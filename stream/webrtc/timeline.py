@@ -1,17 +1,17 @@
-"""Timestamps that only grow, whatever the source's do."""
+"""A timeline that maps a source's timestamps to strictly increasing ones."""
 
 from typing import Final
 
 CLOCK_RATE: Final = 90_000
 DRIFT_SECONDS: Final = 0.5
-"""How far a source's timestamps may leave the clock before they are believed no more."""
+"""Largest difference in seconds between a source's timestamps and the clock; beyond it the clock is used."""
 
 
 class Timeline:
     """Maps a source's pts (1/90000 s) to pts that begin at `begin` and never stand still or run back.
 
-    Steps of the source are kept as they are. Where it leaps, runs back or begins anew (a new connection), the time
-    that passed on the clock takes the place of its step.
+    Steps of the source are unchanged. If it jumps, goes backwards or restarts (a new connection), the time that passed
+    on the clock replaces its step.
     """
 
     def __init__(self, begin: int = 0) -> None:
@@ -21,7 +21,7 @@ class Timeline:
         self.re_anchored = 0
 
     def restart(self) -> None:
-        """The source begins anew: its next pts is any number."""
+        """Prepare for a restarted source, whose next pts may be any number."""
         self._offset = None
 
     def map(self, pts: int, seconds: float) -> int:

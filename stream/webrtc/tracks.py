@@ -1,7 +1,7 @@
-"""The two ends of a stream as aiortc sees them: readers that never let a queue grow, and senders with one slot.
+"""The two ends of an aiortc stream: readers that never let a queue grow, and senders with one slot.
 
-aiortc's queue out of the decoder is unbounded; whoever awaits `recv()` only when he is ready for a frame falls behind
-for ever. A reader here does nothing but read; what nobody takes in time is replaced.
+aiortc's queue after the decoder is unbounded: a consumer that awaits `recv()` only when it is ready for a frame falls
+behind for ever. A reader here only reads, and a frame that is not taken in time is replaced.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ def _pts(frame: Any) -> int:
 
 
 async def discard(track: MediaStreamTrack) -> None:
-    """Read a track that nobody wants: aiortc would keep all of it."""
+    """Read an unused track: aiortc would otherwise keep all of it."""
     with contextlib.suppress(MediaStreamError):
         while True:
             await track.recv()
