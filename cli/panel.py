@@ -41,7 +41,7 @@ class Slider:
 
 @dataclass(frozen=True)
 class PanelState:
-    """What the user has set.
+    """The user's settings.
 
     Attributes:
         selected: index of the slider that the arrows move.
@@ -152,7 +152,7 @@ def summary(status: "LiveStatus") -> str:
 
 
 def outcomes(status: "LiveStatus", most: int | None = None) -> str:
-    """What became of the frames, the commonest first."""
+    """The outcomes of the frames, the most frequent first."""
     return ", ".join(f"{count} {what}" for what, count in list(status.outcomes.items())[:most]) or "no frame yet"
 
 

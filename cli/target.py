@@ -1,4 +1,4 @@
-"""A file that a command leaves beside what it prints: checked first, written whole or not at all."""
+"""The result file of a command: its path is checked first, and it is written atomically."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

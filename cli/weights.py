@@ -1,4 +1,4 @@
-"""How every command gets its weights: a `Zoo` that draws a progress bar on a terminal and says its lines anywhere."""
+"""The weights of every command: a `Zoo` that draws a progress bar on a terminal and prints lines elsewhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

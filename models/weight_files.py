@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class WeightFiles(Protocol):
-    """What a network needs of the weight store: a verified file for an entry's name. `zoo.Zoo` is one."""
+    """A weight store for networks: it gives a verified file for an entry's name. `zoo.Zoo` is one."""
 
     def path(self, name: str, file: str | None = None) -> Path:
         """Path of the weight file of entry `name` (`file` picks one where an entry has several).

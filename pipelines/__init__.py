@@ -1,1 +1,1 @@
-"""What is done to a stream: find faces, invert, edit, draw, composite. `research/` trains and measures."""
+"""Pipelines of a stream: find faces, invert, edit, draw, composite. `research/` trains and measures."""

@@ -1,6 +1,6 @@
 """Conversion between the YUV of files and the full-range RGB of frames, in both directions.
 
-A file says with tags (ITU-T H.273 code points) how its YUV is meant. Both directions here use the same matrix and
+The tags of a file (ITU-T H.273 code points) define its YUV. Both directions here use the same matrix and
 range, and the most exact arithmetic of libswscale, so that an unedited frame comes back nearly unchanged
 (about 62 dB on luma and chroma before any encoding).
 """
@@ -38,10 +38,10 @@ _EXACT = (
 
 @dataclass(frozen=True, slots=True)
 class ColourTags:
-    """What a file says about its colours, as code points of ITU-T H.273.
+    """The colour tags of a file, as code points of ITU-T H.273.
 
     Attributes:
-        primaries, transfer, matrix: 2 where the file says nothing.
+        primaries, transfer, matrix: 2 if the file has no tag.
         signal_range: 0 nothing said, 1 limited (16..235), 2 full (0..255).
     """
 

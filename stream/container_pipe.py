@@ -98,7 +98,7 @@ class ContainerReader:
         )
 
     def _note_lost(self) -> None:
-        """What NUT, as FFmpeg and PyAV write it, does not say about the pictures."""
+        """Note the properties of the pictures that NUT, as FFmpeg and PyAV write it, does not store."""
         tags, family = self.format.tags, self.format.layout.family
         assumed = {5, 6} if usual_matrix(self.format.size) == BT601 else {BT709}
         usual_range = LIMITED if family == "yuv" else FULL
@@ -117,7 +117,7 @@ class ContainerReader:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was found in the stream that a user should know."""
+        """Sentences about the stream for the user."""
         return tuple(self._notes.values())
 
     def __iter__(self) -> Iterator[Picture | Aside]:
@@ -227,7 +227,7 @@ class ContainerWriter:
 
 
 class _Leaving:
-    """What FFmpeg writes to; no `seek` and no `close`, so that it takes it for a pipe and leaves it open."""
+    """The output for FFmpeg; without `seek` and `close`, so FFmpeg treats it as a pipe and leaves it open."""
 
     def __init__(self, output: PipeWriter) -> None:
         self._output = output

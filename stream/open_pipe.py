@@ -15,7 +15,7 @@ from .y4m import Y4mReader, Y4mWriter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipeOptions:
-    """What a user says about the input; None: as the stream says.
+    """The user's description of the input; None: as in the stream.
 
     Attributes:
         size, pix_fmt: given together, for pictures without a header.

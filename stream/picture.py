@@ -25,7 +25,7 @@ RANGES = {"limited": LIMITED, "full": FULL}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureFormat:
-    """What all pictures of a stream have in common.
+    """The common format of a stream's pictures.
 
     Attributes:
         size: (width, height).
@@ -76,7 +76,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Aside:
-    """What lies between two pictures of a container and is no picture, such as a piece of sound."""
+    """Data between two pictures of a container, such as a packet of sound."""
 
     packet: "av.Packet[Stream]"
 
@@ -90,7 +90,7 @@ class PictureSource(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know about the stream."""
+        """Sentences about the stream for the user."""
         ...
 
 
@@ -108,11 +108,11 @@ class PictureSink(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColourChoice:
-    """What a user says about colours.
+    """The user's choice of colour tags.
 
     Attributes:
         matrix: a key of MATRICES.
-        signal_range: of RANGES. None: as the stream says.
+        signal_range: of RANGES. None: as in the stream.
     """
 
     matrix: str | None = None
@@ -145,10 +145,10 @@ AS_SAID = ColourChoice()
 
 
 def decoded_siting(codec: str) -> Siting:
-    """Where the chroma of a codec's pictures lies, as FFmpeg's decoder says it and libswscale then reads it.
+    """The chroma siting of a codec's pictures, as FFmpeg's decoder sets it and libswscale then uses it.
 
-    A decoder that says nothing means the center to libswscale, and to ffmpeg where it writes y4m. PyAV does not tell
-    of a single picture, so what an H.264 or HEVC file says against its codec's usual place is not known here.
+    Without a value from the decoder, libswscale and ffmpeg's y4m writer use the center. PyAV does not give the siting
+    of a picture, so an H.264 or HEVC file with another siting than its codec's usual one is not detected.
     """
     return "left" if codec in _SITED_LEFT else "center"
 

@@ -159,7 +159,7 @@ class VideoReader:
 
     @property
     def frame_count_estimate(self) -> int | None:
-        """Frames that the file says it has, or that duration and rate make likely; None if it says neither."""
+        """Number of frames by the file's header, or by its duration and rate; None if it has neither."""
         if self._stream.frames:
             return self._stream.frames
         duration = self.duration
@@ -167,7 +167,7 @@ class VideoReader:
 
     @property
     def duration(self) -> Fraction | None:
-        """Seconds that the file says it lasts; None if it says nothing."""
+        """Duration in seconds by the file's header; None if it has none."""
         if self._stream.duration:
             return self._stream.duration * self.time_base
         return Fraction(self._container.duration, av.time_base) if self._container.duration else None
@@ -194,7 +194,7 @@ class VideoReader:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was found in the file that a user should know; complete when all frames were read."""
+        """Sentences about the file for the user; complete when all frames were read."""
         return tuple(self._notes.values())
 
     def __iter__(self) -> Iterator[Frame]:

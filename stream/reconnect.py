@@ -17,7 +17,7 @@ class Reconnecting:
     """A LiveSource around another one, which is opened again for up to `seconds` when it is lost.
 
     open_source: opens it; is called once here, so that a source which is missing from the start is an error at once.
-    lost: is told why it was lost. found: is told that it is back.
+    lost: called with the reason of a loss. found: called when it is back.
     sleep: returns True where waiting is to end early and for good (threading.Event.wait does), else None or False.
 
     pts go on growing over the gap, by the time that it lasted.

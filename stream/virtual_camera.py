@@ -186,7 +186,7 @@ def list_devices(platform: str = sys.platform, folder: Path = _LINUX_DEVICES) ->
 
 
 def install_hint(platform: str = sys.platform, os_release: Path = Path("/etc/os-release")) -> str:
-    """What to install on this system for a virtual camera."""
+    """The software to install on this system for a virtual camera."""
     if platform == "linux":
         family = _linux_family(os_release)
         install = _LINUX_INSTALL.get(family, "install v4l2loopback (github.com/v4l2loopback/v4l2loopback)")
@@ -219,7 +219,7 @@ def _linux_family(os_release: Path) -> str:
 
 
 def explain(said: str, device: str | None, platform: str = sys.platform) -> str:
-    """What pyvirtualcam said, with what to do about it."""
+    """pyvirtualcam's error message with a remedy."""
     lower = said.lower()
     if "already in use" in lower or "busy" in lower or "could not be started" in lower:
         return _taken(device or "the virtual camera", platform)

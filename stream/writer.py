@@ -123,12 +123,12 @@ class VideoWriter:
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
-        """What of the source is not in the result, and why."""
+        """Parts of the source that are not in the result, and why."""
         return tuple(self._left_out)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know about the result."""
+        """Sentences about the result for the user."""
         return tuple(self._notes)
 
     def check(self) -> None:

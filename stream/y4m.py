@@ -104,7 +104,7 @@ class Y4mReader:
     """A PictureSource of y4m.
 
     stream: at its beginning. colours: over what the header says; y4m names no matrix. rate: over what the header says,
-    which has to say one where this is None. Reads the header only. Raises SourceError.
+    which must have one if this is None. Reads the header only. Raises SourceError.
     """
 
     notes: tuple[str, ...] = ()

@@ -21,9 +21,9 @@ from ..formats.checkpoint import load_state
 
 WEIGHTS: Final = Path(__file__).parents[1] / "weights" / "latent-transformers.safetensors"
 SUFFIX: Final = "@nonlinear"
-"""What stands after an attribute's name in `--edit`."""
+"""Suffix of an attribute's name in `--edit`."""
 METADATA_KEY: Final = "bends"
-"""What the description is called in the metadata of a file."""
+"""Key of the description in the metadata of a file."""
 HIDDEN: Final = 96
 SPREAD: Final = 0.3
 """Codes are divided by it: about the deviation of one number of W."""
@@ -55,7 +55,7 @@ class LatentTransformer(nn.Module):
             raise ShapeError(f"expected codes (B, {self.codes}, 512), got {tuple(w_plus.shape)}")
         live = (w_plus[:, self.first : self.end] - self.mean) / SPREAD
         x = nn.functional.gelu(self.down(live) + self.place)
-        # What all codes say together: one code alone does not tell a face that smiles from one that does not.
+        # All codes together: one code by itself does not distinguish a face that smiles from one that does not.
         x = x + nn.functional.gelu(self.around(x.mean(1, keepdim=True)))
         added = torch.zeros_like(w_plus)
         added[:, self.first : self.end] = self.up(x)

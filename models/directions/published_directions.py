@@ -109,7 +109,7 @@ def _changed(direction: Direction, scale: float | None, layers: tuple[int, int] 
         kept = torch.zeros_like(direction.vector)
         kept[first:end] = direction.vector[first:end]
         length = float(kept.norm())
-        # What was measured was measured of the whole direction.
+        # The measurements apply to the whole direction.
         direction = replace(direction, vector=unit(kept, direction.name), scale=direction.scale * length, effect={})
     return direction if scale is None else replace(direction, scale=scale, effect={})
 
@@ -148,7 +148,7 @@ def _torch(path: Path) -> Mapping[str, Any]:
 READERS: Final[Mapping[str, Callable[[Path], Mapping[str, Any]]]] = MappingProxyType(
     {".pt": _torch, ".pth": _torch, ".npy": _npy, ".npz": _npz, ".safetensors": load_file}
 )
-"""Suffix -> what reads it. None of them runs what a file says: pickled objects are refused."""
+"""Suffix -> reader. None of them runs code of a file: pickled objects are refused."""
 
 
 def import_directions(directions: Mapping[str, Direction], *, overwrite: bool = False) -> list[Path]:

@@ -68,7 +68,7 @@ class MotionModel(nn.Module):
         return self.log_shares.softmax(-1)
 
     def noise(self) -> Tensor:
-        """(groups,): variance of the encoder's shiver, in units of the variance of the motion."""
+        """(groups,): variance of the encoder's jitter, in units of the variance of the motion."""
         return self.log_noise.clamp(-8, 3).exp()
 
     def stationary(self) -> Tensor:

@@ -43,7 +43,7 @@ SLOPE, GAIN = 0.2, 2**0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecurrentState:
-    """What the encoder remembers of B faces, and what it says: all float32.
+    """State and output of the encoder for B faces, all float32.
 
     Attributes:
         hidden, cell: (B, 96, 8, 8) of the ConvLSTM.

@@ -85,7 +85,7 @@ class FaceBackend(Protocol):
     """Finds faces in a picture and places landmarks on them.
 
     Guarantees, held by the contract tests over every implementation:
-    - No memory: the same picture and region give the same answer, whatever was asked before.
+    - No state: the same picture and region give the same answer, independent of earlier calls.
     - `pixels` is (H, W, 3) uint8 RGB of any size from 1x1 up, and is never written to; anything else
       is refused with ShapeError.
     - `detect` returns at most one region a face, the largest first, and an empty tuple for an empty scene.

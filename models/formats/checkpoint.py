@@ -1,4 +1,4 @@
-"""Loading a state dict into a network, strictly, with an error that says which key differs first."""
+"""Load a state dict into a network, strictly, with an error that names the first key that differs."""
 
 from collections.abc import Mapping
 from pathlib import Path

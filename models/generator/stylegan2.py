@@ -32,7 +32,7 @@ MIN_RESOLUTION, MAX_RESOLUTION = 8, 1024
 
 @dataclass(frozen=True)
 class StyleGAN2Config:
-    """What sets one StyleGAN2 apart from another.
+    """The architecture parameters of a StyleGAN2.
 
     Attributes:
         resolution: height and width of the pictures, a power of two from 8 to 1024.

@@ -26,7 +26,7 @@ DTYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"
 
 
 class Record:
-    """What is left of a pickled object: the values it had. `kind`: its class as the file names it."""
+    """The values of a pickled object. `kind`: its class as the file names it."""
 
     kind = "object"
 
@@ -124,7 +124,7 @@ class _Function:
 
 
 def read_pickle(path: Path) -> object:
-    """What the pickle holds: builtin containers and numbers, tensors, `Record`s and `ArrayRecord`s.
+    """The content of a pickle: builtin containers and numbers, tensors, `Record`s and `ArrayRecord`s.
 
     Raises WeightsError if the file is damaged, or names anything that a network pickle has no use for.
     """

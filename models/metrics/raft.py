@@ -84,7 +84,7 @@ class Encoder(nn.Module):
 
 
 class MotionEncoder(nn.Module):
-    """What the looked-up correlations and the present flow say together."""
+    """The motion features of the looked-up correlations and the present flow."""
 
     def __init__(self) -> None:
         super().__init__()

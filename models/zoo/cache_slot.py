@@ -36,7 +36,7 @@ def is_whole(slot: Path) -> bool:
 
 
 def problem(slot: Path) -> str | None:
-    """What is wrong with the folder, or None; reads every byte of it."""
+    """The problem with the folder, or None; reads every byte of it."""
     return _problem(slot, read=True)
 
 

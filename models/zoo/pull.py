@@ -47,7 +47,7 @@ class Index(Protocol):
 
 
 class PackageIndex:
-    """One or more package indexes, asked in turn for the first that has the file.
+    """One or more package indexes; the first that has the file is used.
 
     Which one answers does not matter to safety: an archive counts only by its sha256. Certificates and proxies are
     those of `requests` (REQUESTS_CA_BUNDLE, HTTPS_PROXY and so on), else pip's `cert` setting; a name and password
@@ -111,7 +111,7 @@ def default_index(index_url: str | None = None) -> PackageIndex:
 
 
 def index_urls(explicit: str | None, environ: Mapping[str, str], settings: Mapping[str, str]) -> list[str]:
-    """Index addresses in the order in which they are asked, the main one first.
+    """Index addresses in the order of their use, the main one first.
 
     Extra indexes that are folders or of other schemes are left out: only their file listings could serve here.
     """

@@ -52,7 +52,7 @@ class Flow(Protocol):
         ...
 
     def prepare(self, pixels: Pixels) -> Any:
-        """What `pair` needs of one (H, W, 3) uint8 RGB frame; made once for the two pairs that a frame is in."""
+        """The input of `pair` from one (H, W, 3) uint8 RGB frame; made once for the two pairs that a frame is in."""
         ...
 
     def pair(self, first: Any, second: Any) -> FlowPair:

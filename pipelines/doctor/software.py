@@ -93,7 +93,7 @@ def ffmpeg(machine: Machine) -> list[Finding]:
 
 
 def codecs(machine: Machine) -> list[Finding]:
-    """What PyAV's own FFmpeg libraries can read and write."""
+    """The codecs that PyAV's own FFmpeg libraries can read and write."""
 
     def kind(mode: Literal["r", "w"]) -> str:
         return "decoder" if mode == "r" else "encoder"

@@ -94,7 +94,7 @@ class FirstFrameRenderer(Renderer):
         return results
 
     def _weight(self, faded: Tensor | Move | None) -> float:
-        """0..1: how far the edit is faded in, from what it would be frame by frame."""
+        """0..1: the fade of the edit, from the offset that it would have frame by frame."""
         if faded is None or self._edit is None:
             return 0.0
         if isinstance(faded, Move) and isinstance(self._edit, Move):

@@ -1,1 +1,1 @@
-"""`dynstream serve`: live editing over WebRTC, spoken as docs/protocol.md says."""
+"""`dynstream serve`: live editing over WebRTC, with the protocol of docs/protocol.md."""

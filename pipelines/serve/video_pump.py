@@ -112,7 +112,7 @@ class VideoPump:
         self._edit.conceal_missing(fill)
 
     async def close(self) -> None:
-        """End, with whatever is under way."""
+        """End, and cancel the frames under way."""
         self.mailbox.close(discard=True)
         for task in self._loops:
             task.cancel()

@@ -17,7 +17,7 @@ class FaceTrack:
     """One face in one frame; coordinates are frame pixels with pixel centres at whole numbers.
 
     id: the same for as long as the face stays in sight, from 1 up, never used again for another face.
-    landmarks: (N, 3) float32 as measured, not smoothed; N is 478 or 68 as `layout` says.
+    landmarks: (N, 3) float32 as measured, not smoothed; N is 478 or 68 by `layout`.
     blendshapes: (52,) float32 in 0..1 (names: `models.blendshapes.NAMES`), None if the backend has none.
     points: (3, 2) float64 smoothed alignment points (see `align.alignment_points`).
     confidence: 0..1: the network's presence score, times the share of landmarks inside the frame, fading to

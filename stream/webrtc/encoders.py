@@ -62,10 +62,10 @@ Watch = Callable[[Encoded], object]
 
 
 class LiveEncoder(Encoder):
-    """What VP8 and H.264 have in common. clock: seconds."""
+    """The common part of the VP8 and H.264 encoders. clock: seconds."""
 
     _knows_time = True
-    """Whether its rate control goes by the frames' times, and not by the frame rate that it is told."""
+    """Whether its rate control uses the frames' times instead of the given frame rate."""
 
     def __init__(
         self, rate: VideoRate, watch: Watch | None = None, clock: Callable[[], float] = time.monotonic

@@ -1,4 +1,4 @@
-"""The frame rate that an encoder is told: the true one, in few steps."""
+"""The frame rate that an encoder gets: the true one, in few steps."""
 
 from collections import deque
 from typing import Final

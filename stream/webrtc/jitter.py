@@ -28,7 +28,7 @@ LONGEST: Final = 1024
 
 
 class Packet(Protocol):
-    """What is used of aiortc's RtpPacket. _data: its payload without the descriptor of the codec."""
+    """The part of aiortc's RtpPacket that is used here. _data: its payload without the descriptor of the codec."""
 
     sequence_number: int
     timestamp: int
