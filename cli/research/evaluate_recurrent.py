@@ -150,7 +150,7 @@ def command(
             for path in files:
                 with count_frames(progress, f"fit to {path.name}", refine, 0.0) as count:
                     fitted = refine_clip(start, path, zoo, settings=settings, cache=kept, progress=count)
-                fits[path.name] = fitted.renderer
+                fits[path.name] = fitted.plain_renderer()
             rows += [refined_row(row, fits) for row in wanted]
         rows = [row for row in rows if not only or row.name in only]
         clips = [prepare_clip(path, networks.tracker, rows[0].renderer, frames) for path in files]

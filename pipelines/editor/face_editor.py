@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ...models.arrays import FloatImage, Points
 from ...models.faces.faces import FaceRegion
 from ...stream.frame import Frame
+from ..common.errors import PipelineError
 from ..common.outcome import EDITED, NO_EDIT, NO_FACE, Outcome, OutcomeKind
 from ..common.stage_timing import Stages
 from ..compositing import colour_match, fade
@@ -39,7 +40,7 @@ from ..inversion.latent_memory import LatentState
 from ..tracking.align import crop, to_crop
 from ..tracking.face_track import FaceTrack
 from ..tracking.tracker import Tracker, TrackerState
-from .renderer import FaceJob, Rendered, Renderer
+from .renderer import FaceJob, FaceRenderer, Rendered, Renderer
 
 HIDDEN_SECONDS = 0.15
 FADING_IN = "fading in"
@@ -156,12 +157,18 @@ class FaceEditor:
     `edits` and `mode` may be replaced between two frames.
     """
 
-    def __init__(self, tracker: Tracker, renderer: Renderer, edits: Edits, *, mode: Mode = "detail") -> None:
+    def __init__(self, tracker: Tracker, renderer: FaceRenderer, edits: Edits, *, mode: Mode = "detail") -> None:
         self.tracker = tracker
         self.renderer = renderer
         self.edits = edits
         self.mode = mode
         self._flow = FaceFlow()
+
+    def plain_renderer(self) -> Renderer:
+        """The renderer with the networks, for fits. Raises PipelineError where another one wraps it already."""
+        if not isinstance(self.renderer, Renderer):
+            raise PipelineError("fit before frames are encoded by number: make the editor again with encode_every=1")
+        return self.renderer
 
     def step(self, state: SessionState, frame: Frame, stages: Stages) -> tuple[SessionState, Edited]:
         """The next frame of the stream: (new state, the edited frame with the same pts)."""

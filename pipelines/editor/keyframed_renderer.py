@@ -27,8 +27,8 @@ KEPT: Final = 0.9
 _Kept = TypeVar("_Kept", DynamicsState, LandmarkMap)
 
 
-class KeyframedRenderer(Renderer):
-    """A renderer whose encoders run on some frames only; its state is `LatentState.motion`.
+class KeyframedRenderer:
+    """A `FaceRenderer` whose encoders run on some frames only; its state is `LatentState.motion`.
 
     A job with `encode=False` is encoded only if the face is new or, under "auto", if the prediction has become too
     poor.
@@ -40,9 +40,7 @@ class KeyframedRenderer(Renderer):
         every: frames from one encoded frame to the next, or "auto". Raises ValueError if it is below 1.
         """
         is_due(every, 0, 0.0, 1.0)
-        super().__init__(
-            renderer.encoder, renderer.generator, code_offset=renderer.code_offset, recurrent=renderer.recurrent
-        )
+        self.renderer = renderer
         self.every: Every = every
         self._updater = OnlineDynamics(model.cpu())
         self._mean = renderer.generator.mean_w().cpu()
@@ -53,7 +51,7 @@ class KeyframedRenderer(Renderer):
             return []
         with stages.time("predict"), torch.inference_mode():
             planned = [self._plan(job, memory) for job, memory in zip(jobs, memories, strict=True)]
-        rendered = super().render([job for job, _ in planned], memories, stages)
+        rendered = self.renderer.render([job for job, _ in planned], memories, stages)
         with stages.time("predict"), torch.inference_mode():
             return [
                 replace(one, latent=replace(one.latent, motion=self._learn(job, moved, one.encoded)))

@@ -15,7 +15,7 @@ from ..tracking.face_selection import parse_policy
 from ..tracking.tracker import Tracker
 from .encoder_names import DEFAULT_ENCODER, ENCODERS
 from .face_editor import FaceEditor
-from .renderer import Renderer
+from .renderer import FaceRenderer, Renderer
 
 if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
@@ -46,7 +46,7 @@ def load_editor(
     return FaceEditor(tracker, keyframed(load_renderer(zoo, generator, encoder), encode_every), edits, mode=mode)
 
 
-def keyframed(renderer: Renderer, every: Every) -> Renderer:
+def keyframed(renderer: Renderer, every: Every) -> FaceRenderer:
     """The same renderer with its encoders run every K-th frame only; the given one if K is 1."""
     if every == 1:
         return renderer

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -55,6 +56,14 @@ class Rendered:
     edited: FloatImage
     latent: LatentState
     encoded: Tensor | None = None
+
+
+class FaceRenderer(Protocol):
+    """Draws faces for any stream: `Renderer`, or one that wraps it."""
+
+    def render(self, jobs: Sequence[FaceJob], memories: Sequence[LatentState | None], stages: Stages) -> list[Rendered]:
+        """See `Renderer.render`."""
+        ...
 
 
 class Renderer:

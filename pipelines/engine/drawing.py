@@ -3,23 +3,15 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import torch
 
 from ...models.allocator import give_back
 from ..common.errors import DeviceMemoryError
 from ..common.stage_timing import Stages
-from ..editor.renderer import FaceJob, Rendered
+from ..editor.renderer import FaceJob, FaceRenderer, Rendered
 from ..inversion.latent_memory import LatentState
-
-
-class Draws(Protocol):
-    """The part of `renderer.Renderer` that an engine uses."""
-
-    def render(self, jobs: Sequence[FaceJob], memories: Sequence[LatentState | None], stages: Stages) -> list[Rendered]:
-        """Draw each face; see `Renderer.render`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +35,7 @@ class Drawn:
     fits: int | None = None
 
 
-def draw(renderer: Draws, shares: Sequence[Share], stages: Stages) -> Drawn:
+def draw(renderer: FaceRenderer, shares: Sequence[Share], stages: Stages) -> Drawn:
     """Draw all faces of a batch together; if that fails, find the frames that cause the error."""
     try:
         return Drawn(_together(renderer, shares, stages))
@@ -62,7 +54,7 @@ def draw(renderer: Draws, shares: Sequence[Share], stages: Stages) -> Drawn:
     return Drawn([result for one in singly for result in one.results])
 
 
-def _together(renderer: Draws, shares: Sequence[Share], stages: Stages) -> list[list[Rendered] | Exception]:
+def _together(renderer: FaceRenderer, shares: Sequence[Share], stages: Stages) -> list[list[Rendered] | Exception]:
     jobs = [job for share in shares for job in share.jobs]
     rendered = iter(renderer.render(jobs, [memory for share in shares for memory in share.memories], stages))
     return [[next(rendered) for _ in share.jobs] for share in shares]
@@ -99,7 +91,7 @@ class MemoryTrim:
 
     def __init__(
         self,
-        renderer: Draws,
+        renderer: FaceRenderer,
         *,
         tidy: Callable[[], object] = give_back,
         clock: Callable[[], float] = time.monotonic,

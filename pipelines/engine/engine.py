@@ -17,9 +17,10 @@ from ..common.errors import EngineError, EngineFullError
 from ..common.outcome import Outcome, OutcomeKind
 from ..common.stage_timing import Stages
 from ..editor.face_editor import Edited, FrameAnalysis, SessionState
+from ..editor.renderer import FaceRenderer
 from . import deadlines
 from .deadlines import refusal
-from .drawing import Drawn, Draws, Share, draw
+from .drawing import Drawn, Share, draw
 from .editors import Editor, Editors
 from .missing_frames import Concealer, make, missing_work, note
 from .result_queue import Shown
@@ -55,7 +56,7 @@ class Engine:
 
     def __init__(
         self,
-        renderer: Draws,
+        renderer: FaceRenderer,
         editors: Editors,
         settings: EngineSettings | None = None,
         *,

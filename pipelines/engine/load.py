@@ -11,7 +11,7 @@ from ..editor.encoder_names import DEFAULT_ENCODER
 from ..editor.face_editor import FaceEditor
 from ..editor.keyframed_renderer import KeyframedRenderer
 from ..editor.load import load_renderer
-from ..editor.renderer import Renderer
+from ..editor.renderer import FaceRenderer
 from ..tracking.backends import load_backend
 from ..tracking.face_selection import parse_policy
 from ..tracking.tracker import Tracker
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
 
 
-def editors(renderer: Renderer, backends: Callable[[], FaceBackend]) -> Editors:
+def editors(renderer: FaceRenderer, backends: Callable[[], FaceBackend]) -> Editors:
     """Editors with the shared networks. backends: makes a face backend for each session."""
 
     def make(spec: SessionSpec, before: Editor | None) -> FaceEditor:
@@ -78,18 +78,15 @@ def load_engine(
         compiled=models.compiled,
         precision=check_precision(models.precision),
     )
+    drawn: FaceRenderer = renderer
     fill: FrameConcealment | None = None
     if models.conceal and predict is None:
         prior = load_motion()
-        foretelling = KeyframedRenderer(renderer, prior, 1)
-        renderer, predict, fill = (
-            foretelling,
-            LateFramePredictor(foretelling),
-            FrameConcealment(foretelling.generator, prior),
-        )
+        drawn = predicting = KeyframedRenderer(renderer, prior, 1)
+        predict, fill = LateFramePredictor(predicting), FrameConcealment(renderer.generator, prior)
     return Engine(
-        MemoryTrim(renderer),
-        editors(renderer, lambda: load_backend(models.backend, zoo)),
+        MemoryTrim(drawn),
+        editors(drawn, lambda: load_backend(models.backend, zoo)),
         settings or defaults(models.device),
         predict=predict,
         fill=fill,

@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 
 from ...models.dynamics.motion_model import MotionModel
-from ...models.encoders.encoder import Encoder
 from ...models.generator.generator import Generator
 from ..common.errors import DynamicsError
 from ..common.stage_timing import Stages
 from ..common.tensors import to_levels
 from ..editor.face_editor import FaceEditor
-from ..editor.renderer import FaceJob, Rendered, Renderer
+from ..editor.renderer import FaceJob, Rendered
 from ..edits.edit import Move, apply
 from ..inversion.latent_memory import LatentState
 from ..motion.code_series import BEYOND
@@ -52,14 +51,12 @@ class Calls:
         )
 
 
-class FirstFrameRenderer(Renderer):
+class FirstFrameRenderer:
     """Draws faces of one clip from its trajectory, in place of the encoder. Its only state is the count of calls."""
 
-    def __init__(
-        self, encoder: Encoder, generator: Generator, trajectory: Trajectory, edit: Tensor | Move | None, seen: int
-    ) -> None:
+    def __init__(self, generator: Generator, trajectory: Trajectory, edit: Tensor | Move | None, seen: int) -> None:
         """edit: at full strength, applied here once. seen: frames that the encoder saw for the fit."""
-        super().__init__(encoder, generator)
+        self._generator = generator
         self.seen = seen
         self.drawn = 0
         self._edit = edit
@@ -88,7 +85,7 @@ class FirstFrameRenderer(Renderer):
                 edited = self._coordinates.back(z, start)
             with stages.time("synthesize"), torch.inference_mode():
                 codes = torch.stack([own] if job.offset is None else [own, edited])
-                pictures = to_levels(self.generator.synthesize(codes, size=256))
+                pictures = to_levels(self._generator.synthesize(codes, size=256))
             self.drawn += 1
             results.append(Rendered(pictures[0], pictures[-1], LatentState(own, job.seconds)))
         return results
@@ -129,8 +126,8 @@ def apply_first_frame_edit(
             f"--first-frame-edit carries one edit through the clip, and {', '.join(ramps)} changes over time; "
             "give a constant strength, or edit frame by frame"
         )
-    series = encode_clip(source, editor.tracker, editor.renderer.encoder, every=every, progress=progress)
+    networks = editor.plain_renderer()
+    series = encode_clip(source, editor.tracker, networks.encoder, every=every, progress=progress)
     trajectory = fit_trajectory(series, prior, config=config)
-    networks = editor.renderer
-    renderer = FirstFrameRenderer(networks.encoder, networks.generator, trajectory, editor.edits.move(0.0), len(series))
+    renderer = FirstFrameRenderer(networks.generator, trajectory, editor.edits.move(0.0), len(series))
     return FaceEditor(editor.tracker, renderer, editor.edits, mode=editor.mode)

@@ -103,7 +103,7 @@ def refine_clip(
     one: the editor follows one face, so the person seen most is fitted and others are left out; otherwise the
     generator is fitted to all, without an offset. cache: folder of cached fits, or None.
     """
-    renderer = editor.renderer
+    renderer = editor.plain_renderer()
     path = cache / f"{clip_key(source, renderer, settings, one)}.safetensors" if cache else None
     fit = load_fit(path) if path is not None and path.exists() else None
     if fit is None:

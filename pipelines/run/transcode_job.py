@@ -122,7 +122,7 @@ def _fitted(job: TranscodeJob, zoo: "Zoo", watch: Watch) -> "FaceEditor":
             editor = refine_clip(
                 editor, job.source, zoo, settings=settings, one=job.faces in ONE_FACE, cache=kept, progress=count
             )
-    editor.renderer = keyframed(editor.renderer, job.encode_every)
+    editor.renderer = keyframed(editor.plain_renderer(), job.encode_every)
     if job.first_frame_edit:
         from ...models.dynamics.motion_model import load_motion
         from ..fitting.first_frame_edit import apply_first_frame_edit

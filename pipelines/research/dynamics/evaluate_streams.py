@@ -15,7 +15,7 @@ from ....stream.frame import Pixels
 from ...common.stage_timing import Stages
 from ...editor.face_editor import CompositeState, FaceEditor
 from ...editor.keyframed_renderer import KeyframedRenderer
-from ...editor.renderer import FaceJob, Rendered, Renderer
+from ...editor.renderer import FaceJob, FaceRenderer, Rendered, Renderer
 from ...edits.edit import Edits
 from ...engine.frame_concealment import ConcealmentState, FrameConcealment
 from ...inversion.latent_memory import LatentState
@@ -33,19 +33,16 @@ def is_lost(seconds: float, share: float = LOST, seed: int = 0) -> bool:
     return bool(np.random.default_rng([seed, round(max(0.0, seconds) * 1000)]).random() < share)
 
 
-class LateRenderer(Renderer):
-    """A renderer for whose encoders some frames come too late."""
+class LateRenderer:
+    """A `FaceRenderer` for whose encoders some frames come too late."""
 
-    def __init__(self, renderer: Renderer) -> None:
-        super().__init__(
-            renderer.encoder, renderer.generator, code_offset=renderer.code_offset, recurrent=renderer.recurrent
-        )
-        self._inner = renderer
+    def __init__(self, renderer: FaceRenderer) -> None:
+        self._renderer = renderer
 
     def render(self, jobs: Sequence[FaceJob], memories: Sequence[LatentState | None], stages: Stages) -> list[Rendered]:
         """See `Renderer.render`."""
         late = [replace(job, encode=job.encode and not is_lost(job.seconds)) for job in jobs]
-        return self._inner.render(late, memories, stages)
+        return self._renderer.render(late, memories, stages)
 
 
 def make_rows(renderer: Renderer, prior: MotionModel) -> list[InverterRow]:
@@ -120,7 +117,7 @@ def evaluate_streams(
     return found
 
 
-def time_inversion(renderer: Renderer, clips: Sequence[PreparedClip]) -> tuple[float, float]:
+def time_inversion(renderer: FaceRenderer, clips: Sequence[PreparedClip]) -> tuple[float, float]:
     """(milliseconds a frame of encoding and predicting, share of frames encoded), each frame by itself."""
     stages = Stages()
     for clip in clips:

@@ -16,7 +16,7 @@ from ...common.errors import PipelineError
 from ...common.flow import FlowPair
 from ...common.image_ops import mse
 from ...common.stage_timing import Stages
-from ...editor.renderer import FaceJob, Renderer
+from ...editor.renderer import FaceJob, FaceRenderer
 from ...inversion.latent_memory import LatentState
 from ..common.flow_cache import ClipFlows, enlarge
 from ..metrics import identity
@@ -70,7 +70,7 @@ def there_and_back(count: int) -> Iterator[tuple[int, int]]:
 
 
 def run_long(
-    renderer: Renderer,
+    renderer: FaceRenderer,
     faces: npt.NDArray[np.uint8],
     flows: ClipFlows,
     offset: Tensor | None,

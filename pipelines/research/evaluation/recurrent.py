@@ -30,7 +30,7 @@ from ...common.stage_timing import Stages
 from ...common.tensors import to_tensor
 from ...compositing.composite import Mode
 from ...editor.face_editor import AnalysisState, CompositeState, FaceEditor, FrameAnalysis
-from ...editor.renderer import Renderer
+from ...editor.renderer import FaceRenderer, Renderer
 from ...edits.edit import Edits
 from ...inversion.latent_memory import LatentState, Parts
 from ...inversion.recurrent_inverter import RecurrentInverter
@@ -58,7 +58,7 @@ class InverterRow:
     """
 
     name: str
-    renderer: Renderer
+    renderer: FaceRenderer
     averaged: bool = True
     fitted: Mapping[str, Renderer] = field(default_factory=dict)
 
@@ -146,7 +146,10 @@ def make_rows(
 
 def refined_row(row: InverterRow, fits: Mapping[str, Renderer]) -> InverterRow:
     """The same row, fitted to each clip. fits: fitted renderers by the clip's name."""
-    fitted = {clip: row.renderer.drawing_with(fit.generator, fit.code_offset) for clip, fit in fits.items()}
+    own = row.renderer
+    if not isinstance(own, Renderer):
+        raise TypeError(f"expected a row with a renderer of its own networks, got {type(own).__name__}")
+    fitted = {clip: own.drawing_with(fit.generator, fit.code_offset) for clip, fit in fits.items()}
     return replace(row, name=refined_name(row.name), fitted=fitted)
 
 
@@ -155,7 +158,7 @@ def refined_name(name: str) -> str:
     return f"{name}, refined"
 
 
-def prepare_clip(path: Path, tracker: Tracker, renderer: Renderer, frames: int) -> PreparedClip:
+def prepare_clip(path: Path, tracker: Tracker, renderer: FaceRenderer, frames: int) -> PreparedClip:
     """The first `frames` frames of a clip that show a face. Raises PipelineError where none does."""
     editor = FaceEditor(tracker, renderer, Edits((), {}), mode="replace")
     state, looks, quads, before = AnalysisState(), [], [], []
@@ -173,7 +176,8 @@ def prepare_clip(path: Path, tracker: Tracker, renderer: Renderer, frames: int) 
                 linked = False
     with torch.inference_mode():  # E0's answers are the same for every row: none of them is to pay for them
         for look in looks:
-            renderer.encoder(to_tensor(np.stack([job.face for job in look.jobs])))
+            if isinstance(renderer, Renderer):
+                renderer.encoder(to_tensor(np.stack([job.face for job in look.jobs])))
     if len(looks) < 3:
         raise PipelineError(f"{path} shows a face in {len(looks)} of its first {frames} frames; name another clip")
     return PreparedClip(path.name, tuple(looks), tuple(quads), tuple(before))
@@ -212,7 +216,7 @@ def score_row(
     local: dict[Mode, dict[str, list[float]]] = {mode: {name: [] for name in offsets} for mode in modes}
     everywhere: dict[Mode, dict[str, list[float]]] = {mode: {name: [] for name in offsets} for mode in modes}
 
-    def editor(mode: Mode, renderer: Renderer) -> FaceEditor:
+    def editor(mode: Mode, renderer: FaceRenderer) -> FaceEditor:
         return FaceEditor(tracker, renderer, Edits((), {}), mode=mode)
 
     for clip in clips:

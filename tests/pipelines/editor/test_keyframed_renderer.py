@@ -73,7 +73,7 @@ def go(
 
 
 def asked(renderer: Renderer) -> list[int]:
-    return renderer.encoder.asked  # type: ignore[return-value]
+    return renderer.renderer.encoder.asked  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize(("every", "expected"), [(1, [0, 1, 2, 3, 4, 5, 6]), (3, [0, 3, 6]), (4, [0, 4])])
@@ -136,7 +136,7 @@ def test_a_face_is_met_anew_after_a_gap_backward_in_time_and_when_it_is_another(
     renderer = keyframed(8)
     (_, _, *_, before) = go(renderer, [job(number) for number in range(4)])
     for number in (4 + 15, 1):
-        renderer.encoder.asked.clear()  # type: ignore[union-attr]
+        renderer.renderer.encoder.asked.clear()  # type: ignore[union-attr]
         (after,) = go(renderer, [job(number)], before.latent)
         assert asked(renderer) == [number]
         assert after.latent.motion is not None
@@ -151,12 +151,12 @@ def test_a_face_is_met_anew_after_a_gap_backward_in_time_and_when_it_is_another(
 def test_codes_that_are_not_finite_teach_nothing() -> None:
     renderer = keyframed(2)
     *_, before = go(renderer, [job(0), job(1)])
-    renderer.encoder.broken = True  # type: ignore[assignment]
+    renderer.renderer.encoder.broken = True  # type: ignore[assignment]
     (after,) = go(renderer, [job(2)], before.latent)
     assert after.latent.motion is not None
     assert torch.isfinite(after.latent.motion.key).all()
     new = keyframed(2)
-    new.encoder.broken = True  # type: ignore[assignment]
+    new.renderer.encoder.broken = True  # type: ignore[assignment]
     (nothing,) = go(new, [job(0)])
     assert nothing.latent.motion is None
 
@@ -165,7 +165,7 @@ def test_faces_of_a_batch_keep_their_own_rhythm() -> None:
     renderer = keyframed(3)
     (_, early) = go(renderer, [job(0), job(1)])
     (late,) = go(renderer, [job(101)])
-    renderer.encoder.asked.clear()  # type: ignore[union-attr]
+    renderer.renderer.encoder.asked.clear()  # type: ignore[union-attr]
     alone = [go(renderer, [job(number)], memory)[0] for number, memory in ((2, early.latent), (102, late.latent))]
     together = renderer.render([job(2), job(102), job(200)], [early.latent, late.latent, None], Stages())
     assert asked(renderer) == [200]

@@ -51,7 +51,7 @@ def test_a_new_face_and_a_failing_device_are_left_to_the_engine() -> None:
     def fail(*_: object, **__: object) -> torch.Tensor:
         raise torch.OutOfMemoryError("out of memory")
 
-    renderer.generator.synthesize = fail  # type: ignore[method-assign]
+    renderer.renderer.generator.synthesize = fail  # type: ignore[method-assign]
     assert conceal(editor, state, analysis, stages) is None
 
 

@@ -254,7 +254,7 @@ def test_the_real_editor_and_the_real_maker_fill_a_hole_nearer_than_the_last_pic
     def editor(spec: SessionSpec, _before: object) -> FaceEditor:
         return FaceEditor(Tracker(OvalBackend()), renderer, spec.edits)
 
-    world = World(renderer=renderer, editors=editor, fill=FrameConcealment(renderer.generator, model))
+    world = World(renderer=renderer, editors=editor, fill=FrameConcealment(renderer.renderer.generator, model))
     session = world.open(edits=edits("smile=1"))
     shown: dict[int, Shown] = {}
     assert session.conceal_missing(lambda made: shown.update({made.frame.pts: made}))
