@@ -48,6 +48,7 @@ SUMMARIES = {
     "filter": "Edit the faces of video that comes through a pipe: one frame out for each one "
     "in, nothing else on the output.",
     "webcam": "Edit the face of your webcam live: other programs see the result as a camera.",
+    "gst-plugin": "Install the GStreamer element `dynstream`, which edits faces in any pipeline of this user.",
     "serve": "Serve live editing: a page for the browser, WHIP and WHEP for programs.",
     "fit": "Learn how the face of one clip moves: dz/dt = f(t, z) through the codes of its frames (DynODE).",
     "interpolate": "Write a clip at another frame rate: its frames as they are, and new ones "
