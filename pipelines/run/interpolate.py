@@ -160,8 +160,9 @@ class _Drawer:
 
     def at(self, seconds: float, begin: float, end: float, share: float) -> tuple[FloatImage, FloatImage]:
         """(straight, bent): the face drawn at `share` of the line between two frames' codes, and at the time's code."""
-        if self._ahead and min(self._ahead) < begin:
-            self._ahead = {time: code for time, code in self._ahead.items() if time >= begin}
+        needed = min(begin, seconds)  # times before the first frame come before its own
+        if self._ahead and min(self._ahead) < needed:
+            self._ahead = {time: code for time, code in self._ahead.items() if time >= needed}
         straight = torch.lerp(self._code(begin), self._code(end), share)
         codes = torch.stack([straight, self._code(seconds)])
         with torch.inference_mode():

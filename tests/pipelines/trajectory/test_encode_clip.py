@@ -21,7 +21,7 @@ from dynstream.pipelines.fitting.first_frame_edit import Calls, FirstFrameRender
 from dynstream.pipelines.motion.code_series import CodeSeries
 from dynstream.pipelines.motion.motion_blend import Seen, bend_face, between, flow_between
 from dynstream.pipelines.motion.retimed_reader import RetimedReader, parse_times
-from dynstream.pipelines.run.interpolate import check_method, codes_by, interpolate, times_at
+from dynstream.pipelines.run.interpolate import _Drawer, check_method, codes_by, interpolate, times_at
 from dynstream.pipelines.tracking.tracker import Tracker
 from dynstream.pipelines.trajectory.coordinates import Coordinates
 from dynstream.pipelines.trajectory.encode_clip import cached_codes, encode_clip, weights_digest
@@ -158,6 +158,15 @@ def test_times_of_ones_own_and_a_little_beyond(clip: Path, series: CodeSeries, t
     with pytest.raises(DynamicsError, match=r"after the clip, which ends at 0\.2 s"):
         write(clip, tmp_path / "late.mp4", series, np.array([0.1, 3.0]))
     assert not (tmp_path / "late.mp4").exists()
+
+
+def test_two_times_before_the_first_frame_are_drawn(series: CodeSeries) -> None:
+    asked = series.seconds[0] + np.array([-0.3, -0.2, 0.01])
+    drawer = _Drawer(Drawn(), codes_by(check_method("linear"), series, None), series, asked)
+    first, second = series.seconds[:2].tolist()
+    for time in asked.tolist():
+        straight, bent = drawer.at(time, first, second, 0.0)
+        assert straight.shape == bent.shape == (256, 256, 3)
 
 
 def sound(path: Path) -> list[tuple[int | None, bytes]]:
