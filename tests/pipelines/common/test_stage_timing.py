@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from dynstream.pipelines.common.outcome import EDITED, NO_FACE
 from dynstream.pipelines.common.stage_timing import Stages
 
 
@@ -77,6 +78,6 @@ def test_passes_of_several_threads_are_all_counted() -> None:
 
 def test_outcomes_are_counted() -> None:
     stages = Stages(Clock())
-    stages.outcomes["edited"] += 2
-    stages.outcomes["passed: no face"] += 1
-    assert dict(stages.outcomes) == {"edited": 2, "passed: no face": 1}
+    for outcome in (NO_FACE, EDITED, EDITED):
+        stages.became(outcome)
+    assert list(stages.outcomes.items()) == [("edited", 2), ("passed: no face", 1)]
