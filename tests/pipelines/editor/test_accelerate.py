@@ -69,5 +69,5 @@ def test_wrong_names() -> None:
         check_device("toaster")
     with pytest.raises(PipelineError, match="unknown quality level 'fast'"):
         hold(defaults("cpu"), "fast")
-    assert hold(defaults("cpu"), "half").first_rung == "half"
-    assert defaults("cuda").first_rung == "full"
+    assert hold(defaults("cpu"), "half").first_level == "half"
+    assert defaults("cuda").first_level == "full"
