@@ -43,9 +43,9 @@ class ThreadWorkerPool:
 
     def __init__(self, analysis: int, finish: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._pools = {
-            "analyse": ThreadPoolExecutor(analysis, "engine-look"),
+            "analyse": ThreadPoolExecutor(analysis, "engine-analyse"),
             "device": ThreadPoolExecutor(1, "engine-device"),
-            "composite": ThreadPoolExecutor(finish, "engine-finish"),
+            "composite": ThreadPoolExecutor(finish, "engine-composite"),
         }
         self._clock = clock
         self._moved = threading.Condition()

@@ -174,9 +174,9 @@ def prepare_clip(path: Path, tracker: Tracker, renderer: FaceRenderer, frames: i
                 linked, last = True, drawn[0].track.id
             else:
                 linked = False
-    with torch.inference_mode():  # E0's answers are the same for every row: none of them is to pay for them
-        for look in looks:
-            if isinstance(renderer, Renderer):
+    if isinstance(renderer, Renderer):
+        with torch.inference_mode():  # E0's answers are the same for every row: none of them is to pay for them
+            for look in looks:
                 renderer.encoder(to_tensor(np.stack([job.face for job in look.jobs])))
     if len(looks) < 3:
         raise PipelineError(f"{path} shows a face in {len(looks)} of its first {frames} frames; name another clip")
