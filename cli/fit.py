@@ -72,14 +72,14 @@ def command(
         check_target(path, overwrite=overwrite)
     before = load_trajectory(start) if start else None
     with open_zoo(offline=offline, index_url=index_url) as zoo:
-        with count_frames(progress, source.name, None, 0.0) as count:
+        with count_frames(progress, source.name, None) as count:
             series = load_codes(source, zoo, every=every, progress=count)
         losses = load_losses(zoo, weights, generator)
     if source.suffix == ".safetensors":
         series = series.select(slice(None, None, every))
     prior = load_motion()
     total = config.number_of_steps
-    with count_frames(progress if total else "none", "fit", total, 0.0) as count:
+    with count_frames(progress if total else "none", "fit", total) as count:
         trajectory = fit_trajectory(
             series, prior, config=config, losses=losses, start=before, progress=lambda done, _loss: count(done)
         )

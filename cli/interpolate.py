@@ -71,7 +71,7 @@ def command(
     trajectory = load_trajectory(fit) if fit else None
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         network = load_generator(generator, zoo)
-        with count_frames(progress, f"encode {source.name}", total, 0.0) as count:
+        with count_frames(progress, f"encode {source.name}", total) as count:
             series = load_codes(source, zoo, every=every, progress=count)
     if checked == "ode" and trajectory is None:
         trajectory = fit_trajectory(series, load_motion())

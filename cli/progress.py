@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from ..pipelines.run.watch import Count
+
 Style = Literal["auto", "bar", "ffmpeg", "none"]
 STYLES: tuple[Style, ...] = get_args(Style)
 BLOCK_SECONDS = 0.5
-
-Count = Callable[[int], None]
 
 
 def check_style(text: str) -> str:
@@ -31,7 +31,7 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def count_frames(style: str, label: str, total: int | None, seconds_per_frame: float) -> Iterator[Count]:
+def count_frames(style: str, label: str, total: int | None, seconds_per_frame: float = 0.0) -> Iterator[Count]:
     """A function to call with the frames done so far. `total`: None where it is not known."""
     if style == "auto":
         style = "bar" if sys.stderr.isatty() else "none"

@@ -127,9 +127,9 @@ def command(
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     _log(verbose)
     if engine == "stand-in":
-        from ..pipelines.serve.stub_engine import StandInEngine
+        from ..pipelines.serve.stub_engine import StubEngine
 
-        asyncio.run(_serve(settings, StandInEngine(stand_in_ms / 1000), console))
+        asyncio.run(_serve(settings, StubEngine(stand_in_ms / 1000), console))
         return
     from ..pipelines.engine.load import Models
     from ..pipelines.serve.engine_adapter import load_face_engine

@@ -128,7 +128,7 @@ def command(
     for warning in edits.outside_range():
         console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
 
-    def watch(stage: str, total: int | None, seconds_per_frame: float) -> AbstractContextManager[Count]:
+    def watch(stage: str, total: int | None, seconds_per_frame: float = 0.0) -> AbstractContextManager[Count]:
         if stage == "edit":
             return count_frames(progress, source.name, total, seconds_per_frame)
         # A program that reads the blocks takes the first "end" for the end of the file.

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..command_line import command_line
 from ..options import Faces, JsonFile
 from ..printing import note_on, table_console
-from ..progress import Count, count_frames
+from ..progress import count_frames
 from ..weights import IndexUrl, Offline, open_zoo
 from . import bench_compositing, bench_dynamics, bench_live, bench_peers, bench_serve
 from .shared import Clips, Edits, notes, say
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
     from ...pipelines.research.bench.quality import QualityScorers
     from ...pipelines.research.report.document import Data, Document
+    from ...pipelines.run.watch import Count, Watch
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed and quality: median, spread, machine and versions.")
 app.command("compositing")(bench_compositing.command)
@@ -177,14 +178,14 @@ def _folder(keep: Path | None, stack: ExitStack) -> Path:
     return keep
 
 
-def _watch(console: "Console") -> Any:
+def _watch(console: "Console") -> "Watch":
     @contextmanager
-    def watch(label: str, total: int | None) -> Iterator[Count]:
+    def watch(label: str, total: int | None, seconds_per_frame: float = 0.0) -> "Iterator[Count]":
         console.print(label, style="dim", markup=False)
         if total is None:
             yield lambda _frames: None
             return
-        with count_frames("auto", label, total, 0.0) as count:
+        with count_frames("auto", label, total) as count:
             yield count
 
     return watch

@@ -48,7 +48,7 @@ def command(
         scorers = CompositingScorers(embedders, load_attribute_scorer(zoo), edits.specs[0].name)
         clips = clip or [zoo.path("sample-clip")]
         editor = load_editor(zoo, edits)
-        with count_frames("auto", "frames", _frames(clips), 0.0) as count:
+        with count_frames("auto", "frames", _frames(clips)) as count:
             found = bench_compositing(clips, editor, scorers, every=every, progress=count)
         found = replace(found, **header)
         write(found)

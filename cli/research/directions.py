@@ -101,9 +101,9 @@ def find(
     check_target(out, overwrite=True)  # labelling takes an hour
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         network, scorer = load_generator(generator, zoo), load_face_scorer(zoo)
-    with count_frames("auto", "faces", count, 0.0) as progress:
+    with count_frames("auto", "faces", count) as progress:
         labelled = label(network, scorer, count, run / "labels", seed=seed, progress=progress)
-    with count_frames("auto", "blocks", faces, 0.0) as progress:
+    with count_frames("auto", "blocks", faces) as progress:
         blocks = measure_blocks(labelled, network, scorer, faces=faces, folder=run / "blocks", progress=progress)
     found = {name: find(RECIPES[name], labelled, blocks, echo=print) for name in chosen}
     save_directions(out, found)
@@ -192,7 +192,7 @@ def measure(
     out.mkdir(parents=True, exist_ok=True)
     verdicts = []
     for name in names or known:
-        with count_frames("auto", name, len(codes), 0.0) as progress:
+        with count_frames("auto", name, len(codes)) as progress:
             found = measure(known[name], network, scorer, identity, codes, folder=run / "measured", progress=progress)
         verdicts.append(summarize_edit(known[name], found))
         if name in written:
@@ -276,7 +276,7 @@ def discover(
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         network = load_generator(generator, zoo)
     found = discover(method, network, count=count, layers=parse_layers(layers))
-    with count_frames("auto", "components", count, 0.0) as progress:
+    with count_frames("auto", "components", count) as progress:
         drawn = sheet(network, list(found.values()), unseen_codes(network, faces), progress=progress)
     save_directions(out, found)
     write_whole(target, encode_png(drawn))

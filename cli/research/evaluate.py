@@ -131,7 +131,7 @@ def videos(
                 inverted=inverted,
                 options=options,
                 progress=count,
-                watch=pictures.watch if pictures else None,
+                observe=pictures.observe if pictures else None,
             )
         if json_target is not None:
             json_target.write_text(json_text(found.as_dict()), encoding="utf-8")

@@ -106,7 +106,7 @@ def command(
     ):
         network = load_generator(generator, zoo) if drawn else None
         for path in files:
-            with count_frames(progress, path.name, None, 0.0) as count:
+            with count_frames(progress, path.name, None) as count:
                 series = load_codes(path, zoo, limit=limit, progress=count)
             between += evaluate_interpolation(path.name, series, prior, network, protocol, config=config)
             ahead += evaluate_prediction(path.name, series, prior, protocol)
@@ -114,7 +114,7 @@ def command(
         videos = [path for path in files if path.suffix.lower() != ".safetensors"]
         dropped: list[DroppedFramesRow] = []
         for kept, path in product(GAPS, videos if dropped_frames else []):
-            with count_frames(progress, f"{path.name}, one frame in {kept}", None, 0.0) as count:
+            with count_frames(progress, f"{path.name}, one frame in {kept}", None) as count:
                 series = load_codes(path, zoo, every=kept, limit=dropped_frames, progress=count)
             dropped += _dropped(path, series, prior, zoo, generator, config, kept, dropped_frames, rife_python)
         streams = _streams(videos, prior, zoo, generator, edit, flow, stream_frames) if stream_frames else []

@@ -74,7 +74,7 @@ def command(
         skipped.append(f"{path.name} {why}")
         console.print(f"Note: left out: {path} {why}", style="yellow", markup=False)
 
-    watch = partial(count_frames, progress, seconds_per_frame=0.0)
+    watch = partial(count_frames, progress)
     with (
         json_report(context, json_file, overwrite=overwrite) as (header, write),
         target(sheet_file, overwrite) as sheet_target,

@@ -148,7 +148,7 @@ def command(
             start, fits = FaceEditor(networks.tracker, Renderer(invert, draw), Edits((), {})), {}
             settings, kept = FitSettings(steps=refine, seconds=UNHURRIED), zoo.cache / "refined"
             for path in files:
-                with count_frames(progress, f"fit to {path.name}", refine, 0.0) as count:
+                with count_frames(progress, f"fit to {path.name}", refine) as count:
                     fitted = refine_clip(start, path, zoo, settings=settings, cache=kept, progress=count)
                 fits[path.name] = fitted.plain_renderer()
             rows += [refined_row(row, fits) for row in wanted]
@@ -157,13 +157,13 @@ def command(
         total = sum(len(clip.looks) for clip in clips) * (1 + len(moves))
         if long:
             chosen = next(row for row in rows if row.name == (only or ["recurrent"])[0])
-            with count_frames(progress, chosen.name, long, 0.0) as count:
+            with count_frames(progress, chosen.name, long) as count:
                 write(_long(chosen, clips[0], moves, networks, long, zoo.cache / "flow", count))
             return
         with open_cache(zoo.cache) as cache:
             found: dict[str, RowScores] = {}
             for row in rows:
-                with count_frames(progress, row.name, total, 0.0) as count:
+                with count_frames(progress, row.name, total) as count:
                     found[row.name] = score_row(
                         row, clips, moves, networks, CachedFeatures(networks, cache), modes=modes, progress=count
                     )

@@ -141,7 +141,7 @@ def dynamics(
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         series = []
         for path in files:
-            with count_frames("auto", path.name, None, 0.0) as count:
+            with count_frames("auto", path.name, None) as count:
                 series.append(load_codes(path, zoo, progress=count))
             print(f"{len(series[-1])} codes of {path}")
         drawn = generated_codes(load_generator(generator, zoo), load_directions(), generated) if generated else []

@@ -64,7 +64,7 @@ def latent_transformer(
     for module in (network, *nets):
         module.to(place)  # type: ignore[union-attr]
     count = min(faces, len(labelled.codes))
-    with count_frames("auto", "faces", count, 0.0) as progress:
+    with count_frames("auto", "faces", count) as progress:
         scorer = fit_scorer(labelled, network, *nets, faces=count, cache=run / "reader.npz", progress=progress)
     config = NonlinearDirectionConfig()
     config = replace(config, loop=config.loop.changed(steps, None))

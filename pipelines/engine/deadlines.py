@@ -11,7 +11,7 @@ from typing import Final, Literal
 from .scheduled_frame import ScheduledFrame
 from .settings import EngineSettings
 
-LATE_ANALYSIS: Final = "late before looking"
+LATE_ANALYSIS: Final = "late before analysis"
 LATE_DRAW: Final = "late before drawing"
 LATE_COMPOSITE: Final = "late before compositing"
 LATE_SHOW: Final = "late before output"
@@ -24,7 +24,7 @@ LOST: Final = "lost"
 FILLED: Final = "its time was filled"
 
 
-Lane = Literal["analyse", "draw", "composite", "move"]
+Lane = Literal["analyse", "draw", "composite", "reproject"]
 
 
 KEPT = 9
@@ -96,13 +96,13 @@ def too_late_to_composite(scheduled: ScheduledFrame, now: float, costs: Costs) -
 
 def conceal_at(scheduled: ScheduledFrame, costs: Costs, spare: float) -> float:
     """The latest time, in seconds, at which to begin reprojecting the last drawing onto the frame."""
-    return scheduled.deadline - costs.guess("move") - spare
+    return scheduled.deadline - costs.guess("reproject") - spare
 
 
 def refusal(costs: Costs, rates: Sequence[float], rate: float, settings: EngineSettings) -> str:
     """Why a session with `rate` frames a second cannot join sessions with `rates`; "" if it can.
 
-    The first session is always admitted: it can only break its own contract. Before the first measurement, every
+    The first session is always admitted: it can only miss its own deadlines. Before the first measurement, every
     session is.
     """
     if not rates:
@@ -110,7 +110,7 @@ def refusal(costs: Costs, rates: Sequence[float], rate: float, settings: EngineS
     quality = settings.quality_levels[settings.level_of(settings.admit_level)]
     frames = sum(rates) + rate
     shown = (
-        min(costs.guess("composite"), costs.guess("move") or costs.guess("composite"))
+        min(costs.guess("composite"), costs.guess("reproject") or costs.guess("composite"))
         if quality.draw_every > 1
         else 0.0
     )

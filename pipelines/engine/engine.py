@@ -22,7 +22,7 @@ from . import deadlines
 from .deadlines import refusal
 from .drawing import Drawn, Share, draw
 from .editors import Editor, Editors
-from .missing_frames import Concealer, make, missing_work, note
+from .missing_frames import Concealer, conceal, missing_work, note
 from .result_queue import Shown
 from .schedule import Schedule
 from .scheduled_frame import Action, Analyse, Composite, Conceal, Reproject, ScheduledFrame, Show, Stream
@@ -37,7 +37,7 @@ class Predict(Protocol):
     """Predicts a frame whose drawing is late; tried before reprojection."""
 
     def __call__(self, editor: Editor, state: SessionState, analysis: FrameAnalysis, stages: Stages) -> Edited | None:
-        """The edited frame, None if it cannot be predicted. Called in a thread of the finish lane.
+        """The edited frame, None if it cannot be predicted. Called in a compositing thread.
 
         editor: the session's editor. state: the session's state, which is not changed.
         """
@@ -159,7 +159,7 @@ class Engine:
             left, actions = self._schedule.close(now, session.stream)
             for scheduled in left:
                 session.results.put(scheduled.work.future, error)
-                if scheduled.plan != "make":
+                if scheduled.plan != "conceal":
                     session.tally.add(Outcome(OutcomeKind.CLOSED if error is None else OutcomeKind.FAILED))
             self._sessions.remove(session)
             self._ended.update(session.tally.outcomes)
@@ -240,9 +240,9 @@ class Engine:
                 case Composite(scheduled, show):
                     self._begin_compositing(scheduled, show)
                 case Reproject(scheduled):
-                    self._begin_move(scheduled)
+                    self._begin_reprojection(scheduled)
                 case Conceal(scheduled):
-                    self._begin_making(scheduled)
+                    self._begin_concealment(scheduled)
                 case Show(scheduled, what, reason):
                     self._show(scheduled, what, reason)
                     touched.append(scheduled.work.session)
@@ -272,9 +272,9 @@ class Engine:
 
     def _begin_drawing(self, batch_frames: Sequence[ScheduledFrame], encode: Sequence[bool]) -> None:
         shares = []
-        for scheduled, anew in zip(batch_frames, encode, strict=True):
+        for scheduled, again in zip(batch_frames, encode, strict=True):
             analysis: FrameAnalysis = scheduled.work.analysis
-            jobs = analysis.jobs if anew else [replace(job, encode=False) for job in analysis.jobs]
+            jobs = analysis.jobs if again else [replace(job, encode=False) for job in analysis.jobs]
             shares.append(Share(jobs, scheduled.work.session.memory.recall(scheduled.number, analysis)))
 
         def done(result: Drawn | BaseException) -> None:
@@ -309,9 +309,9 @@ class Engine:
         memory, rendered = session.memory.composites, work.rendered
         work.rendered = ()
         if editor is None or analysis is None:
-            raise RuntimeError("a frame is composited that nobody has looked at")
+            raise RuntimeError("a frame is composited before it was analysed")
 
-        def finish() -> tuple[Any, ...]:
+        def composite() -> tuple[Any, ...]:
             kept, edited = editor.composite(memory, analysis, rendered, self.stages, show=show)
             return (
                 kept,
@@ -322,17 +322,17 @@ class Engine:
         def keep(result: tuple[Any, ...]) -> None:
             session.memory.composites, work.result, session.concealment = result
 
-        self._end_with(scheduled, finish, keep, len(rendered), show=show)
+        self._end_with(scheduled, composite, keep, len(rendered), show=show)
 
-    def _begin_move(self, scheduled: ScheduledFrame) -> None:
+    def _begin_reprojection(self, scheduled: ScheduledFrame) -> None:
         work: Work = scheduled.work
         session, editor, analysis = work.session, work.editor, work.analysis
         state, reason = session.memory.state, scheduled.reason
         late = reason in (deadlines.LATE_DRAW, deadlines.LATE_COMPOSITE)
         if editor is None or analysis is None:
-            raise RuntimeError("something is moved onto a frame that nobody has looked at")
+            raise RuntimeError("a drawing is reprojected onto a frame before it was analysed")
 
-        def move() -> tuple[Any, ...]:
+        def reproject() -> tuple[Any, ...]:
             edited = choose()
             return edited, note(self._fill, session, edited, analysis, self.stages)
 
@@ -348,15 +348,15 @@ class Engine:
         def keep(result: tuple[Any, ...]) -> None:
             work.result, session.concealment = result
 
-        self._end_with(scheduled, move, keep, scheduled.faces, moved=True)
+        self._end_with(scheduled, reproject, keep, scheduled.faces, reprojected=True)
 
-    def _begin_making(self, scheduled: ScheduledFrame) -> None:
+    def _begin_concealment(self, scheduled: ScheduledFrame) -> None:
         work: Work = scheduled.work
 
         def keep(result: tuple[Any, ...]) -> None:
             work.session.concealment, work.result = result
 
-        self._end_with(scheduled, lambda: make(self._fill, work, scheduled.reason, self.stages), keep)
+        self._end_with(scheduled, lambda: conceal(self._fill, work, scheduled.reason, self.stages), keep)
 
     def _end_with(
         self,
@@ -365,17 +365,17 @@ class Engine:
         keep: Callable[[tuple[Any, ...]], None],
         faces: int = 1,
         *,
-        moved: bool = False,
+        reprojected: bool = False,
         show: bool = True,
     ) -> None:
-        """Run a frame's last stage in the finish lane. keep: takes its result, with the lock held."""
+        """Run a frame's last stage in a compositing thread. keep: takes its result, with the lock held."""
         began = self.clock()
 
         def done(result: Any) -> None:
             def composited(now: float) -> Sequence[Action]:
                 if not isinstance(result, BaseException):
                     keep(result)
-                return self._schedule.composited(now, scheduled, now - began, moved=moved, show=show)
+                return self._schedule.composited(now, scheduled, now - began, reprojected=reprojected, show=show)
 
             self._report(scheduled.work.session, result, composited)
 
@@ -390,7 +390,7 @@ class Engine:
     def _show(self, scheduled: ScheduledFrame, what: str, reason: str) -> None:
         work: Work = scheduled.work
         session, result = work.session, work.result
-        if scheduled.plan == "make" and (what == "nothing" or result is None):
+        if scheduled.plan == "conceal" and (what == "nothing" or result is None):
             if session.stream.cadence is not None and work.missing is not None:
                 session.stream.cadence.unfill(work.missing)
             session.tally.add(Outcome(OutcomeKind.HELD, reason))

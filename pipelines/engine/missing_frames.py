@@ -26,7 +26,7 @@ class Concealer(Protocol):
         analysis: FrameAnalysis,
         latents: Mapping[int, LatentState],
     ) -> ConcealmentState:
-        """The state after a frame that came. Called in a thread of the finish lane, as `make` is.
+        """The state after a frame that came. Called in a compositing thread, as `make` is.
 
         concealment: the state after the frame before. shown: the picture shown for this frame.
         """
@@ -47,7 +47,7 @@ def note(
         return fill.came(session.concealment, edited.frame, analysis, session.memory.latents)
 
 
-def make(
+def conceal(
     fill: Concealer | None, work: Work, reason: str, stages: Stages
 ) -> tuple[ConcealmentState | None, Edited | None]:
     """(next concealment state, the lost frame); no frame if the device runs out of memory."""

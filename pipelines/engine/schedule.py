@@ -85,7 +85,7 @@ class Schedule:
         return scheduled, actions + self._go_on(now)
 
     def miss(self, now: float, stream: Stream, missing: float) -> ScheduledFrame | None:
-        """Note a missing frame: returns the frame to make instead, None if there is no room for it.
+        """Note a missing frame: returns the frame to conceal it with, None if there is no room for it.
 
         It needs no analysis and takes its place before the next frame that comes.
         """
@@ -93,7 +93,7 @@ class Schedule:
         if idle or stream.bypass or stream.waiting or len(stream.flight) >= self.settings.live_flight:
             return None
         scheduled = ScheduledFrame(
-            stream, stream.numbers, missing, missing + stream.max_latency, phase="analysed", plan="make"
+            stream, stream.numbers, missing, missing + stream.max_latency, phase="analysed", plan="conceal"
         )
         scheduled.reason = deadlines.LOST
         stream.numbers += 1
@@ -146,16 +146,16 @@ class Schedule:
         return self._max_batch
 
     def composited(
-        self, now: float, scheduled: ScheduledFrame, seconds: float, *, moved: bool, show: bool
+        self, now: float, scheduled: ScheduledFrame, seconds: float, *, reprojected: bool, show: bool
     ) -> list[Action]:
         """`Composite`, `Reproject` or `Conceal` has ended after `seconds` of work."""
         self._compositing -= 1
         stream = scheduled.stream
         stream.compositing = False
-        if scheduled.plan == "make" and stream.cadence is not None:
+        if scheduled.plan == "conceal" and stream.cadence is not None:
             stream.cadence.took(now, seconds)
         if scheduled.faces:
-            self.costs.add("move" if moved else "composite", seconds)
+            self.costs.add("reproject" if reprojected else "composite", seconds)
         actions: list[Action] = []
         if show and not scheduled.shown and not stream.closed:
             actions.append(self._show(now, scheduled, "result", scheduled.reason))
@@ -212,7 +212,7 @@ class Schedule:
         if before is not None and before in self._ready and before.plan != "draw":
             self._ready.remove(before)  # no frame waits for that drawing, and this one is newer
             stream.drawing, stream.since_draw = None, max(stream.since_draw, quality.draw_every)
-        scheduled.plan = "move"
+        scheduled.plan = "reproject"
         if quality.draw_every == 0:
             scheduled.reason = deadlines.OVERLOADED
         elif not fresh and stream.since_draw < quality.draw_every:
@@ -220,7 +220,7 @@ class Schedule:
         elif stream.drawing is not None:
             scheduled.reason = deadlines.DEVICE_BUSY
         else:
-            scheduled.plan = "draw" if quality.waits else "move"
+            scheduled.plan = "draw" if quality.waits else "reproject"
             scheduled.reason = "" if quality.waits else deadlines.BETWEEN
             stream.drawing, stream.since_draw = scheduled, 0
             self._queue(now, scheduled)
@@ -244,12 +244,12 @@ class Schedule:
             self._advance(now, stream, actions)
 
     def _advance(self, now: float, stream: Stream, actions: list[Action]) -> None:
-        """Show frames that are late or pass unedited, and begin to finish the first frame if possible."""
+        """Show frames that are late or pass unedited, and begin to composite the first one if possible."""
         while not stream.closed:
             head = stream.flight[0] if stream.flight else stream.waiting[0] if stream.waiting else None
             if head is not None and head.plan == "pass":
                 actions.append(self._show(now, head, "source", head.reason))
-            elif head is not None and now >= head.deadline and head.plan == "make":
+            elif head is not None and now >= head.deadline and head.plan == "conceal":
                 actions.append(self._show(now, head, "nothing", deadlines.LATE_SHOW))
             elif head is not None and now >= head.deadline:
                 reason = deadlines.LATE_ANALYSIS if head.phase in ("waiting", "analysing") else deadlines.LATE_SHOW
@@ -274,19 +274,19 @@ class Schedule:
         if head.plan == "draw" and not head.drawn:
             if now < deadlines.conceal_at(head, self.costs, self._spare):
                 return
-            head.plan, head.reason = "move", deadlines.LATE_COMPOSITE
+            head.plan, head.reason = "reproject", deadlines.LATE_COMPOSITE
             if head in self._ready:
                 self._ready.remove(head)
                 stream.drawing = None
                 head.reason = deadlines.LATE_DRAW
         elif head.plan == "draw" and deadlines.too_late_to_composite(head, now, self.costs):
-            head.plan, head.reason = "move", deadlines.LATE_COMPOSITE
+            head.plan, head.reason = "reproject", deadlines.LATE_COMPOSITE
             stream.settling.append(head)
         elif head.plan == "draw":
             head.reason = ""
         action: Composite | Reproject | Conceal = Composite(head, show=True)
-        if head.plan in ("move", "make"):
-            action = Reproject(head) if head.plan == "move" else Conceal(head)
+        if head.plan in ("reproject", "conceal"):
+            action = Reproject(head) if head.plan == "reproject" else Conceal(head)
         self._composite(stream, action, actions)
 
     def _composite(self, stream: Stream, action: Composite | Reproject | Conceal, actions: list[Action]) -> None:
@@ -327,7 +327,7 @@ class Schedule:
             self._ready.remove(scheduled)
             stream, quality = scheduled.stream, self.degradation.quality
             if scheduled.plan == "draw" and deadlines.too_late_to_draw(scheduled, now, faces, self.costs):
-                scheduled.plan, scheduled.reason = "move", deadlines.LATE_DRAW
+                scheduled.plan, scheduled.reason = "reproject", deadlines.LATE_DRAW
             encode.append(not stream.live or quality.encode_every <= 1 or stream.drawings % quality.encode_every == 0)
             stream.drawings += 1
         actions.append(Draw(tuple(batch), tuple(encode)))
@@ -344,7 +344,7 @@ class Schedule:
             self._ready.remove(scheduled)  # too late for its own frame, and the next one is analysed by now
             stream.drawing = None
         scheduled.phase = "shown"
-        if scheduled.plan == "make":
+        if scheduled.plan == "conceal":
             return Show(scheduled, "result" if what == "result" else "nothing", reason)
         if stream.live and scheduled.plan != "pass":
             late = reason in (deadlines.LATE_ANALYSIS, deadlines.LATE_SHOW)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from .cadence import Cadence
 
 Phase = Literal["waiting", "analysing", "analysed", "compositing", "shown"]
-Plan = Literal["undecided", "composite", "draw", "move", "pass", "make"]
+Plan = Literal["undecided", "composite", "draw", "reproject", "pass", "conceal"]
 
 
 @dataclass(slots=True, eq=False)
@@ -17,8 +17,8 @@ class ScheduledFrame:
     """A frame as the schedule sees it. Times are seconds of the engine's clock.
 
     Attributes:
-        plan: "composite" has nothing to draw; "draw" waits for its drawing; "move" reprojects the last drawing;
-            "pass" shows the source; "make" conceals a lost frame.
+        plan: "composite" has nothing to draw; "draw" waits for its drawing; "reproject" reprojects the last drawing;
+            "pass" shows the source; "conceal" conceals a lost frame.
         faces: number to draw.
         reason: why it is not drawn.
         drawn: whether its drawing is done.
@@ -49,10 +49,10 @@ class Stream:
 
     Attributes:
         waiting: frames that are not analysed yet.
-        flight: frames under way, in order, until they are shown. looking: the one that is being analysed.
+        flight: frames under way, in order, until they are shown. analysing: the one being analysed.
         drawing: for a live stream, the frame that is queued for the device or being drawn.
         settling: drawings that came after their frame was shown, whose layers are not made yet.
-        compositing: whether its finish stage is at work.
+        compositing: whether a frame of it is being composited, reprojected or concealed.
         since_draw: frames since the last one given to the device.
         drawings: number of frames given to the device.
         cadence: due times of frames, if missing frames are concealed.

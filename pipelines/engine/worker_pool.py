@@ -41,11 +41,11 @@ class WorkerPool(Protocol):
 class ThreadWorkerPool:
     """The worker threads of a running engine. clock: the engine's, in real seconds."""
 
-    def __init__(self, analysis: int, finish: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, analysis: int, composite: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._pools = {
             "analyse": ThreadPoolExecutor(analysis, "engine-analyse"),
             "device": ThreadPoolExecutor(1, "engine-device"),
-            "composite": ThreadPoolExecutor(finish, "engine-composite"),
+            "composite": ThreadPoolExecutor(composite, "engine-composite"),
         }
         self._clock = clock
         self._moved = threading.Condition()

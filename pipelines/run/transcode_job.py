@@ -118,7 +118,7 @@ def _fitted(job: TranscodeJob, zoo: "Zoo", watch: Watch) -> "FaceEditor":
         from ..fitting.refinement import refine_clip
 
         settings, kept = FitSettings(steps=job.refine, seconds=job.refine_seconds), default_cache() / "refined"
-        with watch("refine", job.refine, 0.0) as count:
+        with watch("refine", job.refine) as count:
             editor = refine_clip(
                 editor, job.source, zoo, settings=settings, one=job.faces in ONE_FACE, cache=kept, progress=count
             )
@@ -129,6 +129,6 @@ def _fitted(job: TranscodeJob, zoo: "Zoo", watch: Watch) -> "FaceEditor":
 
         with VideoReader(job.source) as reader:
             frames = reader.frame_count_estimate
-        with watch("fit", frames, 0.0) as count:
+        with watch("fit", frames) as count:
             editor = apply_first_frame_edit(editor, job.source, load_motion(), progress=count)
     return editor

@@ -4,17 +4,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 Count = Callable[[int], None]
-Watch = Callable[[str, int | None, float], AbstractContextManager[Count]]
-"""(stage, total frames or None, seconds a frame) -> a context in which frames are counted."""
-
 TELL_SECONDS: Final = 0.5
 
 
+class Watch(Protocol):
+    """Gives a context in which the frames of a stage are counted. total: None where it is not known."""
+
+    def __call__(
+        self, stage: str, total: int | None, seconds_per_frame: float = 0.0, /
+    ) -> AbstractContextManager[Count]: ...
+
+
 @contextmanager
-def unwatched(_label: str, _total: int | None, _seconds_per_frame: float) -> Iterator[Count]:
+def unwatched(_stage: str, _total: int | None, _seconds_per_frame: float = 0.0) -> Iterator[Count]:
     """A Watch that shows nothing."""
     yield lambda _frames: None
 
@@ -47,7 +52,7 @@ def telling(tell: Callable[[Progress], object], clock: Callable[[], float] = tim
     """A Watch that calls `tell` every half second, and when a stage ends without an error."""
 
     @contextmanager
-    def watch(stage: str, total: int | None, _seconds_per_frame: float) -> Iterator[Count]:
+    def watch(stage: str, total: int | None, _seconds_per_frame: float = 0.0) -> Iterator[Count]:
         began = told = clock()
         done = 0
 

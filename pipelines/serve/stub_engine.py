@@ -14,19 +14,19 @@ from ..common.outcome import EDITED
 from ..engine.result_queue import Shown
 from .engine_interface import EditChoice, NoRoomError, NotAvailableError
 
-STAND_IN_CHOICES: Final = (
+STUB_CHOICES: Final = (
     EditChoice("smile", "Smile", "Stand-in", -3.0, 3.0, "makes the picture brighter or darker"),
     EditChoice("age", "Age", "Stand-in", -3.0, 3.0, "makes the picture redder or bluer"),
 )
 
 
-class StandInEngine:
+class StubEngine:
     """One thread that takes `seconds` over each frame and tints it by its edits; without edits the frame stays.
 
     most_sessions: largest number of sessions. wait: takes the seconds of a frame, so that tests need no time.
     """
 
-    choices: Sequence[EditChoice] = STAND_IN_CHOICES
+    choices: Sequence[EditChoice] = STUB_CHOICES
     modes: Sequence[str] = ("detail", "replace")
     in_flight = 1
     keeps_latency = False
@@ -47,12 +47,12 @@ class StandInEngine:
         self._thread = threading.Thread(target=self._run, name="stand-in engine", daemon=True)
         self._thread.start()
 
-    def open(self) -> "StandInSession":
+    def open(self) -> "StubSession":
         """A new stream."""
         if self._open >= self._most:
             raise NoRoomError(f"the stand-in engine has room for {self._most} sessions")
         self._open += 1
-        return StandInSession(self)
+        return StubSession(self)
 
     def close(self) -> None:
         """End the thread."""
@@ -87,11 +87,11 @@ class StandInEngine:
             work()
 
 
-class StandInSession:
-    """One stream of a StandInEngine."""
+class StubSession:
+    """One stream of a StubEngine."""
 
-    def __init__(self, engine: StandInEngine) -> None:
-        self._engine: StandInEngine | None = engine
+    def __init__(self, engine: StubEngine) -> None:
+        self._engine: StubEngine | None = engine
         self._edits: dict[str, float] = {}
 
     def submit(self, frame: Frame, arrived: float) -> "Future[Shown]":

@@ -5,10 +5,8 @@ place in the same way, so that a source against itself gives 0 and 1 to the last
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....models.faces.faces import Face, FaceBackend
-from ....stream.frame import Frame, Pixels
-from ....stream.reader import VideoReader
-from ...common.errors import PipelineError
+from ....stream.frame import Pixels
 from ...common.flow import Flow
 from ...common.image_ops import mse
 from ...tracking.align import crop
@@ -26,6 +22,7 @@ from ...tracking.face_selection import Policy
 from ...tracking.face_track import FaceTrack
 from ...tracking.tracker import Tracker, TrackerState
 from ..directions.attributes import smile
+from ..evaluation.frame_pairs import match, read, scan
 from ..evaluation.running_sums import Curves
 from ..metrics.identity import Embedder, cosine, distance
 from ..metrics.reconstruction import psnr
@@ -36,6 +33,9 @@ GROWTH: Final = 0.25
 SMILING: Final = 0.3
 """Frames that smile at least this much in the source are left out of the mean: they cannot rise by much."""
 IDENTITY: Final[Mapping[str, Callable[..., npt.NDArray[np.float64]]]] = {"dlib": distance, "arcface": cosine}
+
+SOURCE: Final = "source"
+REMEDY: Final = "measure results that keep their source's frames and times"
 
 Box = tuple[slice, slice]
 
@@ -105,12 +105,15 @@ def measure_quality(
 ) -> dict[str, Quality]:
     """The quality of each result, by its name in `results`; all in one pass over the source.
 
-    Raises SourceError where a file cannot be read, PipelineError where a result has another size or length.
+    Raises SourceError where a file cannot be read, PipelineError where a result has another size, length or times.
     """
+    videos = {name: scan(path) for name, path in {SOURCE: source, **results}.items()}
+    matching = match(SOURCE, videos, align=False, remedy=REMEDY)
     sums = {name: _Sums() for name in results}
     tracker, state = Tracker(scorers.backend, scorers.policy), TrackerState()
     before: _Moment | None = None
-    for index, (frame, edited) in enumerate(_in_step(source, results)):
+    for step in read(SOURCE, videos, matching):
+        index, frame, edited = step.number, step.frame, step.pixels
         state, seen = tracker.step(state, frame)
         outside = np.ones(frame.pixels.shape[:2], dtype=np.bool_)
         for track in seen.faces:
@@ -149,21 +152,6 @@ class _Moment:
     source: Pixels
     edited: Mapping[str, Pixels]
     outside: npt.NDArray[np.bool_]
-
-
-def _in_step(source: Path, results: Mapping[str, Path]) -> Iterator[tuple[Frame, dict[str, Pixels]]]:
-    with ExitStack() as stack:
-        reader, *others = (stack.enter_context(VideoReader(path)) for path in (source, *results.values()))
-        for path, other in zip(results.values(), others, strict=True):
-            if other.size != reader.size:
-                raise PipelineError(f"{path} is {other.size}, {source} is {reader.size}; expected one size")
-        for count, (frame, *found) in enumerate(zip_longest(reader, *others)):
-            for path, one in zip(results.values(), found, strict=True):
-                if one is None:
-                    raise PipelineError(f"{path} ends after {count} frames, before {source}")
-                if frame is None:
-                    raise PipelineError(f"{path} goes on after the {count} frames of {source}")
-            yield frame, {name: one.pixels for name, one in zip(results, found, strict=True)}
 
 
 def _score_face(

@@ -10,7 +10,7 @@ from typing import Any
 from ....stream.reader import VideoReader
 from ...common.clips import repeat
 from ...compositing.composite import MODES, Mode
-from ..common.progress import Watch, unwatched
+from ...run.watch import Watch, unwatched
 from ..common.timing import Spread
 from .process import ProcessRun, run_measured
 from .quality import Quality, QualityScorers, measure_quality

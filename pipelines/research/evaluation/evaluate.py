@@ -121,7 +121,7 @@ class Evaluation:
         }
 
 
-Watch = Callable[["Moment", Mapping[str, Mapping[str, float]]], None]
+Observe = Callable[["Moment", Mapping[str, Mapping[str, float]]], None]
 """Told of each moment and, for each candidate, its values there."""
 
 
@@ -133,7 +133,7 @@ def evaluate(
     inverted: Path | None = None,
     options: EvaluationOptions = EvaluationOptions(),
     progress: Callable[[int], None] = lambda _frames: None,
-    watch: Watch | None = None,
+    observe: Observe | None = None,
 ) -> Evaluation:
     """Every chosen metric of a result against its source.
 
@@ -143,7 +143,7 @@ def evaluate(
         source, result: videos of one size, length and rate, or `options.align`.
         inverted: the inversion before the edit, measured in the same way.
         progress: called with the frames done so far.
-        watch: see `Watch`; for the report.
+        observe: see `Observe`; for the report.
 
     Raises:
         SourceError: a video cannot be read.
@@ -164,8 +164,8 @@ def evaluate(
         for moment in moments(read(SOURCE, scanned, matching), SOURCE, networks):
             values = measurer.add(moment)
             seconds.append(moment.seconds)
-            if watch is not None:
-                watch(moment, values)
+            if observe is not None:
+                observe(moment, values)
             progress(len(seconds))
         notes = [*matching.notes, *cache.notes]
     gathered = measurer.gathered

@@ -15,7 +15,7 @@ from ....stream.frame import Frame, Pixels
 from ....stream.reader import VideoReader
 from ...common.errors import PipelineError
 
-REMEDY: Final = "pass --align to compare the frames whose times agree"
+REMEDY: Final = "pass --align to compare the frames whose times agree, scaled to the source's size"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,11 +76,12 @@ def scan(path: Path) -> Scanned:
         return Scanned(path, reader.size, reader.rate, seconds, reader.notes)
 
 
-def match(source: str, videos: Mapping[str, Scanned], *, align: bool) -> Matching:
+def match(source: str, videos: Mapping[str, Scanned], *, align: bool, remedy: str = REMEDY) -> Matching:
     """Which frames of `videos` belong to which of videos[source].
 
     align: False wants as many frames of one size at the same times, by half a frame. True compares the frames that are
         each other's nearest in time, by half a frame, and scales pictures to the source's size.
+    remedy: what to do where they do not fit.
 
     Raises:
         PipelineError: they do not fit, or have no frame in common.
@@ -91,20 +92,19 @@ def match(source: str, videos: Mapping[str, Scanned], *, align: bool) -> Matchin
     for name, other in videos.items():
         if other.size != base.size:
             raise PipelineError(
-                f"the {source} {base.path} is {_size(base)}, the {name} {other.path} {_size(other)}; {REMEDY}, scaled "
-                f"to {_size(base)}"
+                f"the {source} {base.path} is {_size(base)}, the {name} {other.path} {_size(other)}; {remedy}"
             )
         if len(other.seconds) != len(base.seconds):
             raise PipelineError(
                 f"the {source} {base.path} has {len(base.seconds)} frames, the {name} {other.path} "
-                f"{len(other.seconds)}; {REMEDY}"
+                f"{len(other.seconds)}; {remedy}"
             )
         off = np.abs(other.seconds - base.seconds)
         if off.max() > _half_interval(base):
             first = int(np.argmax(off > _half_interval(base)))
             raise PipelineError(
                 f"frame {first} of the {source} {base.path} is shown at {base.seconds[first]:.3f} s, of the {name} "
-                f"{other.path} at {other.seconds[first]:.3f} s ({_rate(base)} and {_rate(other)}); {REMEDY}"
+                f"{other.path} at {other.seconds[first]:.3f} s ({_rate(base)} and {_rate(other)}); {remedy}"
             )
     every = np.arange(len(base.seconds))
     return Matching(dict.fromkeys(videos, every), _notes(videos))

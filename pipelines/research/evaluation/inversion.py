@@ -16,7 +16,7 @@ from ...common.cache import Cache, digest
 from ...common.image_ops import mse
 from ...common.tensors import to_pixels, to_tensor
 from ...fitting.code_optimization import optimize_codes
-from ..common.progress import Watch, unwatched
+from ...run.watch import Watch, unwatched
 from ..common.timing import Spread, timed
 from ..metrics import identity, reconstruction
 from .face_sets import FaceSet

@@ -143,7 +143,7 @@ class SideBySideClip:
 
 
 class ReportPictures:
-    """Collects the pictures of a report while `evaluate` runs; pass `watch` to it.
+    """Collects the pictures of a report while `evaluate` runs; pass `observe` to it.
 
     Attributes:
         worst: the worst frames, by candidate.
@@ -153,8 +153,8 @@ class ReportPictures:
         self._clip = SideBySideClip(names)
         self.worst = {name: WorstFrames(name, source) for name in names if name != source}
 
-    def watch(self, moment: "Moment", values: Mapping[str, Mapping[str, float]]) -> None:
-        """See `evaluate.Watch`."""
+    def observe(self, moment: "Moment", values: Mapping[str, Mapping[str, float]]) -> None:
+        """See `evaluate.Observe`."""
         self._clip.see(moment)
         for name, worst in self.worst.items():
             worst.see(moment, values[name])

@@ -170,7 +170,7 @@ def test_admission_from_measured_cost() -> None:
     costs = Costs()
     assert refusal(costs, [25.0] * 100, 25.0, settings) == ""
     costs.add("draw", 0.040, 4)
-    for lane in ("analyse", "composite", "move"):
+    for lane in ("analyse", "composite", "reproject"):
         costs.add(lane, 0.001)  # type: ignore[arg-type]
     # a quarter of the frames at 10 ms a face: 62.5 ms for each second and session
     assert refusal(costs, [25.0] * 13, 25.0, settings) == ""

@@ -166,7 +166,7 @@ def test_the_age_counts_from_the_capture() -> None:
     assert old.result(0).age == pytest.approx(0.114)
     too_old = session.submit(Frame(PIXELS, 1, Fraction(1, 25)), captured=9.0)
     assert too_old.done()
-    assert str(too_old.result(0).outcome) == "passed: late before looking"
+    assert str(too_old.result(0).outcome) == "passed: late before analysis"
 
 
 def test_many_sessions_share_a_device_that_is_too_slow_for_them_and_all_stay_in_time() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from dynstream.pipelines.serve.server import RunningServer, running
 from dynstream.pipelines.serve.settings import Limits, ServeSettings
-from dynstream.pipelines.serve.stub_engine import StandInEngine
+from dynstream.pipelines.serve.stub_engine import StubEngine
 from dynstream.stream.frame import Pixels
 from dynstream.stream.webrtc.client import LiveClient
 
@@ -38,7 +38,7 @@ class Lab:
     """A running server, its engine, and HTTP."""
 
     server: RunningServer
-    engine: StandInEngine
+    engine: StubEngine
     http: aiohttp.ClientSession
 
     @property
@@ -81,9 +81,9 @@ async def _body(response: aiohttp.ClientResponse) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def lab(engine: StandInEngine | None = None, limits: Limits | None = None, **settings: Any) -> AsyncIterator[Lab]:
+async def lab(engine: StubEngine | None = None, limits: Limits | None = None, **settings: Any) -> AsyncIterator[Lab]:
     """A server on a free port, warmed up."""
-    engine = engine or StandInEngine()
+    engine = engine or StubEngine()
     chosen = replace(ServeSettings(port=0, addresses=("127.0.0.1",), **settings), limits=limits or Limits())
     async with running(chosen, engine) as server, aiohttp.ClientSession() as http:
         await server.warm

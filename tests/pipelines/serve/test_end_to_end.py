@@ -11,7 +11,7 @@ import pytest
 
 from dynstream.pipelines.serve.session import LiveSession
 from dynstream.pipelines.serve.settings import Limits
-from dynstream.pipelines.serve.stub_engine import StandInEngine
+from dynstream.pipelines.serve.stub_engine import StubEngine
 from dynstream.stream.frame import Pixels
 from dynstream.stream.webrtc.client import LiveClient
 from dynstream.stream.webrtc.lossy import LossyLine
@@ -168,7 +168,7 @@ def test_the_size_may_change_in_the_stream_and_be_odd_or_too_large(codec: str) -
 def test_a_slow_engine_drops_frames_and_keeps_the_rest_young() -> None:
     async def story() -> None:
         gate = asyncio.Event()
-        async with lab(StandInEngine(0.15)) as world, client(rate=30.0) as one:
+        async with lab(StubEngine(0.15)) as world, client(rate=30.0) as one:
             answer = await world.join(one, settings={"stamp": True, "max_latency_ms": 5000})
             session = world.sessions.find(answer["session"])
             await until(lambda: session.meters.counts["dropped"] > 30 and session.meters.counts["edited"] > 10)
@@ -187,7 +187,7 @@ def test_an_engine_that_hangs_shows_the_source() -> None:
         def hang(_seconds: float) -> None:
             asyncio.run_coroutine_threadsafe(stopped.wait(), loop).result()
 
-        async with lab(StandInEngine(1.0, wait=hang)) as world, client() as one:
+        async with lab(StubEngine(1.0, wait=hang)) as world, client() as one:
             answer = await world.join(one, settings={"max_latency_ms": 50})
             session = world.sessions.find(answer["session"])
             await until(lambda: session.meters.counts["concealed"] >= 3)

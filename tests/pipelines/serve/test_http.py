@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from dynstream.pipelines.serve.server import running
 from dynstream.pipelines.serve.settings import Limits, ServeSettings, ServeSettingsError, TurnSecret
-from dynstream.pipelines.serve.stub_engine import StandInEngine
+from dynstream.pipelines.serve.stub_engine import StubEngine
 from dynstream.stream.webrtc.network import listen_on
 from dynstream.stream.webrtc.peer import IceServer
 
@@ -303,7 +303,7 @@ def test_limits_on_addresses() -> None:
             _, headers, body = await world.post("/offer", json=offer)
             assert error_of(body) == "address_limit"
             assert int(headers["Retry-After"]) > 0
-        async with lab(StandInEngine(most_sessions=1)) as world:
+        async with lab(StubEngine(most_sessions=1)) as world:
             assert [(await world.post("/offer", json=offer))[0] for _ in range(2)] == [200, 503]
             _, headers, body = await world.post("/whip", data=offer["sdp"], headers=SDP)
             assert error_of(body) == "overloaded"
@@ -317,7 +317,7 @@ def test_before_the_warm_up_nobody_is_let_in() -> None:
         warm = asyncio.Event()
         loop = asyncio.get_running_loop()
 
-        class Slow(StandInEngine):
+        class Slow(StubEngine):
             def warm_up(self) -> None:
                 asyncio.run_coroutine_threadsafe(warm.wait(), loop).result()
                 super().warm_up()
@@ -346,7 +346,7 @@ def test_a_port_that_is_taken_is_named() -> None:
         async with lab() as world:
             port = int(world.url.rpartition(":")[2])
             with pytest.raises(ServeSettingsError, match=f"cannot listen on 127.0.0.1:{port}"):
-                async with running(ServeSettings(port=port), StandInEngine()):
+                async with running(ServeSettings(port=port), StubEngine()):
                     raise AssertionError("the port is taken")
 
     run(story())

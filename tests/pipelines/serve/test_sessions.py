@@ -16,7 +16,7 @@ from dynstream.pipelines.serve.session import BYPASS_SECONDS, CONNECT_SECONDS, L
 from dynstream.pipelines.serve.sessions import Sessions
 from dynstream.pipelines.serve.settings import Limits, ServeSettings
 from dynstream.pipelines.serve.sound_pump import SoundPump
-from dynstream.pipelines.serve.stub_engine import StandInEngine, StandInSession
+from dynstream.pipelines.serve.stub_engine import StubEngine, StubSession
 
 from .live import run
 
@@ -32,7 +32,7 @@ class Clock:
 
 @asynccontextmanager
 async def house(limits: Limits = LIMITS) -> AsyncIterator[tuple[Sessions, Clock]]:
-    engine, clock = StandInEngine(), Clock()
+    engine, clock = StubEngine(), Clock()
     engine.warm_up()
     with ThreadPoolExecutor(1) as executor:
         sessions = Sessions(engine, ServeSettings(limits=limits), executor, clock=clock)
@@ -162,7 +162,7 @@ def test_faces_are_told_when_they_go_and_come() -> None:
 def test_a_face_that_is_chosen_by_its_place_stays_chosen_until_another_choice() -> None:
     asked: list[object] = []
 
-    class Edit(StandInSession):
+    class Edit(StubSession):
         def choose_face(self, x: float, y: float) -> None:
             asked.append((x, y))
 
@@ -175,7 +175,7 @@ def test_a_face_that_is_chosen_by_its_place_stays_chosen_until_another_choice() 
             with pytest.raises(NotAvailableError):
                 session.choose_face(0.5, 0.5)
             assert session.settings.faces == "largest"
-            assert isinstance(session._edit, StandInSession)
+            assert isinstance(session._edit, StubSession)
             session._edit.__class__ = Edit
             control = Controller(session, {})
             assert control.answer({"type": "faces", "at": [0.25, 1]})["state"]["faces"] == "chosen"

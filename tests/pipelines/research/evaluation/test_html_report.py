@@ -52,7 +52,7 @@ def evaluation(frames: int = 6) -> Evaluation:
 def report(frames: Sequence[Pixels] | None = None) -> str:
     pictures = ReportPictures(["source", "result"], "source")
     for index, picture in enumerate(frames or moving(6)):
-        pictures.watch(moment(index, picture, picture // 2), {"source": {}, "result": {"mse": float(index)}})
+        pictures.observe(moment(index, picture, picture // 2), {"source": {}, "result": {"mse": float(index)}})
     return render(evaluation(), pictures, "source")
 
 
