@@ -8,6 +8,9 @@ TORCH ?= 2.13.0
 ARGS ?=
 
 BIN := $(VENV)/bin
+# Each test process has one thread (tests/conftest.py). A file's tests stay in one process, which shares its fixtures.
+# The order is that of the folders: those with the longest tests come first, so that the processes end together.
+PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --constraint constraints.txt
 SAFE_VENV := test ! -e $(VENV) -o -f $(VENV)/pyvenv.cfg || { \
   echo "$(VENV) exists and is no virtual environment: remove it, or name another with 'make VENV=...'" >&2; exit 2; }
@@ -21,10 +24,10 @@ demo: $(VENV)/.installed ## install, then edit the sample clip and say where the
 	$(BIN)/dynstream demo $(ARGS)
 
 test: $(VENV)/.installed-test ## install, then run the tests (ARGS="-k name" for some of them)
-	$(BIN)/pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 coverage: $(VENV)/.installed-test ## the tests, and how much of the code they run; fails below the floor in pyproject.toml
-	$(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
+	$(PYTEST) --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: $(VENV)/.installed-dev ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, TextIO, cast
 import typer
 from rich.console import Console
 
+from ..pipelines.run.watch import Count
 from .options import DEFAULT_ENCODER, Backend, Edit, Encoder, Faces, Generator, Mode, Preset
-from .progress import Count, FfmpegBlocks, check_style, count_frames
+from .progress import FfmpegBlocks, check_style, count_frames
 from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:

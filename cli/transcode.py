@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ..pipelines.run.watch import Count
 from .options import (
     DEFAULT_ENCODER,
     Backend,
@@ -24,7 +25,7 @@ from .options import (
     Preset,
     ProgressStyle,
 )
-from .progress import Count, count_frames
+from .progress import count_frames
 from .weights import IndexUrl, Offline, open_zoo
 
 

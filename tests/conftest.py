@@ -25,8 +25,14 @@ def zoo() -> Zoo:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _deterministic_threads() -> None:
-    """Two torch threads wherever the tests run, so that their numbers do not depend on the machine."""
+def _one_thread() -> None:
+    """One thread for each test process and those that it starts.
+
+    Their numbers then do not depend on the machine, and two processes (`pytest -n 2`) do not wait for one another.
+    """
+    import cv2
     import torch
 
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)

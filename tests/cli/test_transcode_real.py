@@ -18,12 +18,12 @@ from dynstream.stream.encoding import EncoderOptions
 
 from .transcoding import read, run
 
-FRAMES = 10
+FRAMES = 6
 
 
 @pytest.fixture(scope="module")
 def source(zoo: Zoo, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten frames at uneven times, with sound, of a serious person that the generator draws; only the head moves."""
+    """Six frames at uneven times, with sound, of a serious person that the generator draws; only the head moves."""
     path = tmp_path_factory.mktemp("source") / "in.mp4"
     directions = load_directions()
     settings = ClipSettings(

@@ -26,11 +26,11 @@ Components = tuple[Tensor, Tensor]
 MARK: Final = 0.375  # added to a code's number, so that no other constant is taken for one
 
 
-def style_weights(generator: Generator, first: int, end: int) -> Tensor:
-    """(rows, 512): the weights by which codes first..end-1 become styles, in whatever order the generator has them.
+def style_layers(generator: Generator) -> list[tuple[int, Tensor]]:
+    """(number of a code, (rows, 512) weights by which it becomes styles), in the generator's own order of layers.
 
-    Found by what they do, not by their names: the generator is asked which of its linear layers see those codes.
-    Raises EditError where the generator is no torch module, or has none there.
+    Found by what they do, not by their names: the generator is asked which of its linear layers see which code.
+    Raises EditError where the generator is no torch module.
     """
     if not isinstance(generator, nn.Module):
         raise EditError(f"SeFa reads the weights of a network, and {type(generator).__name__} is none; use ganspace")
@@ -49,13 +49,22 @@ def style_weights(generator: Generator, first: int, end: int) -> Tensor:
         for hook in hooks:
             hook.remove()
     modules = dict(generator.named_modules())
-    rows = []
+    layers = []
     for name, inputs in seen.items():
         code = inputs[0]
         number = float(code.flatten()[0]) - MARK
         even = code.shape == (1, CODE_SIZE) and bool((code == code[0, 0]).all())
-        if even and number.is_integer() and first <= number < end:
-            rows.append(modules[name].get_parameter("weight").detach())
+        if even and number.is_integer() and 0 <= number < generator.codes:
+            layers.append((int(number), modules[name].get_parameter("weight").detach()))
+    return layers
+
+
+def style_weights(generator: Generator, first: int, end: int) -> Tensor:
+    """(rows, 512): the weights by which codes first..end-1 become styles, each row of length 1.
+
+    Raises EditError where the generator is no torch module, or has none there.
+    """
+    rows = [weight for number, weight in style_layers(generator) if first <= number < end]
     if not rows:
         raise EditError(f"{type(generator).__name__} has no layers that read codes {first} to {end - 1}")
     return torch.cat([row / row.norm(dim=1, keepdim=True).clamp_min(1e-8) for row in rows])

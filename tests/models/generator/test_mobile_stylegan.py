@@ -94,7 +94,7 @@ def test_the_mapping_equals_openvino(generator: MobileStyleGAN, openvino_run: Ca
 def test_the_picture_equals_openvino(
     draw: Callable[..., Tensor], codes: Tensor, openvino_run: Callable[[str, Floats], Floats]
 ) -> None:
-    for code in codes:
+    for code in codes[:2]:
         ours = draw(broadcast_w(code[None], 18), size=1024).clamp(-1, 1)
         theirs = openvino_run("SynthesisNetwork", code[None].numpy()).reshape(1, 3, 1024, 1024)
         np.testing.assert_allclose(ours.numpy(), theirs.clip(-1, 1), atol=1e-4)
@@ -117,11 +117,11 @@ def test_smaller_sizes_are_the_large_one_shrunk(draw: Callable[..., Tensor], cod
 
 @pytest.mark.parametrize("size", [256, 512])
 def test_a_batch_equals_its_items(draw: Callable[..., Tensor], codes: Tensor, size: int) -> None:
-    w_plus = broadcast_w(codes, 18) + 0.3 * rand(3, 3, 18, 512)
-    noise = 0.2 * rand(4, 3, 1, 32, 32)
+    w_plus = broadcast_w(codes[:2], 18) + 0.3 * rand(3, 2, 18, 512)
+    noise = 0.2 * rand(4, 2, 1, 32, 32)
     together = draw(w_plus, noise=noise, size=size)
-    alone = torch.cat([draw(w_plus[i : i + 1], noise=noise[i : i + 1], size=size) for i in range(3)])
-    assert together.shape == (3, 3, size, size)
+    alone = torch.cat([draw(w_plus[i : i + 1], noise=noise[i : i + 1], size=size) for i in range(2)])
+    assert together.shape == (2, 3, size, size)
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=0)
 
 
@@ -196,9 +196,9 @@ def test_codes_reach_the_layers_of_their_resolution(draw: Callable[..., Tensor],
     """Codes 16 and 17 change nothing; code 15 only the image layer; a coarse code everything."""
     base = broadcast_w(codes[:1], 18)
     plain = draw(base, size=512)
-    for index, changes in ((0, True), (8, True), (15, True), (16, False), (17, False)):
+    for first, last, changes in ((0, 0, True), (8, 8, True), (15, 15, True), (16, 17, False)):
         moved = base.clone()
-        moved[:, index] = codes[1]
+        moved[:, first : last + 1] = codes[1]
         assert torch.equal(draw(moved, size=512), plain) != changes
 
 

@@ -36,7 +36,7 @@ def gstreamer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "GST_PLUGIN_PATH_1_0": str(folder),
         "GST_REGISTRY": str(folder / "registry.bin"),
         "DYNSTREAM_CACHE": str(default_cache()),
-        "OMP_NUM_THREADS": "2",  # as in the tests' own process
+        "OMP_NUM_THREADS": "1",  # as in the tests' own process
     }
 
 
