@@ -21,10 +21,13 @@ Encoder = Annotated[
 ]
 Backend = Annotated[str, typer.Option(metavar="mesh|face-alignment", help="Face landmarks.")]
 
+Device = Annotated[str, typer.Option(metavar="cpu|cuda|cuda:N", help="Where the networks run.")]
+Compiled = Annotated[bool, typer.Option("--compile/--eager", help="torch.compile, and CUDA graphs.")]
+Precision = Annotated[str, typer.Option(metavar="float32|bfloat16", help="Of the networks.")]
 Conceal = Annotated[
     bool,
     typer.Option(
-        "--conceal", help="Draw late frames from foretold codes, and make those that never come; needs a GPU."
+        "--conceal", help="Draw late frames from predicted codes, and make those that never come; needs a GPU."
     ),
 ]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from .options import DEFAULT_ENCODER, Backend, Conceal, Encoder, Generator, OutputRate
+from .options import DEFAULT_ENCODER, Backend, Compiled, Conceal, Device, Encoder, Generator, OutputRate, Precision
 from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def command(
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,
-    device: Annotated[str, typer.Option(metavar="cpu|cuda|cuda:N", help="Where the networks run.")] = "cpu",
-    compiled: Annotated[bool, typer.Option("--compile/--eager", help="torch.compile, and CUDA graphs.")] = False,
-    precision: Annotated[str, typer.Option(metavar="float32|bfloat16", help="Of the networks.")] = "float32",
+    device: Device = "cpu",
+    compiled: Compiled = False,
+    precision: Precision = "float32",
     conceal: Conceal = False,
     output_fps: OutputRate = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error.")] = False,

@@ -12,7 +12,19 @@ from rich.live import Live as Screen
 
 from . import panel
 from .keys import Keys, open_keys
-from .options import DEFAULT_ENCODER, Backend, Conceal, Edit, Encoder, Faces, Generator, Mode, OutputRate, Preset
+from .options import (
+    DEFAULT_ENCODER,
+    Backend,
+    Conceal,
+    Device,
+    Edit,
+    Encoder,
+    Faces,
+    Generator,
+    Mode,
+    OutputRate,
+    Preset,
+)
 from .preview import Preview, open_preview
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -62,7 +74,7 @@ def command(
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,
-    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Where to draw.")] = "cpu",
+    device: Device = "cpu",
     conceal: Conceal = False,
     output_fps: OutputRate = None,
     offline: Offline = False,

@@ -7,7 +7,20 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ..options import DEFAULT_ENCODER, Backend, Encoder, Faces, Generator, JsonFile, OutputRate
+from ..options import (
+    DEFAULT_ENCODER,
+    Backend,
+    Compiled,
+    Conceal,
+    Device,
+    Encoder,
+    Faces,
+    Generator,
+    JsonFile,
+    Mode,
+    OutputRate,
+    Precision,
+)
 from ..printing import table_console
 from ..weights import IndexUrl, Offline, open_zoo
 from .shared import Edits, json_report, say
@@ -31,16 +44,18 @@ def command(
     warm_up: Annotated[float, typer.Option("--warm-up", min=0, help="Seconds before them.")] = 10.0,
     size: Annotated[str, typer.Option(metavar="WxH", help="Size that the clip is scaled to.")] = "640x360",
     fps: Annotated[float | None, typer.Option(min=1, max=240, help="Frames a second; default: the clip's.")] = None,
-    max_latency: Annotated[float, typer.Option("--max-latency", metavar="MS", help="The latency contract.")] = 250.0,
-    mode: Annotated[str, typer.Option(metavar="detail|replace", help="How faces are put back.")] = "detail",
+    max_latency: Annotated[
+        float, typer.Option("--max-latency", metavar="MS", help="Show the source where an edit takes longer.")
+    ] = 250.0,
+    mode: Mode = "detail",
     faces: Faces = "largest",
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,
-    device: Annotated[str, typer.Option(metavar="cpu|cuda|cuda:N", help="Where the networks run.")] = "cpu",
-    compiled: Annotated[bool, typer.Option("--compile/--eager", help="torch.compile, and CUDA graphs.")] = False,
-    precision: Annotated[str, typer.Option(metavar="float32|bfloat16", help="Of the networks.")] = "float32",
-    conceal: Annotated[bool, typer.Option("--conceal", help="Draw late frames from foretold codes.")] = False,
+    device: Device = "cpu",
+    compiled: Compiled = False,
+    precision: Precision = "float32",
+    conceal: Conceal = False,
     output_fps: OutputRate = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Of torch; default: every usable core.")] = None,
     quality_level: Annotated[

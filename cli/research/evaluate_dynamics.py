@@ -69,7 +69,7 @@ def command(
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:
-    """Judge how codes are filled in between observed frames, and foretold ahead of them. Hold out the training's clips.
+    """Judge how codes are filled in between observed frames and predicted ahead. Hold out the training's clips.
 
     Errors of codes are mean squares over the variance of the clip's codes: 1 is no better than the clip's mean.
 

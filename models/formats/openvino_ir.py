@@ -1,4 +1,4 @@
-"""Reads an OpenVINO IR pair (an XML graph and a raw blob) into layers, edges and NumPy constants.
+"""Reads an OpenVINO IR pair (an XML graph and a raw blob) into layers and NumPy constants.
 
 The format, as its own documentation gives it: https://docs.openvino.ai/ (OpenVINO IR format, version 10 and 11).
 Only reading: nothing is computed, and OpenVINO is not needed.
@@ -7,8 +7,7 @@ Only reading: nothing is computed, and OpenVINO is not needed.
 import math
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +36,7 @@ class IrLayer:
     """One node of the graph.
 
     Attributes:
-        id: the number that edges use; unique in its graph.
+        id: unique in its graph.
         name: the converter's name, unique for practical purposes but not by the format.
         kind: operation, as "Const", "MatMul", "GroupConvolution".
         attributes: the `<data>` element's attributes as they are written, all strings.
@@ -59,62 +58,14 @@ class IrLayer:
 
 
 @dataclass(frozen=True, slots=True)
-class IrEdge:
-    """Port `from_port` of layer `from_layer` feeds port `to_port` of layer `to_layer`."""
-
-    from_layer: int
-    from_port: int
-    to_layer: int
-    to_port: int
-
-
-@dataclass(frozen=True)
 class IrGraph:
-    """The layers of one IR file in the file's (topological) order, and its edges.
-
-    Raises WeightsError if two layers have one id or an edge names a layer that is not there.
-    """
+    """The layers of one IR file in the file's (topological) order. Raises WeightsError if two have one id."""
 
     layers: tuple[IrLayer, ...]
-    edges: tuple[IrEdge, ...] = field(repr=False)
 
     def __post_init__(self) -> None:
-        ids = {layer.id for layer in self.layers}
-        if len(ids) != len(self.layers):
+        if len({layer.id for layer in self.layers}) != len(self.layers):
             raise WeightsError("the IR graph has two layers with one id")
-        for edge in self.edges:
-            if not {edge.from_layer, edge.to_layer} <= ids:
-                raise WeightsError(f"the IR graph has an edge to a layer that is not in it: {edge}")
-
-    def layer(self, layer_id: int) -> IrLayer:
-        """The layer of that id (KeyError if it is missing)."""
-        return self._by_id[layer_id]
-
-    def inputs_of(self, layer_id: int) -> list[IrLayer]:
-        """The layers that feed this one, in the order of its input ports."""
-        return [self._by_id[edge.from_layer] for edge in self._incoming[layer_id]]
-
-    def consumers_of(self, layer_id: int) -> list[IrLayer]:
-        """The layers that read this one, in the order of the file's edges; one that reads it twice is there twice."""
-        return [self._by_id[edge.to_layer] for edge in self._outgoing[layer_id]]
-
-    @cached_property
-    def _by_id(self) -> dict[int, IrLayer]:
-        return {layer.id: layer for layer in self.layers}
-
-    @cached_property
-    def _incoming(self) -> dict[int, list[IrEdge]]:
-        incoming: dict[int, list[IrEdge]] = {layer.id: [] for layer in self.layers}
-        for edge in sorted(self.edges, key=lambda edge: edge.to_port):
-            incoming[edge.to_layer].append(edge)
-        return incoming
-
-    @cached_property
-    def _outgoing(self) -> dict[int, list[IrEdge]]:
-        outgoing: dict[int, list[IrEdge]] = {layer.id: [] for layer in self.layers}
-        for edge in self.edges:
-            outgoing[edge.from_layer].append(edge)
-        return outgoing
 
 
 def read_ir(xml_path: Path, bin_path: Path) -> IrGraph:
@@ -127,15 +78,12 @@ def read_ir(xml_path: Path, bin_path: Path) -> IrGraph:
         root = ElementTree.parse(xml_path).getroot()
     except ElementTree.ParseError as error:
         raise WeightsError(f"{xml_path} is not an OpenVINO IR graph: {error}") from error
-    layers, edges = root.find("layers"), root.find("edges")
-    if root.tag != "net" or layers is None or edges is None:
-        raise WeightsError(f"{xml_path} is not an OpenVINO IR graph: expected <net> with <layers> and <edges>")
+    layers = root.find("layers")
+    if root.tag != "net" or layers is None:
+        raise WeightsError(f"{xml_path} is not an OpenVINO IR graph: expected <net> with <layers>")
     blob = bin_path.read_bytes()
     try:
-        return IrGraph(
-            tuple(_layer(element, blob) for element in layers),
-            tuple(_edge(element) for element in edges),
-        )
+        return IrGraph(tuple(_layer(element, blob) for element in layers))
     except (KeyError, ValueError) as error:
         raise WeightsError(f"{xml_path} with {bin_path.name} is not a readable OpenVINO IR pair: {error}") from error
 
@@ -154,10 +102,6 @@ def _layer(element: ElementTree.Element, blob: bytes) -> IrLayer:
         ),
         value=_constant(attributes, blob) if kind == "Const" else None,
     )
-
-
-def _edge(element: ElementTree.Element) -> IrEdge:
-    return IrEdge(*(int(element.attrib[key]) for key in ("from-layer", "from-port", "to-layer", "to-port")))
 
 
 def _constant(attributes: Mapping[str, str], blob: bytes) -> AnyArray:

@@ -28,11 +28,6 @@ class Network:
         """Shape of the one input, batch first."""
         return tuple(int(side) for side in self._input["shape"])
 
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """Names of the outputs in file order."""
-        return tuple(self._outputs)
-
     def run(self, value: Float32Array) -> dict[str, Float32Array]:
         """Outputs by name for one input of exactly `input_shape`, float32."""
         if value.shape != self.input_shape or value.dtype != np.float32:

@@ -12,7 +12,7 @@ converts them. What came in is never written to, and is not what goes out.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -52,16 +52,34 @@ def take(picture: object) -> tuple[Pixels, Give]:
     )
 
 
+def _check_layout(shape: Sequence[int], axis: int, got: str, *, grey: str, opaque: str, turned: str) -> None:
+    """Raise PictureError unless a shape is that of one picture with three colours on this axis, 0 or 2.
+
+    grey, opaque, turned: what to do with a grey picture, with one that has transparency, and where colours lie on the
+    other axis.
+    """
+    layout = "(H, W, 3)" if axis else "(3, H, W)"
+    colours, other = (shape[axis], shape[2 - axis]) if len(shape) == 3 else (None, None)
+    if len(shape) == 2 or colours == 1:
+        raise PictureError(f"expected colours, {layout}, {got}; of a grey picture: {grey}")
+    if colours == 4:
+        raise PictureError(f"expected RGB, {layout}, {got}; leave out the transparency: {opaque}")
+    if other == 3 != colours:
+        raise PictureError(f"expected {layout}, {got}; {turned}")
+    if colours != 3:
+        raise PictureError(f"expected one picture, {layout}, {got}; give pictures one at a time")
+
+
 def _take_array(array: npt.NDArray[Any]) -> tuple[Pixels, Give]:
     got = f"got a NumPy array {array.shape} of {array.dtype}"
-    if array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1):
-        raise PictureError(f"expected colours, (H, W, 3), {got}; of a grey picture: np.dstack([grey] * 3)")
-    if array.ndim == 3 and array.shape[2] == 4:
-        raise PictureError(f"expected RGB, (H, W, 3), {got}; leave out the transparency: picture[..., :3]")
-    if array.ndim == 3 and array.shape[0] == 3 != array.shape[2]:
-        raise PictureError(f"expected (H, W, 3), {got}; put the colours last: picture.transpose(1, 2, 0)")
-    if array.ndim != 3 or array.shape[2] != 3:
-        raise PictureError(f"expected one picture, (H, W, 3), {got}; give pictures one at a time")
+    _check_layout(
+        array.shape,
+        2,
+        got,
+        grey="np.dstack([grey] * 3)",
+        opaque="picture[..., :3]",
+        turned="put the colours last: picture.transpose(1, 2, 0)",
+    )
     if array.dtype != np.uint8:
         raise PictureError(
             f"expected uint8 in 0..255, {got}; of floats in 0..1: (255 * picture).round().astype(np.uint8)"
@@ -80,16 +98,14 @@ def _take_image(image: Any) -> tuple[Pixels, Give]:
 
 def _take_tensor(tensor: Tensor) -> tuple[Pixels, Give]:
     got = f"got a torch tensor {tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
-    if tensor.ndim == 4:
-        raise PictureError(f"expected one picture, (3, H, W), {got}; give pictures one at a time")
-    if tensor.ndim == 2 or (tensor.ndim == 3 and tensor.shape[0] == 1):
-        raise PictureError(f"expected colours, (3, H, W), {got}; of a grey picture: grey.expand(3, -1, -1)")
-    if tensor.ndim == 3 and tensor.shape[0] == 4:
-        raise PictureError(f"expected RGB, (3, H, W), {got}; leave out the transparency: picture[:3]")
-    if tensor.ndim == 3 and tensor.shape[2] == 3 != tensor.shape[0]:
-        raise PictureError(f"expected (3, H, W), {got}; put the colours first: picture.permute(2, 0, 1)")
-    if tensor.ndim != 3 or tensor.shape[0] != 3:
-        raise PictureError(f"expected a picture, (3, H, W), {got}")
+    _check_layout(
+        tensor.shape,
+        0,
+        got,
+        grey="grey.expand(3, -1, -1)",
+        opaque="picture[:3]",
+        turned="put the colours first: picture.permute(2, 0, 1)",
+    )
     if tensor.dtype != torch.uint8 and not tensor.is_floating_point():
         raise PictureError(f"expected uint8 in 0..255 or floats in 0..1, {got}")
     values = tensor.detach()

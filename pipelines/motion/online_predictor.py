@@ -9,7 +9,7 @@ and codes that are not finite are ignored.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Final, Protocol
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -75,24 +75,11 @@ def split(state: DynamicsState) -> list[DynamicsState]:
     return [DynamicsState(*(getattr(state, name)[i] for name in names)) for i in range(len(state.seconds))]
 
 
-class Updater(Protocol):
-    """Updates the codes' state of a stream. It is pure: arguments are not changed."""
-
-    def start(self, seconds: float | Tensor, codes: Tensor) -> DynamicsState:
-        """The state after a face's first frame: seconds () and codes (codes, 512), or with a batch before both."""
-        ...
-
-    def predict(self, state: DynamicsState, seconds: float | Tensor) -> tuple[Tensor, Tensor]:
-        """(codes, uncertainty) at a time: (codes, 512), and their expected root mean square error ()."""
-        ...
-
-    def observe(self, state: DynamicsState, seconds: float | Tensor, codes: Tensor) -> DynamicsState:
-        """The state corrected by codes that were observed at a time."""
-        ...
-
-
 class OnlineDynamics:
-    """The learned updater, on the model's device. It holds a model and no state."""
+    """Follows and predicts the codes of a stream by the learned motion, on the model's device.
+
+    It holds a model and no state; its methods do not change their arguments.
+    """
 
     def __init__(self, model: MotionModel) -> None:
         self.model = model
@@ -107,13 +94,19 @@ class OnlineDynamics:
             self._weight = (2 * model.log_scale).exp()
 
     def start(self, seconds: float | Tensor, codes: Tensor) -> DynamicsState:
-        """See `Updater.start`. Raises ValueError if the codes are not finite."""
+        """The state after a face's first frame: seconds () and codes (codes, 512), or with a batch before both.
+
+        Raises ValueError if the codes are not finite.
+        """
         if not torch.isfinite(codes).all():
             raise ValueError("a face cannot start with codes that are not finite")
         return self.begin(_time(seconds, codes), *self.model.project(codes))
 
     def predict(self, state: DynamicsState, seconds: float | Tensor) -> tuple[Tensor, Tensor]:
-        """See `Updater.predict`; a time before the last observation gives the codes at that observation."""
+        """(codes, uncertainty) at a time: (codes, 512), and their expected root mean square error ().
+
+        A time before the last observation gives the codes at that observation.
+        """
         elapsed = _elapsed(state, seconds)
         codes = self.model.restore(*self.foresee(state, elapsed))
         return codes, (self._expected(state, elapsed) * state.spread).sqrt()
@@ -121,7 +114,9 @@ class OnlineDynamics:
     def observe(
         self, state: DynamicsState, seconds: float | Tensor, codes: Tensor, *, doubt: float = 1.0
     ) -> DynamicsState:
-        """See `Updater.observe`. doubt: 1 for the encoder's own codes, more for less accurate ones.
+        """The state corrected by codes that were observed at a time.
+
+        doubt: 1 for the encoder's own codes, more for less accurate ones.
 
         In a batch, states whose codes are not finite stay unchanged.
         """

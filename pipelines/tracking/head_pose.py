@@ -58,15 +58,6 @@ class HeadPose:
     roll: float
 
 
-def rotation(pose: HeadPose) -> Points:
-    """(3, 3) matrix: yaw about the head's own axis first, then pitch, then roll; x right, y down, z away."""
-    yaw, pitch, roll = np.radians([pose.yaw, pose.pitch, pose.roll])
-    turn = np.array([[np.cos(yaw), 0, -np.sin(yaw)], [0, 1, 0], [np.sin(yaw), 0, np.cos(yaw)]])
-    nod = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])
-    tilt = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
-    return np.asarray(tilt @ nod @ turn, dtype=np.float64)
-
-
 def correspondences(layout: Layout) -> tuple[list[int], Points]:
     """Indices into a layout's landmarks and the (n, 3) mean face points that belong to them."""
     pairs = {k: k for k in MEAN_FACE} if layout == "mesh-478" else DLIB_AS_MESH

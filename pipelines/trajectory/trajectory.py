@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import safetensors
 import torch
@@ -93,10 +93,6 @@ class Trajectory:
         """Codes of states at distinct times, one for each requested time among them."""
         repeats = torch.searchsorted(times, wanted, right=True) - torch.searchsorted(times, wanted)
         return self.coordinates.back(z.repeat_interleave(repeats, 0), origin)
-
-    def with_solver(self, solver: Solver) -> Self:
-        """The same equation with another solver."""
-        return replace(self, solver=solver)
 
 
 def save_trajectory(trajectory: Trajectory, path: Path) -> None:

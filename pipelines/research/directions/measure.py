@@ -133,11 +133,6 @@ class Verdict:
     moved: Mapping[str, float]
     faces: int
 
-    @property
-    def good(self) -> bool:
-        """Rises for 95 % of the faces up to the useful strength, and moves the others by half of its own at most."""
-        return self.range is not None and self.range[1] >= USEFUL and self.leak <= 0.5
-
 
 def summarize(
     name: str, score: str, measured: EditEffects, spread: Float64Array, *, sign: int = 1, kin: Sequence[str] = ()

@@ -220,7 +220,7 @@ def test_a_graph_of_something_else_is_refused() -> None:
         layers = [
             IrLayer(i, f"c{i}", "Const", {}, (shape,), np.zeros(shape, np.float32)) for i, shape in enumerate(shapes)
         ]
-        return IrGraph(tuple(layers), ())
+        return IrGraph(tuple(layers))
 
     mapping = graph(*[(512, 512), (512,)] * 8)
     with pytest.raises(WeightsError, match="8 mapping layers, got 1 weights and 0 biases"):
@@ -234,4 +234,4 @@ def test_a_graph_of_something_else_is_refused() -> None:
         for i, (name, shape) in enumerate(zip(names, shapes, strict=True))
     ]
     with pytest.raises(WeightsError, match=r"no constant 'm\.input\.input'"):
-        convert(mapping, IrGraph(tuple(layers), ()))
+        convert(mapping, IrGraph(tuple(layers)))

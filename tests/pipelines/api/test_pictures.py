@@ -121,7 +121,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "tensor grey": (FLOATS[0], "expected colours, (3, H, W), got a torch tensor (8, 9) of float32; of a grey picture"),
     "tensor rgba": (torch.rand(4, 8, 9), "leave out the transparency: picture[:3]"),
     "colours last": (FLOATS.permute(1, 2, 0), "put the colours first: picture.permute(2, 0, 1)"),
-    "two colours": (FLOATS[:2], "expected a picture, (3, H, W), got a torch tensor (2, 8, 9)"),
+    "two colours": (FLOATS[:2], "expected one picture, (3, H, W), got a torch tensor (2, 8, 9)"),
     "-1..1": (FLOATS * 2 - 1, "expected floats in 0..1"),
     "0..255": (FLOATS * 255, "of 0..255: picture / 255"),
     "not a number": (FLOATS / 0 * 0, "expected floats in 0..1"),

@@ -1,10 +1,22 @@
 import itertools
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from dynstream.models.faces.faces import POINTS, Face, Layout
-from dynstream.pipelines.tracking.head_pose import HeadPose, correspondences, head_pose, rotation
+from dynstream.pipelines.tracking.head_pose import HeadPose, correspondences, head_pose
+
+Points = npt.NDArray[np.float64]
+
+
+def rotation(pose: HeadPose) -> Points:
+    """(3, 3) matrix: yaw about the head's own axis first, then pitch, then roll; x right, y down, z away."""
+    yaw, pitch, roll = np.radians([pose.yaw, pose.pitch, pose.roll])
+    turn = np.array([[np.cos(yaw), 0, -np.sin(yaw)], [0, 1, 0], [np.sin(yaw), 0, np.cos(yaw)]])
+    nod = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])
+    tilt = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
+    return np.asarray(tilt @ nod @ turn, dtype=np.float64)
 
 
 def face_of(pose: HeadPose, layout: Layout, *, noise: float = 0.0) -> Face:

@@ -1,5 +1,6 @@
 """A fitted equation follows its clip, between the frames, too, and says what is wrong with input that is bad."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -180,7 +181,7 @@ def test_the_motion_is_carried_to_another_first_code() -> None:
 @pytest.mark.parametrize("method", ["rk4", "bosh3"])
 def test_any_solver_reads_the_same_equation(method: str) -> None:
     fitted = fit_trajectory(paths.series(), None)
-    other = fitted.with_solver(Solver(method=method, step=0.01))
+    other = replace(fitted, solver=Solver(method=method, step=0.01))
     torch.testing.assert_close(other.codes(BETWEEN), fitted.codes(BETWEEN), rtol=0, atol=2e-2)
 
 
