@@ -55,11 +55,12 @@ class FaceRegion:
 class Face:
     """One face as one network pass saw it.
 
-    landmarks: (478, 3) or (68, 3) float32; x and y in frame pixels, z in the same unit (towards the
-        camera is negative; zeros where the backend has no depth).
-    layout: which of the two point sets this is.
-    presence: 0..1, how sure the network is that a face is there.
-    blendshapes: (52,) float32 in 0..1, named by `blendshapes.NAMES`, or None if the backend has none.
+    Attributes:
+        landmarks: (478, 3) or (68, 3) float32; x and y in frame pixels, z in the same unit (towards the
+            camera is negative; zeros where the backend has no depth).
+        layout: which of the two point sets this is.
+        presence: 0..1, how sure the network is that a face is there.
+        blendshapes: (52,) float32 in 0..1, named by `blendshapes.NAMES`, or None if the backend has none.
     """
 
     landmarks: Float32Array

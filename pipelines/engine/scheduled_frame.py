@@ -49,7 +49,8 @@ class Stream:
 
     Attributes:
         waiting: frames that are not analysed yet.
-        flight: frames under way, in order, until they are shown. analysing: the one being analysed.
+        flight: frames under way, in order, until they are shown.
+        analysing: the one of them that is being analysed.
         drawing: for a live stream, the frame that is queued for the device or being drawn.
         settling: drawings that came after their frame was shown, whose layers are not made yet.
         compositing: whether a frame of it is being composited, reprojected or concealed.

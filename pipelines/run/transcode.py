@@ -25,7 +25,14 @@ LONGEST_STEP: Final = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class VideoOptions:
-    """Encoding of the result; None leaves the choice to `stream.encoding`."""
+    """Encoding of the result; None leaves the choice to `stream.encoding`.
+
+    Attributes:
+        codec: FFmpeg's name of the encoder.
+        crf: quality in the encoder's own scale, lower is better.
+        preset: the encoder's name of a speed.
+        pix_fmt: FFmpeg's name of a pixel format, or "source" for that of the source.
+    """
 
     codec: str = "libx264"
     crf: float | None = None

@@ -16,18 +16,19 @@ from .head_pose import HeadPose
 class FaceTrack:
     """One face in one frame; coordinates are frame pixels with pixel centres at whole numbers.
 
-    id: the same for as long as the face stays in sight, from 1 up, never used again for another face.
-    landmarks: (N, 3) float32 as measured, not smoothed; N is 478 or 68 by `layout`.
-    blendshapes: (52,) float32 in 0..1 (names: `models.blendshapes.NAMES`), None if the backend has none.
-    points: (3, 2) float64 smoothed alignment points (see `align.alignment_points`).
-    confidence: 0..1: the network's presence score, times the share of landmarks inside the frame, fading to
-        zero while the face is not found.
-    presence: 0..1 the network's score by itself.
-    covered: 0..1 share of the face that looks hidden behind something (see `fade.wish`).
-    hidden: (N,) bool, which landmarks those are.
-    pose: head pose in degrees.
-    seconds_held: since the face was first seen.
-    seen: False if the face was not found in this frame; every other field is then that of the last frame.
+    Attributes:
+        id: the same for as long as the face stays in sight, from 1 up, never used again for another face.
+        landmarks: (N, 3) float32 as measured, not smoothed; N is 478 or 68 by `layout`.
+        blendshapes: (52,) float32 in 0..1 (names: `models.blendshapes.NAMES`), None if the backend has none.
+        points: (3, 2) float64 smoothed alignment points (see `align.alignment_points`).
+        confidence: 0..1: the network's presence score, times the share of landmarks inside the frame, fading to
+            zero while the face is not found.
+        presence: 0..1 the network's score by itself.
+        covered: 0..1 share of the face that looks hidden behind something (see `fade.wish`).
+        hidden: (N,) bool, which landmarks those are.
+        pose: head pose in degrees.
+        seconds_held: since the face was first seen.
+        seen: False if the face was not found in this frame; every other field is then that of the last frame.
     """
 
     id: int

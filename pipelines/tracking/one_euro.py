@@ -16,11 +16,12 @@ from ...models.arrays import Float64Array
 class OneEuro:
     """Settings for a vector of n coordinates; any may be one number for all, or (n,) for each.
 
-    min_cutoff: Hz, above zero; cut-off at rest. Lower is steadier and lags more when it starts to move.
-    beta: Hz per (unit / s), zero or more; how fast the cut-off rises with speed.
-    derivative_cutoff: Hz, above zero; low pass of the speed itself.
-    groups: (n,) small whole numbers; coordinates of one group share the length of their joint velocity,
-        so a point is filtered alike in every direction. None: each coordinate is filtered separately.
+    Attributes:
+        min_cutoff: Hz, above zero; cut-off at rest. Lower is steadier and lags more when it starts to move.
+        beta: Hz per (unit / s), zero or more; how fast the cut-off rises with speed.
+        derivative_cutoff: Hz, above zero; low pass of the speed itself.
+        groups: (n,) small whole numbers; coordinates of one group share the length of their joint velocity,
+            so a point is filtered alike in every direction. None: each coordinate is filtered separately.
     """
 
     min_cutoff: float | Float64Array = 1.0
