@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -10,20 +9,12 @@ from dynstream.models.errors import ShapeError, WeightsError
 from dynstream.models.metrics.raft import RAFT, load_raft
 from dynstream.models.zoo.zoo import Zoo
 
+from ...pipelines.textures import texture
+
 
 @pytest.fixture(scope="module")
 def raft(zoo: Zoo) -> RAFT:
     return load_raft(zoo)
-
-
-def texture(seed: int, size: tuple[int, int]) -> Tensor:
-    """(1, 3, H, W) RGB in [-1, 1]: noise of three sizes, smooth at every scale."""
-    random = torch.Generator().manual_seed(seed)
-    picture = torch.zeros(1, 3, *size)
-    for cells in (6, 16, 40):
-        noise = torch.rand(1, 3, cells, cells, generator=random)
-        picture += F.interpolate(noise, size, mode="bicubic", align_corners=False)
-    return (picture / 1.5 - 1).clamp(-1, 1)
 
 
 def shifted(seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -5,14 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
 from dynstream.models.dynamics.motion_model import MotionModel
 from dynstream.models.zoo.zoo import Zoo
 from dynstream.pipelines.common.cache import Cache
 from dynstream.pipelines.common.errors import DynamicsError
-from dynstream.pipelines.common.flow import DisFlow
 from dynstream.pipelines.editor.renderer import Renderer
 from dynstream.pipelines.engine import frame_concealment as lost
 from dynstream.pipelines.research.bench.peers import PeerAbsentError
@@ -23,7 +20,6 @@ from dynstream.pipelines.research.dynamics.documents import dynamics_document
 from dynstream.pipelines.research.dynamics.evaluate_frames import DroppedFramesRow, evaluate_dropped, mean_dropped
 from dynstream.pipelines.research.dynamics.evaluate_streams import evaluate_streams, is_lost, make_rows, time_inversion
 from dynstream.pipelines.research.evaluation.cached_features import CachedFeatures
-from dynstream.pipelines.research.evaluation.networks import Networks
 from dynstream.pipelines.research.evaluation.recurrent import InverterRow, prepare_clip
 from dynstream.pipelines.tracking.tracker import Tracker
 from dynstream.pipelines.trajectory.encode_clip import encode_clip
@@ -31,20 +27,9 @@ from dynstream.pipelines.trajectory.fit import FitConfig
 from dynstream.stream.frame import Pixels
 
 from ...fakes import LevelEncoder, LevelGenerator, OvalBackend, scene, write_clip
+from ..oval_networks import MeanDistance, oval_networks
 
 COUNT = 5
-
-
-class MeanDistance(torch.nn.Module):
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        return (a - b).abs().mean((1, 2, 3))
-
-
-class Levels:
-    name = "levels"
-
-    def embed(self, crops: list[Pixels]) -> np.ndarray:
-        return np.stack([[float(crop[100:160, 100:160].mean()), 60.0] for crop in crops]).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +48,6 @@ def test_the_same_fifth_is_lost_whoever_asks() -> None:
     assert lost == [is_lost(number / 25) for number in range(1000)]
 
 
-def fake_networks() -> Networks:
-    return Networks(
-        tracker=Tracker(OvalBackend()), backend=OvalBackend(), flow=DisFlow(),
-        lpips={"alexnet": MeanDistance()}, embedders={"arcface": Levels()},  # type: ignore[dict-item]
-    )  # fmt: skip
-
-
 def test_each_way_encodes_what_it_says(clip: Path, prior: MotionModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "is_lost", lambda seconds: round(25 * seconds) == 3)
     renderer = Renderer(LevelEncoder(), LevelGenerator())  # type: ignore[arg-type]
@@ -85,7 +63,7 @@ def test_each_way_encodes_what_it_says(clip: Path, prior: MotionModel, monkeypat
 def test_streams(clip: Path, prior: MotionModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "is_lost", lambda seconds: round(25 * seconds) == 3)
     monkeypatch.setattr(module, "make_rows", lambda renderer, _prior: [InverterRow("every frame encoded", renderer)])
-    networks = fake_networks()
+    networks = oval_networks()
     assert networks.tracker is not None
     renderer = Renderer(LevelEncoder(), LevelGenerator())  # type: ignore[arg-type]
     prepared = prepare_clip(clip, networks.tracker, renderer, 5)
@@ -107,7 +85,7 @@ def test_a_lost_frame_is_held_where_holding_was_nearer(
     monkeypatch.setattr(module, "is_lost", lambda seconds: round(25 * seconds) == 3)
     monkeypatch.setattr(module, "make_rows", lambda _renderer, _prior: [])
     monkeypatch.setattr(lost, "extrapolate", lambda _before, last, _steps=1.0: np.zeros_like(last))
-    networks = fake_networks()
+    networks = oval_networks()
     assert networks.tracker is not None
     renderer = Renderer(LevelEncoder(), LevelGenerator())  # type: ignore[arg-type]
     prepared = prepare_clip(clip, networks.tracker, renderer, 5)

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -10,7 +9,6 @@ from torch import Tensor
 from dynstream.models.encoders.recurrent_encoder import RecurrentEncoder
 from dynstream.pipelines.common.cache import Cache
 from dynstream.pipelines.common.errors import PipelineError
-from dynstream.pipelines.common.flow import DisFlow
 from dynstream.pipelines.fitting.pivotal_tuning import Fit
 from dynstream.pipelines.fitting.refinement import refined
 from dynstream.pipelines.research.evaluation.cached_features import CachedFeatures
@@ -24,10 +22,9 @@ from dynstream.pipelines.research.evaluation.recurrent import (
     refined_row,
     score_row,
 )
-from dynstream.pipelines.tracking.tracker import Tracker
-from dynstream.stream.frame import Pixels
 
-from ...fakes import LevelEncoder, LevelGenerator, OvalBackend, scene, write_clip
+from ...fakes import LevelEncoder, LevelGenerator, scene, write_clip
+from ..oval_networks import oval_networks
 
 
 class Restless(LevelEncoder):
@@ -42,24 +39,9 @@ class Restless(LevelEncoder):
         return super().forward(faces) + 0.2 * (self.calls % 2)
 
 
-class MeanDistance(torch.nn.Module):
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        return (a - b).abs().mean((1, 2, 3))
-
-
-class Levels:
-    name = "levels"
-
-    def embed(self, crops: list[Pixels]) -> np.ndarray:
-        return np.stack([[float(crop[100:160, 100:160].mean()), 60.0] for crop in crops]).astype(np.float32)
-
-
 @pytest.fixture(scope="module")
 def networks() -> Networks:
-    return Networks(
-        tracker=Tracker(OvalBackend()), backend=OvalBackend(), flow=DisFlow(),
-        lpips={"alexnet": MeanDistance()}, embedders={"arcface": Levels()},  # type: ignore[dict-item]
-    )  # fmt: skip
+    return oval_networks()
 
 
 @pytest.fixture(scope="module")
