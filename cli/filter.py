@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from ..pipelines.run.watch import Count
-from .options import DEFAULT_ENCODER, Backend, Edit, Encoder, Faces, Generator, Mode, Preset
+from .options import DEFAULT_ENCODER, Backend, Edit, Encoder, Faces, Generator, Mode, Preset, Region
 from .progress import FfmpegBlocks, check_style, count_frames
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -25,6 +25,7 @@ def command(
     edit: Edit = None,
     preset: Preset = None,
     mode: Mode = "detail",
+    region: Region = "auto",
     faces: Faces = "largest",
     passthrough: Annotated[
         bool, typer.Option("--passthrough", help="Edit nothing and load no model: every frame goes through as it is.")
@@ -104,7 +105,7 @@ def command(
         raise typer.BadParameter("--passthrough edits nothing; leave it out, or leave out --edit and --preset")
     if stats and not stats.absolute().parent.is_dir():
         raise SinkError(f"--stats {stats}: the folder {stats.absolute().parent} does not exist; make it first")
-    chosen = None if passthrough else _choose(edit or [], preset, mode, console)
+    chosen = None if passthrough else _choose(edit or [], preset, mode, region, console)
     stages, step = Stages(), None
     blocks = None if progress_fd is None else _Descriptor(progress_fd)
     with pipe.standard_output() as output:
@@ -129,13 +130,15 @@ def command(
             raise SinkError(f"the frames are written, but their numbers are not: {error}") from error
 
 
-def _choose(texts: list[str], preset: Path | None, mode: str, console: Console) -> "tuple[Edits, composite.Mode]":
+def _choose(
+    texts: list[str], preset: Path | None, mode: str, region: str, console: Console
+) -> "tuple[Edits, composite.Mode]":
     from ..models.directions.directions import load_directions
     from ..pipelines.compositing.composite import check_mode
     from ..pipelines.edits.parsing import parse_edits
 
     checked = check_mode(mode)
-    edits = parse_edits(texts, preset, load_directions())
+    edits = parse_edits(texts, preset, load_directions(), region=region)
     if not edits.specs and checked == "detail":
         raise typer.BadParameter(
             "nothing to do: give an edit, as in --edit smile=2, or a --preset; --passthrough edits nothing"

@@ -14,6 +14,9 @@ Edit = Annotated[
 ]
 Preset = Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Edits from a TOML file.")]
 Mode = Annotated[str, typer.Option(metavar="detail|replace", help="Keep the frame's own detail, or paste the drawing.")]
+Region = Annotated[
+    str, typer.Option(metavar="auto|face|hair|head", help="What may change; auto: the least that the edits need.")
+]
 Faces = Annotated[str, typer.Option(metavar="largest|all|N", help="Which faces to edit.")]
 Generator = Annotated[str, typer.Option(metavar="NAME", help="Generator to draw with.")]
 Encoder = Annotated[

@@ -24,6 +24,7 @@ from .options import (
     PixFmt,
     Preset,
     ProgressStyle,
+    Region,
 )
 from .progress import count_frames
 from .weights import IndexUrl, Offline, open_zoo
@@ -35,6 +36,7 @@ def command(
     edit: Edit = None,
     preset: Preset = None,
     mode: Mode = "detail",
+    region: Region = "auto",
     faces: Faces = "largest",
     refine: Annotated[
         int, typer.Option(metavar="N", min=0, help="Steps of fitting the inversion to the clip before editing.")
@@ -97,7 +99,7 @@ def command(
 
     console = Console(stderr=True, highlight=False, markup=False)  # a file may be named "clip [final].mp4"
     checked = check_mode(mode)
-    edits = parse_edits(edit or [], preset, load_directions())
+    edits = parse_edits(edit or [], preset, load_directions(), region=region)
     try:
         every = parse_every(encode_every)
     except ValueError as error:

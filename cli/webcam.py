@@ -24,6 +24,7 @@ from .options import (
     Mode,
     OutputRate,
     Preset,
+    Region,
 )
 from .preview import Preview, open_preview
 from .weights import IndexUrl, Offline, open_zoo
@@ -48,6 +49,7 @@ def command(
     edit: Edit = None,
     preset: Preset = None,
     mode: Mode = "detail",
+    region: Region = "auto",
     faces: Faces = "largest",
     size: Annotated[str, typer.Option(metavar="WxH", help="Camera size in pixels; the nearest is taken.")] = "640x360",
     fps: Annotated[float, typer.Option(metavar="RATE", help="Camera frames a second; the nearest is taken.")] = 30.0,
@@ -108,7 +110,8 @@ def command(
 
     console = Console(stderr=True, highlight=False, markup=False)
     directions = load_directions()
-    checked, edits, wanted_size = check_mode(mode), parse_edits(edit or [], preset, directions), parse_size(size)
+    checked, wanted_size = check_mode(mode), parse_size(size)
+    edits = parse_edits(edit or [], preset, directions, region=region)
     strengths = {spec.name: spec.end for spec in edits.specs}
     for warning in edits.outside_range():
         console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)

@@ -19,6 +19,7 @@ from .shared import (
     save_trained,
 )  # fmt: skip
 from .train_latent import latent_transformer
+from .train_matte import matte
 from .train_recurrent import recurrent, visibility
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(visibility)
 app.command()(recurrent)
 app.command()(latent_transformer)
+app.command()(matte)
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """Edit directions: offsets in W+ that change one thing about a face, with what was measured about them.
 
 One safetensors file holds many: a tensor (18, 512) of unit length for each name, and in the metadata a JSON object of
-name -> {"scale", "low", "high", "about", "effect"}.
+name -> {"scale", "low", "high", "about", "effect", "region"}.
 """
 
 import json
@@ -18,6 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..errors import ShapeError, WeightsError
+from .regions import Region, check_region
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "directions.safetensors"
 FOLDER_VARIABLE = "DYNSTREAM_DIRECTIONS"
@@ -40,6 +41,7 @@ class Direction:
         low, high: strengths between which it was measured to work.
         about: one line for people.
         effect: change of each measured score per unit of strength; its own score first.
+        region: the part of the picture that it touches.
     """
 
     name: str
@@ -49,10 +51,12 @@ class Direction:
     high: float = 3.0
     about: str = ""
     effect: Mapping[str, float] = field(default_factory=dict)
+    region: Region = "face"
 
     def __post_init__(self) -> None:
         if self.vector.ndim != 2 or self.vector.shape[1] != 512:
             raise ShapeError(f"direction {self.name!r}: expected (codes, 512), got {tuple(self.vector.shape)}")
+        check_region(self.name, self.region)
         if not torch.isfinite(self.vector).all():
             raise ShapeError(f"direction {self.name!r} has values that are not finite")
         if not abs(float(self.vector.norm()) - 1) < 1e-3:
@@ -83,7 +87,14 @@ def unit(vector: Tensor, name: str) -> Tensor:
 def save_directions(path: Path, directions: Mapping[str, Direction]) -> None:
     """Write the file whole or not at all."""
     about = {
-        name: {"scale": d.scale, "low": d.low, "high": d.high, "about": d.about, "effect": dict(d.effect)}
+        name: {
+            "scale": d.scale,
+            "low": d.low,
+            "high": d.high,
+            "about": d.about,
+            "effect": dict(d.effect),
+            "region": d.region,
+        }
         for name, d in directions.items()
     }
     temporary = path.with_suffix(f".{os.getpid()}.tmp")

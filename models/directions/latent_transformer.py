@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ..errors import ShapeError, WeightsError
 from ..formats.checkpoint import load_state
+from .regions import Region, check_region
 
 WEIGHTS: Final = Path(__file__).parents[1] / "weights" / "latent-transformers.safetensors"
 SUFFIX: Final = "@nonlinear"
@@ -72,6 +73,7 @@ class NonlinearDirection:
         low, high: strengths between which it was measured to work.
         about: one line for people.
         effect: change of each measured score per unit of strength; its own score first.
+        region: the part of the picture that it touches.
     """
 
     name: str
@@ -80,8 +82,10 @@ class NonlinearDirection:
     high: float = 3.0
     about: str = ""
     effect: Mapping[str, float] = field(default_factory=dict)
+    region: Region = "face"
 
     def __post_init__(self) -> None:
+        check_region(self.name, self.region)
         if not self.low < self.high:
             raise ValueError(f"{self.name!r}: expected low < high, got {self.low} and {self.high}")
 
@@ -98,7 +102,7 @@ def save_nonlinear_directions(path: Path, nonlinear: Mapping[str, NonlinearDirec
             "layers": [direction.network.first, direction.network.end], "codes": direction.network.codes,
             "hidden": direction.network.down.out_features, "low": direction.low, "high": direction.high,
             "about": direction.about,
-            "effect": dict(direction.effect),
+            "effect": dict(direction.effect), "region": direction.region,
         }
         for name, direction in nonlinear.items()
     }  # fmt: skip

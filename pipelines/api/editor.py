@@ -32,6 +32,7 @@ def load_editor(
     edits: EditsLike,
     *,
     mode: str = "detail",
+    region: str = "auto",
     faces: str | int = "largest",
     generator: str = "mobilestylegan",
     backend: str = "mesh",
@@ -46,6 +47,8 @@ def load_editor(
         edits: name -> strength, as in {"smile": 2}, or a ramp over a stream's time as text, as in {"age": "0:2@3s"}; or
             the path of a TOML preset. Around 1 to 3 is what is drawn well, negative is the opposite.
         mode: "detail" keeps skin, hair and light of the source, "replace" shows the drawn face alone.
+        region: what may change: "face" inside its landmarks' hull, "hair", "head", or "auto", the least that holds
+            what the edits touch.
         faces: "largest", "all", or a number: so many of the largest.
         generator: name of the network that draws faces, as the command line has it.
         backend: name of the networks that find and measure faces, likewise.
@@ -64,7 +67,7 @@ def load_editor(
         WeightsError: for weights that cannot be had.
     """
     checked_mode = check_mode(mode)
-    checked = read_edits(edits, checked_mode, stacklevel=2)
+    checked = read_edits(edits, checked_mode, region, stacklevel=2)
     if encode_every != "auto" and (not isinstance(encode_every, int) or encode_every < 1):
         raise OptionError(f"encode_every={encode_every!r}: expected 'auto' or a number of frames from 1")
     if zoo is None:

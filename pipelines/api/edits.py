@@ -22,8 +22,8 @@ class StrengthWarning(UserWarning):
     """A strength outside of the range in which its edit was measured; the face may fall apart."""
 
 
-def read_edits(edits: EditsLike, mode: "Mode", *, stacklevel: int = 1) -> "Edits":
-    """The edits, checked against those that there are. mode: "detail" needs one.
+def read_edits(edits: EditsLike, mode: "Mode", region: str = "auto", *, stacklevel: int = 1) -> "Edits":
+    """The edits, checked against those that there are. mode: "detail" needs one. region: what may change.
 
     stacklevel: of the warnings, as of `warnings.warn` in the caller.
     Warns with StrengthWarning. Raises EditError, OptionError.
@@ -31,18 +31,21 @@ def read_edits(edits: EditsLike, mode: "Mode", *, stacklevel: int = 1) -> "Edits
     from ...models.directions.directions import load_directions
     from ...models.directions.latent_transformer import SUFFIX, load_nonlinear_directions
     from ..edits.edit import Edits
-    from ..edits.parsing import read_preset
+    from ..edits.parsing import read_preset, read_region
+    from ..edits.regions import check_region
 
+    forced = check_region(region)
     if isinstance(edits, Mapping):
         specs = tuple(_spec(name, value) for name, value in edits.items())
     elif isinstance(edits, str | os.PathLike):
         specs = tuple(read_preset(_preset(edits)))
+        forced = forced or check_region(read_region(_preset(edits)))
     else:
         raise EditError(f"expected edits as a dict, such as {{'smile': 2}}, or a preset's path, got {_short(edits)}")
     if not specs and mode == "detail":
         raise OptionError("nothing to do: edits holds no edit; give one, as in {'smile': 2}")
     bent = any(spec.name.endswith(SUFFIX) for spec in specs)
-    checked = Edits(specs, load_directions(), load_nonlinear_directions() if bent else {})
+    checked = Edits(specs, load_directions(), load_nonlinear_directions() if bent else {}, forced)
     for warning in checked.outside_range():
         warnings.warn(warning, StrengthWarning, stacklevel=stacklevel + 1)
     return checked

@@ -40,6 +40,7 @@ def transcode(
     edits: "EditsLike",
     *,
     mode: str = "detail",
+    region: str = "auto",
     faces: str | int = "largest",
     refine: int = 0,
     refine_seconds: float = 120.0,
@@ -67,6 +68,7 @@ def transcode(
         target: the file to write; its suffix names the container.
         edits: see `load_editor`.
         mode: see `load_editor`.
+        region: see `load_editor`.
         faces: see `load_editor`.
         refine: steps of fitting the inversion to the clip first: slower, nearer to the person.
         refine_seconds: the most seconds that these steps may take.
@@ -111,7 +113,7 @@ def transcode(
     job = TranscodeJob(
         source=Path(source),
         target=Path(target),
-        edits=read_edits(edits, checked_mode, stacklevel=2),
+        edits=read_edits(edits, checked_mode, region, stacklevel=2),
         mode=checked_mode,
         faces=str(faces),
         generator=generator,

@@ -17,7 +17,7 @@ Colours are combined gamma-coded, not in linear light. Both pictures of the gene
 their difference in that space. In linear light the same difference would be weaker on dark skin and stronger on bright.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import cv2
@@ -47,12 +47,23 @@ class Layers:
         keep: (S, S), m.
         flow: (S, S, 2) crop pixels from E to O.
         mask: (S, S) in 0..1, where the frame may change.
+        bared: (S, S) in 0..1, where the edited head leaves the place of the frame's; None if it does nowhere.
+        background: (S, S, 3) float32 in 0..255, what is behind the head there.
     """
 
     change: FloatImage
     keep: FloatImage
     flow: FloatImage
     mask: FloatImage
+    bared: FloatImage | None = None
+    background: FloatImage | None = None
+
+    def fading(self, weight: float | np.float32) -> "Layers":
+        """The layers of a face that is faded in by `weight`, 0..1."""
+        if weight >= 1:
+            return self
+        share = np.float32(weight)
+        return replace(self, mask=self.mask * share, bared=None if self.bared is None else self.bared * share)
 
 
 def check_mode(mode: str) -> Mode:
@@ -69,10 +80,14 @@ class FaceFlow:
     def __init__(self) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
-    def __call__(self, origin: Pixels, target: Pixels) -> FloatImage:
-        """(S, S, 3) uint8 twice -> (S, S, 2) float32: origin(x) looks like target(x + flow(x))."""
+    def __call__(self, origin: Pixels, target: Pixels, guess: FloatImage | None = None) -> FloatImage:
+        """(S, S, 3) uint8 twice -> (S, S, 2) float32: origin(x) looks like target(x + flow(x)).
+
+        guess: (S, S, 2), where the search begins.
+        """
         first, second = (cv2.cvtColor(face, cv2.COLOR_RGB2GRAY) for face in (origin, target))
-        return np.asarray(self._dis.calc(first, second, None), dtype=np.float32)  # type: ignore[call-overload]
+        begin = None if guess is None else guess.copy()
+        return np.asarray(self._dis.calc(first, second, begin), dtype=np.float32)  # type: ignore[arg-type]
 
 
 def warp(picture: npt.NDArray[np.float32], flow: FloatImage) -> FloatImage:
@@ -106,19 +121,35 @@ class Motion:
     Attributes:
         flow: (S, S, 2) crop pixels from E to O.
         keep: (S, S) in 0..1, m.
+        agree: (S, S) in 0..1, where the flows from E to O and back agree.
+        turn: 0..1, how far the edit moves the head as a whole.
     """
 
     flow: FloatImage
     keep: FloatImage
+    agree: FloatImage
+    turn: float = 0.0
 
 
-def measure_motion(inversion: FloatImage, edited: FloatImage, flow: FaceFlow) -> Motion:
-    """The motion of one frame's edit. inversion, edited: (S, S, 3) float32 in 0..255."""
+def measure_motion(
+    inversion: FloatImage,
+    edited: FloatImage,
+    flow: FaceFlow,
+    guess: tuple[FloatImage, FloatImage] | None = None,
+    turn: float = 0.0,
+) -> Motion:
+    """The motion of one frame's edit. inversion, edited: (S, S, 3) float32 in 0..255.
+
+    guess: (S, S, 2) each, the motion from E to O and back where it is known to be large: the search begins there.
+    turn: as in `Motion`.
+    """
     first, second = _bytes(edited), _bytes(inversion)
-    forward = _floats(cv2.GaussianBlur(flow(first, second), (0, 0), 2.0))
-    backward = _floats(cv2.GaussianBlur(flow(second, first), (0, 0), 2.0))
-    keep = agreement(forward, backward) * likeness(edited, warp(inversion, forward))
-    return Motion(forward, _floats(cv2.GaussianBlur(keep, (0, 0), 2.0)))
+    there, back = guess or (None, None)
+    forward = _floats(cv2.GaussianBlur(flow(first, second, there), (0, 0), 2.0))
+    backward = _floats(cv2.GaussianBlur(flow(second, first, back), (0, 0), 2.0))
+    agree = agreement(forward, backward)
+    keep = agree * likeness(edited, warp(inversion, forward))
+    return Motion(forward, _floats(cv2.GaussianBlur(keep, (0, 0), 2.0)), agree, turn)
 
 
 def follow(before: Motion | None, now: Motion, elapsed: float, seconds: float = MOTION_SECONDS) -> Motion:
@@ -126,7 +157,12 @@ def follow(before: Motion | None, now: Motion, elapsed: float, seconds: float = 
     if before is None:
         return now
     share = np.float32(1 - np.exp(-max(0.0, elapsed) / seconds))
-    return Motion(before.flow + (now.flow - before.flow) * share, before.keep + (now.keep - before.keep) * share)
+    return Motion(
+        before.flow + (now.flow - before.flow) * share,
+        before.keep + (now.keep - before.keep) * share,
+        before.agree + (now.agree - before.agree) * share,
+        float(before.turn + (now.turn - before.turn) * share),
+    )
 
 
 def detail_layers(inversion: FloatImage, edited: FloatImage, mask: FloatImage, motion: Motion) -> Layers:
@@ -142,7 +178,7 @@ def keep_source(layers: Layers, own: FloatImage | None) -> Layers:
         return layers
     moved = warp(own, layers.flow)
     keep = layers.keep + (1 - layers.keep) * moved
-    return Layers(_floats(layers.change * (1 - moved)[..., None]), keep, layers.flow, layers.mask)
+    return replace(layers, change=_floats(layers.change * (1 - moved)[..., None]), keep=keep)
 
 
 def replace_layers(edited: FloatImage, mask: FloatImage) -> Layers:
@@ -161,6 +197,12 @@ def compose(pixels: Pixels, quad: Quad, layers: Layers) -> Pixels:
     if region.size == 0:
         return pixels
     used = placed_mask.values > 1 / 512
+    under = region
+    if layers.bared is not None and layers.background is not None:
+        bared = unalign(layers.bared, quad, size, outside="zero").values
+        behind = unalign(layers.background, quad, size).values
+        under = region + (behind - region) * bared[..., None]
+        used = used | (bared > 1 / 512)
     if not used.any():
         return pixels
     change = unalign(layers.change, quad, size).values
@@ -175,7 +217,7 @@ def compose(pixels: Pixels, quad: Quad, layers: Layers) -> Pixels:
     moved = cv2.remap(pixels, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
     result = moved * keep[..., None] + change
     weight = placed_mask.values[..., None]
-    blended = region + (result - region) * weight
+    blended = under + (result - under) * weight
     out = pixels.copy()
     out[rows, columns] = np.where(used[..., None], np.clip(np.rint(blended), 0, 255).astype(np.uint8), region)
     return out

@@ -4,16 +4,18 @@ The layers of an edit vary slowly, and they move with the face's features: where
 the edit moves along.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from ...models.arrays import Points
+from ...models.arrays import Pixels, Points
 from ..tracking.align import to_crop
 from ..tracking.face_track import FaceTrack
+from . import background
+from .background import Plate
 from .composite import Layers, keep_source, warp
-from .face_mask import face_mask
+from .face_mask import face_mask, hidden_area
 from .mouth import mouth_inside
 from .shape_match import displacement
 
@@ -26,24 +28,41 @@ class ReprojectableLayers:
     """The layers that were composited into a frame.
 
     Attributes:
-        layers: in the crop, at the strength they had, including the mouth's inside.
+        layers: in the crop, at the strength they had, including the mouth's inside; None if only hair is changed.
         points: (N, 2) float64 landmarks in crop pixels.
         weight: 0..1, how far the face was faded in.
         seconds: time of the frame.
+        tint: in the crop, the new colour of the frame's own hair; None without.
+        beyond: the same in a wider crop, for hair that leaves the aligned one.
+        hull: whether the layers stay inside the hull of the landmarks.
     """
 
-    layers: Layers
+    layers: Layers | None
     points: Points
     weight: float
     seconds: float
+    tint: Layers | None = None
+    beyond: Layers | None = None
+    hull: bool = True
+
+    def showing(self, layers: Layers | None) -> "ReprojectableLayers":
+        """With other main layers, such as those that spare the mouth."""
+        return replace(self, layers=layers)
 
 
 def reproject(
-    drawn: ReprojectableLayers, track: FaceTrack, weight: float, hidden: npt.NDArray[np.float64], seconds: float
-) -> Layers | None:
+    drawn: ReprojectableLayers,
+    track: FaceTrack,
+    weight: float,
+    hidden: npt.NDArray[np.float64],
+    seconds: float,
+    plate: Plate | None = None,
+    face: Pixels | None = None,
+) -> ReprojectableLayers | None:
     """The layers for another frame of the same face, None if they are too old or the face has faded out.
 
-    weight, hidden: of the face in that frame, as in `face_editor.FaceVisibility`. seconds: its time.
+    weight, hidden: of the face in that frame, as in `face_editor.FaceVisibility`. seconds: its time. plate, face: the
+    background behind the head, and (S, S, 3) uint8, that frame's crop, for layers that bare it.
     """
     if weight <= 0 or drawn.weight <= 0 or abs(seconds - drawn.seconds) > STALE_SECONDS:
         return None
@@ -51,8 +70,29 @@ def reproject(
     if points.shape != drawn.points.shape:
         return None
     field = displacement(points, drawn.points)
-    old = drawn.layers
-    fading = min(1.0, weight / drawn.weight)
-    mask = np.minimum(warp(old.mask, field), face_mask(points, hidden)) * np.float32(fading)
-    moved = Layers(warp(old.change, field), warp(old.keep, field), warp(old.flow, field), mask)
-    return keep_source(moved, mouth_inside(points, track.layout)) if old.keep.any() else moved
+    fading, cover = min(1.0, weight / drawn.weight), hidden_area(points, hidden)
+
+    def moved(old: Layers, *, hull: bool) -> Layers:
+        bared, behind = old.bared, old.background
+        if bared is not None:
+            bared = warp(bared, field)
+            if face is not None:
+                behind = background.behind(plate, track.quad, face, np.maximum(warp(old.mask, field), bared))
+        mask = warp(old.mask, field)
+        if hull:
+            mask = np.minimum(mask, face_mask(points, hidden))
+        elif cover is not None:
+            mask = mask * (1 - cover)
+        return Layers(
+            warp(old.change, field), warp(old.keep, field), warp(old.flow, field), mask, bared, behind
+        ).fading(fading)
+
+    main = drawn.layers
+    if main is not None:
+        own = main.keep.any()
+        main = moved(main, hull=drawn.hull)
+        if own:
+            main = keep_source(main, mouth_inside(points, track.layout))
+    tint = None if drawn.tint is None else moved(drawn.tint, hull=False)
+    beyond = None if drawn.beyond is None else drawn.beyond.fading(fading)
+    return ReprojectableLayers(main, points, weight, seconds, tint, beyond)

@@ -4,47 +4,31 @@ State goes in and comes out. Each of the three stages has its own state, so an e
 before is still being drawn, and can draw faces of many streams at once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from ...models.arrays import FloatImage, Points
-from ...models.faces.faces import FaceRegion
+from ...models.faces.matte import HeadMatte
 from ...stream.frame import Frame
 from ..common.errors import PipelineError
 from ..common.outcome import EDITED, NO_EDIT, NO_FACE, Outcome, OutcomeKind
 from ..common.stage_timing import Stages
-from ..compositing import colour_match, fade
-from ..compositing.colour_match import ColourMatch
-from ..compositing.composite import (
-    FaceFlow,
-    Layers,
-    Mode,
-    Motion,
-    compose,
-    detail_layers,
-    keep_source,
-    measure_motion,
-    replace_layers,
-    warp,
-)
-from ..compositing.composite import follow as follow_motion
-from ..compositing.face_mask import face_mask
-from ..compositing.mouth import mouth_inside
-from ..compositing.reproject import ReprojectableLayers, reproject
-from ..compositing.shape_match import displacement
+from ..compositing import fade
+from ..compositing.composite import Mode
+from ..compositing.reproject import reproject
 from ..edits.edit import Edits
 from ..inversion.latent_memory import LatentState
-from ..tracking.align import crop, to_crop
+from ..tracking.align import crop, side, to_crop
 from ..tracking.face_track import FaceTrack
 from ..tracking.tracker import Tracker, TrackerState
+from .composite_state import CompositeState
+from .face_compositor import DrawnFace, FaceCompositor, nearer_heads, place, shipped_matte
 from .renderer import FaceJob, FaceRenderer, Rendered, Renderer
 
 HIDDEN_SECONDS = 0.15
 FADING_IN = "fading in"
-LEAST_PRESENCE = 0.5  # of a drawn face, for its landmarks to be used
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,16 +51,6 @@ class AnalysisState:
     tracker: TrackerState = field(default_factory=TrackerState)
     faces: Mapping[int, FaceVisibility] = field(default_factory=dict)
     begin: float | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CompositeState:
-    """State of compositing one face: its colours, the motion of its edit, and its last layers."""
-
-    colours: ColourMatch | None = None
-    motion: Motion | None = None
-    seconds: float = 0.0
-    drawn: ReprojectableLayers | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,12 +131,22 @@ class FaceEditor:
     `edits` and `mode` may be replaced between two frames.
     """
 
-    def __init__(self, tracker: Tracker, renderer: FaceRenderer, edits: Edits, *, mode: Mode = "detail") -> None:
+    def __init__(
+        self,
+        tracker: Tracker,
+        renderer: FaceRenderer,
+        edits: Edits,
+        *,
+        mode: Mode = "detail",
+        matte: Callable[[], HeadMatte] = shipped_matte,
+    ) -> None:
+        """matte: gives the network of the head matte, see `FaceCompositor`."""
         self.tracker = tracker
         self.renderer = renderer
         self.edits = edits
         self.mode = mode
-        self._flow = FaceFlow()
+        self.matte = matte
+        self._compositor = FaceCompositor(tracker.backend, matte)
 
     def plain_renderer(self) -> Renderer:
         """The renderer with the networks, for fits. Raises PipelineError where another one wraps it already."""
@@ -229,14 +213,17 @@ class FaceEditor:
         show: False if the frame will not be shown; it then stays as it is, and only the state is updated.
         """
         results = iter(rendered)
+        drawings = {observed.track.id: next(results) for observed in analysis.faces if observed.job is not None}
         pixels, kept = analysis.frame.pixels, {}
-        for observed in analysis.faces:
+        for observed in far_to_near(analysis.faces):
             before = CompositeState() if observed.fresh else state.get(observed.track.id, CompositeState())
             if observed.job is not None:
                 with stages.time("composite"):
-                    before, layers = self._layers_of(before, observed, observed.job, next(results))
+                    drawn = self._drawn(analysis, observed, observed.job, drawings[observed.track.id])
+                    touched = self.edits.touched(self.mode)
+                    before, shown = self._compositor.layers(before, drawn, touched, self.mode, stages)
                     if show:
-                        pixels = compose(pixels, observed.track.quad, layers)
+                        pixels = place(pixels, observed.track.quad, shown)
             elif observed.visibility.weight <= 0:
                 before = CompositeState(before.colours, seconds=before.seconds)
             kept[observed.track.id] = before
@@ -248,62 +235,42 @@ class FaceEditor:
         Uses no network and does not change the state.
         """
         pixels = analysis.frame.pixels
-        for observed in analysis.faces:
-            drawn = None if observed.fresh or observed.track.id not in state else state[observed.track.id].drawn
-            if observed.job is not None and drawn is not None:
+        for observed in far_to_near(analysis.faces):
+            memory = None if observed.fresh else state.get(observed.track.id)
+            if observed.job is not None and memory is not None and memory.drawn is not None:
                 with stages.time("reproject"):
-                    layers = reproject(
-                        drawn,
+                    shown = reproject(
+                        memory.drawn,
                         observed.track,
                         observed.visibility.weight,
                         observed.visibility.hidden,
                         observed.job.seconds,
+                        memory.plate,
+                        observed.job.face,
                     )
-                    pixels = pixels if layers is None else compose(pixels, observed.track.quad, layers)
+                    pixels = pixels if shown is None else place(pixels, observed.track.quad, shown)
         return None if pixels is analysis.frame.pixels else Edited(analysis.frame.with_pixels(pixels), EDITED)
 
-    def _layers_of(
-        self, before: CompositeState, observed: FaceObservation, job: FaceJob, rendered: Rendered
-    ) -> tuple[CompositeState, Layers]:
-        drawn, edited = rendered.inverted, rendered.edited
-        track, weight = observed.track, observed.visibility.weight
-        elapsed = job.seconds - before.seconds
-        points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
-        mask = face_mask(points, observed.visibility.hidden)
-        if self.mode == "detail":
-            drawn, edited = self._match_shape(points, drawn, edited)
-        now = colour_match.measure(job.face.astype(np.float32), drawn, mask)
-        colours = colour_match.follow(before.colours, now, elapsed)
-        own = mouth_inside(points, track.layout) if self.mode == "detail" else None
-        drawn, edited = colours.apply(drawn), colours.apply(edited)
-        layers, motion = self._layers(drawn, edited, mask, before.motion, weight, elapsed)
-        kept = CompositeState(colours, motion, job.seconds, ReprojectableLayers(layers, points, weight, job.seconds))
-        return kept, keep_source(layers, own)
+    def _drawn(self, analysis: FrameAnalysis, observed: FaceObservation, job: FaceJob, rendered: Rendered) -> DrawnFace:
+        tracks = [other.track for other in analysis.faces]
+        return DrawnFace(
+            track=observed.track,
+            pixels=analysis.frame.pixels,
+            face=job.face,
+            inverted=rendered.inverted,
+            edited=rendered.edited,
+            weight=observed.visibility.weight,
+            hidden=observed.visibility.hidden,
+            nearer=nearer_heads(tracks, observed.track),
+            seconds=job.seconds,
+        )
 
-    def _match_shape(self, points: Points, drawn: FloatImage, edited: FloatImage) -> tuple[FloatImage, FloatImage]:
-        low, high = points.min(axis=0), points.max(axis=0)
-        x, y = (low + high) / 2
-        region = FaceRegion(float(x), float(y), 1.5 * float((high - low).max()))
-        seen = self.tracker.backend.locate(np.rint(drawn).astype(np.uint8), region)
-        if seen.presence < LEAST_PRESENCE:
-            return drawn, edited
-        field = displacement(points, seen.landmarks[:, :2].astype(np.float64))
-        return warp(drawn, field), warp(edited, field)
 
-    def _layers(
-        self,
-        drawn: FloatImage,
-        edited: FloatImage,
-        mask: FloatImage,
-        before: Motion | None,
-        weight: float,
-        elapsed: float,
-    ) -> tuple[Layers, Motion | None]:
-        if self.mode == "replace":
-            return replace_layers(edited, mask * np.float32(weight)), before
-        motion = follow_motion(before, measure_motion(drawn, edited, self._flow), elapsed)
-        # A weak edit is already near the source; the mask closes only at the very end of a fade.
-        return detail_layers(drawn, edited, mask * np.float32(min(1.0, 4 * weight)), motion), motion
+def far_to_near(faces: Sequence[FaceObservation]) -> list[FaceObservation]:
+    """The faces by their size: a larger one is nearer, and is composited in front."""
+    if len(faces) < 2:
+        return list(faces)
+    return sorted(faces, key=lambda observed: side(observed.track.quad))
 
 
 def _hidden(track: FaceTrack) -> npt.NDArray[np.float64]:

@@ -24,8 +24,11 @@ import torch
 from ...models.encoders.recurrent_encoder import RecurrentState
 from ...models.faces.faces import FaceRegion
 from ..common.errors import StateError
+from ..compositing.background import Plate
 from ..compositing.colour_match import ColourMatch
 from ..compositing.composite import Layers, Motion
+from ..compositing.hair_colour import HairChange
+from ..compositing.head_matte import Matte, SteadyMatte
 from ..compositing.reproject import ReprojectableLayers
 from ..edits.edit import EditSpec
 from ..inversion.latent_memory import LatentState, RecurrentMemory
@@ -37,10 +40,11 @@ from ..tracking.head_pose import HeadPose
 from ..tracking.occlusion import FaceColours
 from ..tracking.one_euro import OneEuroState
 from ..tracking.tracker import HeldFace, LostFace, TrackerState
-from .face_editor import AnalysisState, CompositeState, FaceVisibility, SessionState
+from .composite_state import CompositeState
+from .face_editor import AnalysisState, FaceVisibility, SessionState
 
 FORMAT: Final = "dynstream-state"
-VERSION: Final = 3
+VERSION: Final = 4
 MOST_BYTES: Final = 256 << 20
 DEEPEST: Final = 32
 
@@ -55,6 +59,7 @@ KINDS: Final[Mapping[str, type]] = {
         FaceColours,
         FaceRegion,
         FaceTrack,
+        HairChange,
         CompositeState,
         HeadPose,
         HeldFace,
@@ -63,14 +68,17 @@ KINDS: Final[Mapping[str, type]] = {
         Layers,
         AnalysisState,
         LostFace,
+        Matte,
         Motion,
         MotionMemory,
         OneEuroState,
         Place,
+        Plate,
         FaceVisibility,
         RecurrentMemory,
         RecurrentState,
         SessionState,
+        SteadyMatte,
         TrackerState,
     )
 }

@@ -4,12 +4,20 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from torch import Tensor
 
 from ...models.directions.directions import Direction
 from ...models.directions.latent_transformer import NonlinearDirection
+from ...models.directions.regions import Region
 from ..common.errors import EditError
+from .regions import Touched, touched
+
+TURNS: Final = ("yaw", "pitch")
+"""Edits that turn the head; what they do is measured in degrees."""
+LARGEST_TURN: Final = 15.0
+"""Degrees: further on neck, hair and what is behind them cannot be joined."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +79,13 @@ class Edits:
     Attributes:
         directions: the linear ones.
         nonlinear: the nonlinear ones, under names that end in `@nonlinear`.
+        region: the part of the picture that may change; None for the smallest that holds what the edits touch.
     """
 
     specs: tuple[EditSpec, ...]
     directions: Mapping[str, Direction]
     nonlinear: Mapping[str, NonlinearDirection] = field(default_factory=dict)
+    region: Region | None = None
 
     def __post_init__(self) -> None:
         seen = set()
@@ -95,7 +105,8 @@ class Edits:
         for spec in self.specs:
             strength = spec.strength(seconds) * weight
             if strength and spec.name in self.directions:
-                step = self.directions[spec.name].offset(strength)
+                direction = self.directions[spec.name]
+                step = direction.offset(max(-largest_turn(direction), min(largest_turn(direction), strength)))
                 total = step if total is None else total + step
         return total
 
@@ -106,18 +117,35 @@ class Edits:
         active = tuple((direction, strength) for direction, strength in strengths if direction and strength)
         return Move(offset, active) if active else offset
 
+    def touched(self, mode: str = "detail") -> Touched:
+        """The part of the picture that changes. mode: `replace` shows the drawn head as a whole."""
+        regions = [(self.directions.get(spec.name) or self.nonlinear[spec.name]).region for spec in self.specs]
+        return touched(regions, self.region or ("head" if mode == "replace" else None))
+
     def outside_range(self) -> list[str]:
         """One sentence for each edit whose strength leaves the range in which its direction was measured."""
         out = []
         for spec in self.specs:
             direction = self.directions.get(spec.name) or self.nonlinear[spec.name]
             for strength in dict.fromkeys((spec.start, spec.end)):
-                if not direction.low <= strength <= direction.high:
+                largest = largest_turn(direction) if isinstance(direction, Direction) else math.inf
+                if abs(strength) > largest:
+                    out.append(
+                        f"{spec.name}={strength:g} turns the head further than {LARGEST_TURN:g} degrees; "
+                        f"it is drawn as {math.copysign(largest, strength):.3g}"
+                    )
+                elif not direction.low <= strength <= direction.high:
                     out.append(
                         f"{spec.name}={strength:g} is outside {direction.low:g}..{direction.high:g}, "
                         "where this direction was measured; the face may fall apart"
                     )
         return out
+
+
+def largest_turn(direction: Direction) -> float:
+    """The largest strength at which an edit turns a head by at most `LARGEST_TURN`; infinite for other edits."""
+    degrees = abs(direction.effect.get(direction.name, 0.0)) if direction.name in TURNS else 0.0
+    return LARGEST_TURN / degrees if degrees else math.inf
 
 
 def apply(w_plus: Tensor, offset: Tensor | Move | None) -> Tensor:

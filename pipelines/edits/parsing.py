@@ -9,6 +9,7 @@ from ...models.directions.directions import Direction
 from ...models.directions.latent_transformer import SUFFIX, NonlinearDirection, load_nonlinear_directions
 from ..common.errors import EditError
 from .edit import Edits, EditSpec
+from .regions import AUTO, check_region
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 
@@ -33,13 +34,24 @@ def parse_edit(text: str) -> EditSpec:
     return EditSpec(name.strip(), start, float(match["end"]), float(match["begin"] or 0), float(match["until"]))
 
 
-def read_preset(path: Path) -> list[EditSpec]:
-    """The edits of a TOML preset: a table `[edits]` of name = strength, or name = "ramp"."""
+def read_region(path: Path) -> str:
+    """The region that a TOML preset names at its top, `auto` where it names none."""
+    region = _read(path).get("region", AUTO)
+    if not isinstance(region, str):
+        raise EditError(f"the preset {path}: region is {region!r}; expected a name such as 'head'")
+    return region
+
+
+def _read(path: Path) -> dict[str, object]:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:  # of TOML, of its encoding, or a number of thousands of digits
         raise EditError(f"cannot read the preset {path}: {error}") from error
-    edits = data.get("edits")
+
+
+def read_preset(path: Path) -> list[EditSpec]:
+    """The edits of a TOML preset: a table `[edits]` of name = strength, or name = "ramp"."""
+    edits = _read(path).get("edits")
     if not isinstance(edits, dict) or not edits:
         raise EditError(f"the preset {path} has no edits; expected a table as in: [edits]\nsmile = 2")
     specs = []
@@ -62,14 +74,17 @@ def parse_edits(
     preset: Path | None,
     directions: Mapping[str, Direction],
     nonlinear: Callable[[], Mapping[str, NonlinearDirection]] = load_nonlinear_directions,
+    *,
+    region: str = AUTO,
 ) -> Edits:
     """Edits of the command line and of a preset together; the command line's win over the preset's.
 
-    nonlinear: called for the nonlinear edits where one is named.
+    nonlinear: called for the nonlinear edits where one is named. region: what may change, see `check_region`.
     """
+    forced = check_region(read_region(preset) if preset and region == AUTO else region)
     given = [parse_edit(text) for text in texts]
     names = {spec.name for spec in given}
     base = [spec for spec in read_preset(preset) if spec.name not in names] if preset else []
     specs = tuple(base + given)
     any_nonlinear = any(spec.name.endswith(SUFFIX) for spec in specs)
-    return Edits(specs, directions, nonlinear() if any_nonlinear else {})
+    return Edits(specs, directions, nonlinear() if any_nonlinear else {}, forced)

@@ -5,7 +5,8 @@ from typing import Protocol
 
 from ...stream.frame import Frame
 from ..common.stage_timing import Stages
-from ..editor.face_editor import AnalysisState, CompositeState, Edited, FrameAnalysis
+from ..editor.composite_state import CompositeState
+from ..editor.face_editor import AnalysisState, Edited, FrameAnalysis
 from ..editor.renderer import Rendered
 from ..edits.edit import Edits
 from .settings import SessionSpec

@@ -130,4 +130,4 @@ def apply_first_frame_edit(
     series = encode_clip(source, editor.tracker, networks.encoder, every=every, progress=progress)
     trajectory = fit_trajectory(series, prior, config=config)
     renderer = FirstFrameRenderer(networks.generator, trajectory, editor.edits.move(0.0), len(series))
-    return FaceEditor(editor.tracker, renderer, editor.edits, mode=editor.mode)
+    return FaceEditor(editor.tracker, renderer, editor.edits, mode=editor.mode, matte=editor.matte)

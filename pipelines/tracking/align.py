@@ -72,6 +72,12 @@ def ffhq_quad(points: Points) -> Quad:
     return np.stack([centre - across - down, centre - across + down, centre + across + down, centre + across - down])
 
 
+def enlarge_quad(quad: Quad, scale: float) -> Quad:
+    """The quad with its side times `scale`, about its middle."""
+    middle = quad.mean(axis=0)
+    return np.asarray(middle + (quad - middle) * scale, dtype=np.float64)
+
+
 def quarter_turn(vector: Points) -> Points:
     """(2,) turned by 90 degrees from x towards y."""
     return np.array([-vector[1], vector[0]])

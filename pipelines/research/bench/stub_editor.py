@@ -10,7 +10,8 @@ import torch
 from ....stream.frame import Frame
 from ...common.outcome import EDITED
 from ...common.stage_timing import Stages
-from ...editor.face_editor import AnalysisState, CompositeState, Edited, FaceObservation, FaceVisibility, FrameAnalysis
+from ...editor.composite_state import CompositeState
+from ...editor.face_editor import AnalysisState, Edited, FaceObservation, FaceVisibility, FrameAnalysis
 from ...editor.renderer import FaceJob, Rendered
 from ...edits.edit import Edits
 from ...inversion.latent_memory import LatentState

@@ -13,7 +13,8 @@ from torch import Tensor
 from ....models.dynamics.motion_model import MotionModel
 from ....stream.frame import Pixels
 from ...common.stage_timing import Stages
-from ...editor.face_editor import CompositeState, FaceEditor
+from ...editor.composite_state import CompositeState
+from ...editor.face_editor import FaceEditor
 from ...editor.keyframed_renderer import KeyframedRenderer
 from ...editor.renderer import FaceJob, FaceRenderer, Rendered, Renderer
 from ...edits.edit import Edits

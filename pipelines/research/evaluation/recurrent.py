@@ -29,7 +29,8 @@ from ...common.image_ops import mse
 from ...common.stage_timing import Stages
 from ...common.tensors import to_tensor
 from ...compositing.composite import Mode
-from ...editor.face_editor import AnalysisState, CompositeState, FaceEditor, FrameAnalysis
+from ...editor.composite_state import CompositeState
+from ...editor.face_editor import AnalysisState, FaceEditor, FrameAnalysis
 from ...editor.renderer import FaceRenderer, Renderer
 from ...edits.edit import Edits
 from ...inversion.latent_memory import LatentState, Parts

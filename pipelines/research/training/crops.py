@@ -15,7 +15,7 @@ from ....stream.frame import Pixels
 from ....stream.reader import VideoReader
 from ...common.clips import VIDEO_SUFFIXES
 from ...common.errors import TrainingError
-from ...tracking.align import alignment_points, crop, ffhq_quad
+from ...tracking.align import alignment_points, crop, enlarge_quad, ffhq_quad
 from ..common.array_cache import cached_map, digest
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
@@ -40,17 +40,19 @@ def aligned_faces(
     backend: FaceBackend,
     *,
     every: int = 10,
+    scale: float = 1.0,
     skipped: Callable[[Path, str], None] = lambda _path, _why: None,
 ) -> Iterator[Pixels]:
     """(256, 256, 3) uint8 crops: the largest face of each picture and of every `every`-th frame of each clip.
 
+    scale: side of the crop over that of FFHQ.
     `skipped` is told of a file that cannot be read or has no face; training goes on without it.
     """
     for path in files:
         found = False
         try:
             for pixels in _pictures(path, every):
-                face = crop_largest(pixels, backend)
+                face = crop_largest(pixels, backend, scale)
                 if face is not None:
                     found = True
                     yield face
@@ -61,12 +63,12 @@ def aligned_faces(
                 skipped(path, "has no face")
 
 
-def crop_largest(pixels: Pixels, backend: FaceBackend) -> Pixels | None:
-    """The aligned crop of the largest face of a picture, None where there is none."""
+def crop_largest(pixels: Pixels, backend: FaceBackend, scale: float = 1.0) -> Pixels | None:
+    """The aligned crop of the largest face of a picture, None where there is none. scale: as in `aligned_faces`."""
     face = locate_face(backend, pixels)
     if face is None or face.presence < PRESENCE:
         return None
-    return crop(pixels, ffhq_quad(alignment_points(face)))
+    return crop(pixels, enlarge_quad(ffhq_quad(alignment_points(face)), scale))
 
 
 def _pictures(path: Path, every: int) -> Iterator[Pixels]:
@@ -89,11 +91,13 @@ def cached_faces(
     *,
     exclude: Sequence[str] = (),
     every: int = 4,
+    scale: float = 1.0,
     skipped: Callable[[Path, str], None] = lambda _path, _why: None,
 ) -> npt.NDArray[np.uint8]:
     """`collect_faces` of one folder, cached in a file in `run`, so that a training that goes on begins at once."""
-    collect = partial(collect_faces, [folder], backend, exclude=exclude, every=every, skipped=skipped)
-    name = digest(repr((str(folder.resolve()), sorted(exclude))))
+    collect = partial(collect_faces, [folder], backend, exclude=exclude, every=every, scale=scale, skipped=skipped)
+    chosen = (str(folder.resolve()), sorted(exclude))
+    name = digest(repr(chosen if scale == 1 else (*chosen, every, scale)))
     return np.array(cached_map(run / f"faces-{name}.npy", collect), dtype=np.uint8)
 
 
@@ -103,10 +107,11 @@ def collect_faces(
     *,
     exclude: Sequence[str] = (),
     every: int = 10,
+    scale: float = 1.0,
     skipped: Callable[[Path, str], None] = lambda _path, _why: None,
 ) -> npt.NDArray[np.uint8]:
     """All aligned faces of the folders, (N, 256, 256, 3) uint8. Raises TrainingError where there are fewer than two."""
-    faces = list(aligned_faces(data_files(folders, exclude), backend, every=every, skipped=skipped))
+    faces = list(aligned_faces(data_files(folders, exclude), backend, every=every, scale=scale, skipped=skipped))
     if len(faces) < 2:
         names = ", ".join(str(folder) for folder in folders)
         raise TrainingError(f"found {len(faces)} faces in {names}; training needs two or more")

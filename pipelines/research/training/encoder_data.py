@@ -30,12 +30,26 @@ def read_faces(
 
     exclude: patterns of file names. run: where crops are cached. Raises TrainingError for a folder without faces.
     """
+    known = read_pictures(folders, backend, run, exclude=exclude, progress=progress)
+    points = [found for faces in known for found in cached_landmarks(faces, backend, run)]
+    sets: list[Faces] = [torch.from_numpy(faces).permute(0, 3, 1, 2) for faces in known]
+    return [*sets, Morphs(np.concatenate(known), points)]
+
+
+def read_pictures(
+    folders: Sequence[Path],
+    backend: FaceBackend,
+    run: Path,
+    *,
+    exclude: Sequence[str] = (),
+    progress: Callable[[str], None] = lambda _text: None,
+) -> list[npt.NDArray[np.uint8]]:
+    """For each folder (N, 256, 256, 3): its pictures and frames that differ in expression. As `read_faces`."""
 
     def skipped(path: Path, why: str) -> None:
         progress(f"left out: {path} {why}")
 
     known: list[npt.NDArray[np.uint8]] = []
-    points: list[Points | None] = []
     for folder in folders:
         clips = [path for path in data_files([folder], exclude) if path.suffix.lower() in VIDEO_SUFFIXES]
         parts = []
@@ -49,9 +63,7 @@ def read_faces(
             raise TrainingError(f"found {len(faces)} faces in {folder}; training needs two or more")
         progress(f"{len(faces)} faces in {folder}")
         known.append(faces)
-        points += cached_landmarks(faces, backend, run)
-    sets: list[Faces] = [torch.from_numpy(faces).permute(0, 3, 1, 2) for faces in known]
-    return [*sets, Morphs(np.concatenate(known), points)]
+    return known
 
 
 def cached_landmarks(faces: npt.NDArray[np.uint8], backend: FaceBackend, run: Path) -> list[Points | None]:

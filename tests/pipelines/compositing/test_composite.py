@@ -281,10 +281,11 @@ def test_what_is_the_frames_own_is_moved_and_not_changed() -> None:
 
 
 def test_the_motion_of_an_edit_is_averaged_over_time() -> None:
-    still = Motion(np.zeros((S, S, 2), np.float32), np.ones((S, S), np.float32))
-    moved = Motion(np.full((S, S, 2), 4, np.float32), np.zeros((S, S), np.float32))
+    still = Motion(np.zeros((S, S, 2), np.float32), np.ones((S, S), np.float32), np.ones((S, S), np.float32))
+    moved = Motion(np.full((S, S, 2), 4, np.float32), np.zeros((S, S), np.float32), np.zeros((S, S), np.float32), 1.0)
     assert follow(None, moved, 0.1) is moved
     after = follow(still, moved, 0.2, seconds=0.2)
     assert after.flow.mean() == pytest.approx(4 * (1 - np.exp(-1)), rel=1e-5)
     assert after.keep.mean() == pytest.approx(np.exp(-1), rel=1e-5)
+    assert after.turn == pytest.approx(1 - np.exp(-1), rel=1e-5)
     assert follow(still, moved, 0.0).flow.max() == 0

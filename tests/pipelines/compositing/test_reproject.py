@@ -83,8 +83,10 @@ def test_nothing_is_moved_where_nothing_was_drawn_or_it_is_too_old() -> None:
     half = carry.reproject(drawn, observed.track, 0.5, hidden, drawn.seconds)
     whole = carry.reproject(drawn, observed.track, 1.0, hidden, drawn.seconds)
     assert half is not None
+    assert half.layers is not None
     assert whole is not None
-    np.testing.assert_allclose(half.mask, whole.mask / 2, atol=1e-6)
+    assert whole.layers is not None
+    np.testing.assert_allclose(half.layers.mask, whole.layers.mask / 2, atol=1e-6)
 
 
 def test_finishing_without_showing_remembers_the_same() -> None:

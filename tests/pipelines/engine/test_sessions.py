@@ -14,7 +14,8 @@ from dynstream.pipelines.common.errors import (
     SessionClosedError,
 )
 from dynstream.pipelines.common.stage_timing import Stages
-from dynstream.pipelines.editor.face_editor import AnalysisState, CompositeState, Edited, FrameAnalysis
+from dynstream.pipelines.editor.composite_state import CompositeState
+from dynstream.pipelines.editor.face_editor import AnalysisState, Edited, FrameAnalysis
 from dynstream.pipelines.editor.renderer import FaceJob, Rendered
 from dynstream.pipelines.edits.edit import Edits
 from dynstream.pipelines.edits.parsing import parse_edit
