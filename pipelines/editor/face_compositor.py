@@ -84,8 +84,10 @@ class DrawnFace:
 class FaceCompositor:
     """Makes the layers of faces. It holds networks and no state."""
 
-    def __init__(self, backend: FaceBackend, matte: Callable[[], HeadMatte] = shipped_matte) -> None:
-        """matte: gives the network of the head matte; called when an edit first needs it."""
+    def __init__(self, backend: FaceBackend, matte: Callable[[], HeadMatte] | None = shipped_matte) -> None:
+        """matte: gives the network of the head matte, and is called when it is first needed. None: every edit stays in
+        the hull of the landmarks, and what is in front of it is judged by its colours over time alone.
+        """
         self._backend = backend
         self._load_matte = matte
         self._flow = FaceFlow()
@@ -103,22 +105,27 @@ class FaceCompositor:
         colours = colour_match.follow(before.colours, now, elapsed)
         inverted, edited = colours.apply(inverted), colours.apply(edited)
         state = CompositeState(colours, before.motion, drawn.seconds)
-        if touched.head or touched.hair:
+        front: Mask | None = None
+        if self._load_matte is not None:
             with stages.time("matte"):
-                mattes = head_matte.measure_mattes(
-                    self._load_matte(), [drawn.face.astype(np.float32), inverted, edited]
-                )
-                steady = head_matte.follow(before.matte, mattes[0], drawn.face, points, elapsed)
-            if head_matte.certain(steady.matte, hull):
-                own = (steady.matte, mattes[1], mattes[2])
-                return self._head(before, state, drawn, points, inverted, edited, own, steady, touched, mode, elapsed)
-            stages.count("unsure matte", 1)
-            front = steady.matte.front
-        else:
-            with stages.time("matte"):
-                seen = head_matte.measure_front(self._load_matte(), drawn.face)
-                front = head_matte.follow_front(before.front, seen, elapsed)
-        hull, motion = np.asarray(hull * (1 - front), dtype=np.float32), before.motion
+                network = self._load_matte()
+                if not touched.head and not touched.hair:
+                    front = head_matte.follow_front(
+                        before.front, head_matte.measure_front(network, drawn.face), elapsed
+                    )
+                else:
+                    mattes = head_matte.measure_mattes(network, [drawn.face.astype(np.float32), inverted, edited])
+                    steady = head_matte.follow(before.matte, mattes[0], drawn.face, points, elapsed)
+            if front is None:
+                if head_matte.certain(steady.matte, hull):
+                    own = (steady.matte, mattes[1], mattes[2])
+                    return self._head(
+                        before, state, drawn, points, inverted, edited, own, steady, touched, mode, elapsed, network
+                    )
+                stages.count("unsure matte", 1)
+                front = steady.matte.front
+            hull = np.asarray(hull * (1 - front), dtype=np.float32)
+        motion = before.motion
         if mode == "replace":
             layers = replace_layers(edited, hull * np.float32(drawn.weight))
         else:
@@ -132,7 +139,7 @@ class FaceCompositor:
     def _head(
         self, before: CompositeState, state: CompositeState, drawn: DrawnFace, points: Points, inverted: FloatImage,
         edited: FloatImage, mattes: tuple[Matte, Matte, Matte], steady: SteadyMatte, touched: Touched, mode: Mode,
-        elapsed: float,
+        elapsed: float, network: HeadMatte,
     ) -> tuple[CompositeState, ReprojectableLayers]:  # fmt: skip
         weight = np.float32(drawn.weight if mode == "replace" else min(1.0, 4 * drawn.weight))
         front = np.maximum(mattes[0].front, _both(hidden_area(points, drawn.hidden), drawn.nearer))
@@ -169,7 +176,7 @@ class FaceCompositor:
             main = replace_layers(edited, hull) if mode == "replace" else detail_layers(inverted, edited, hull, motion)
         if main is not None:
             main = main.fading(weight)
-        tint, beyond = self._hair(drawn, mattes, front, hair, touched)
+        tint, beyond = self._hair(drawn, mattes, front, hair, touched, network)
         kept = ReprojectableLayers(
             main, points, drawn.weight, drawn.seconds,
             None if tint is None else tint.fading(weight), None if beyond is None else beyond.fading(weight),
@@ -182,7 +189,7 @@ class FaceCompositor:
 
     def _hair(
         self, drawn: DrawnFace, mattes: tuple[Matte, Matte, Matte], front: Mask, change: HairChange | None,
-        touched: Touched,
+        touched: Touched, network: HeadMatte,
     ) -> tuple[Layers | None, Layers | None]:  # fmt: skip
         """The layers that change the colour of hair: in the crop, and in a wider one around it."""
         if change is None or (not touched.hair and np.abs(change.shift).max() < LEAST_CHANGE):
@@ -197,7 +204,7 @@ class FaceCompositor:
             return tint, None
         quad = enlarge_quad(drawn.track.quad, hair_colour.WIDE)
         wide = crop(drawn.pixels, quad).astype(np.float32)
-        found = head_matte.measure_mattes(self._load_matte(), [wide])[0]
+        found = head_matte.measure_mattes(network, [wide])[0]
         hair = found.hair * (1 - found.front) * head_matte.border_fade()
         return tint, hair_layers(change.apply(wide), hair, hair_colour.outside_of_crop())
 

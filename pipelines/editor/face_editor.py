@@ -138,7 +138,7 @@ class FaceEditor:
         edits: Edits,
         *,
         mode: Mode = "detail",
-        matte: Callable[[], HeadMatte] = shipped_matte,
+        matte: Callable[[], HeadMatte] | None = shipped_matte,
     ) -> None:
         """matte: gives the network of the head matte, see `FaceCompositor`."""
         self.tracker = tracker

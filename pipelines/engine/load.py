@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from ...models.dynamics.motion_model import load_motion
 from ...models.faces.faces import FaceBackend
+from ...models.faces.matte import HeadMatte
 from ..editor.accelerate import accelerate, check_device, check_precision
 from ..editor.encoder_names import DEFAULT_ENCODER
+from ..editor.face_compositor import shipped_matte
 from ..editor.face_editor import FaceEditor
 from ..editor.keyframed_renderer import KeyframedRenderer
 from ..editor.load import load_renderer
@@ -25,13 +27,17 @@ if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
 
 
-def editors(renderer: FaceRenderer, backends: Callable[[], FaceBackend]) -> Editors:
-    """Editors with the shared networks. backends: makes a face backend for each session."""
+def editors(
+    renderer: FaceRenderer,
+    backends: Callable[[], FaceBackend],
+    matte: Callable[[], HeadMatte] | None = shipped_matte,
+) -> Editors:
+    """Editors with the shared networks. backends: makes a face backend for each session. matte: see `FaceEditor`."""
 
     def make(spec: SessionSpec, before: Editor | None) -> FaceEditor:
         policy = parse_policy(spec.faces)
         backend = before.tracker.backend if isinstance(before, FaceEditor) else backends()
-        return FaceEditor(Tracker(backend, policy, place=spec.place), renderer, spec.edits, mode=spec.mode)
+        return FaceEditor(Tracker(backend, policy, place=spec.place), renderer, spec.edits, mode=spec.mode, matte=matte)
 
     return make
 

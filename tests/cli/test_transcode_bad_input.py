@@ -27,7 +27,7 @@ from dynstream.stream.reader import VideoReader
 
 from ..drawn_face import BACKGROUND, draw_face
 from ..pipelines import fakes
-from ..pipelines.fakes import LOSSLESS, no_matte, scene, write_clip
+from ..pipelines.fakes import LOSSLESS, scene, write_clip
 from ..stream.media import Clip, make, probe, psnr
 from ..stream.trouble import BAD, file_size_limit
 from .transcoding import read, run
@@ -226,7 +226,7 @@ def test_a_face_that_leaves_and_returns(
 ) -> None:
     of = fakes.editor("smile=1")
     tracker = Tracker(load_mesh_backend(zoo))
-    editor_of(monkeypatch, lambda: FaceEditor(tracker, of.renderer, of.edits, matte=no_matte))
+    editor_of(monkeypatch, lambda: FaceEditor(tracker, of.renderer, of.edits, matte=None))
     shape = (180, 320)
     there = [draw_face(shape, x=155.0 + i, y=90, width=80) for i in range(10)]
     away = [np.full((*shape, 3), BACKGROUND, np.uint8)] * 12

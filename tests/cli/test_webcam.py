@@ -67,7 +67,7 @@ def world(monkeypatch: pytest.MonkeyPatch, asked: list[dict[str, object]], tmp_p
     def load_engine(_zoo: object, models: Models) -> Engine:
         found.asked.append(models)
         networks = Renderer(fakes.LevelEncoder(), fakes.LevelGenerator())  # type: ignore[arg-type]
-        return Engine(networks, editors(networks, fakes.OvalBackend))
+        return Engine(networks, editors(networks, fakes.OvalBackend, None))
 
     monkeypatch.setattr(engine_module, "load_engine", load_engine)
     monkeypatch.setattr(directions_module, "load_directions", lambda: fakes.DIRECTIONS)

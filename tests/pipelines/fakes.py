@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 
 import av
@@ -14,7 +13,6 @@ from torch import Tensor, nn
 
 from dynstream.models.directions.directions import Direction
 from dynstream.models.faces.faces import Face, FaceRegion, Layout
-from dynstream.models.faces.matte import CELLS, REGIONS, HeadMatte
 from dynstream.pipelines.editor.face_editor import FaceEditor
 from dynstream.pipelines.editor.renderer import Renderer
 from dynstream.pipelines.edits.edit import Edits
@@ -149,26 +147,12 @@ def edits(*texts: str) -> Edits:
     return Edits(tuple(parse_edit(text) for text in texts), DIRECTIONS)
 
 
-class NoMatte(HeadMatte):
-    """Sees background everywhere: an edit of an oval then stays inside the hull of its landmarks."""
-
-    def regions(self, x: Tensor) -> Tensor:
-        shares = torch.zeros(len(x), len(REGIONS), CELLS, CELLS)
-        shares[:, REGIONS.index("background")] = 1
-        return shares
-
-
-@cache
-def no_matte() -> HeadMatte:
-    return NoMatte().eval()
-
-
 def editor(*texts: str, **options: object) -> FaceEditor:
     policy = options.pop("policy", None)
     tracker = Tracker(OvalBackend()) if policy is None else Tracker(OvalBackend(), policy)  # type: ignore[arg-type]
     offset = options.pop("code_offset", None)
     renderer = Renderer(LevelEncoder(), LevelGenerator(), code_offset=offset)  # type: ignore[arg-type]
-    options.setdefault("matte", no_matte)
+    options.setdefault("matte", None)
     return FaceEditor(tracker, renderer, edits(*texts), **options)  # type: ignore[arg-type]
 
 

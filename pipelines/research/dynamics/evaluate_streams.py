@@ -144,7 +144,7 @@ def score_lost(
     assert networks.tracker is not None
     sums = np.zeros(4)
     for clip in clips:
-        editor = FaceEditor(networks.tracker, renderer, Edits((), {}), mode="replace")
+        editor = FaceEditor(networks.tracker, renderer, Edits((), {}), mode="replace", matte=None)
         lost = FrameConcealment(renderer.generator, prior) if conceal else None
         shown = _with_losses(clip, editor, KeyframedRenderer(renderer, prior, 1), lost)
         last: tuple[Picture, Picture] | None = None

@@ -161,7 +161,7 @@ def refined_name(name: str) -> str:
 
 def prepare_clip(path: Path, tracker: Tracker, renderer: FaceRenderer, frames: int) -> PreparedClip:
     """The first `frames` frames of a clip that show a face. Raises PipelineError where none does."""
-    editor = FaceEditor(tracker, renderer, Edits((), {}), mode="replace")
+    editor = FaceEditor(tracker, renderer, Edits((), {}), mode="replace", matte=None)
     state, looks, quads, before = AnalysisState(), [], [], []
     linked, last = False, -1
     with VideoReader(path) as reader:
@@ -218,7 +218,7 @@ def score_row(
     everywhere: dict[Mode, dict[str, list[float]]] = {mode: {name: [] for name in offsets} for mode in modes}
 
     def editor(mode: Mode, renderer: FaceRenderer) -> FaceEditor:
-        return FaceEditor(tracker, renderer, Edits((), {}), mode=mode)
+        return FaceEditor(tracker, renderer, Edits((), {}), mode=mode, matte=None)
 
     for clip in clips:
         renderer = row.fitted.get(clip.name, row.renderer)

@@ -91,7 +91,7 @@ def renderer() -> Slow:
 @pytest.fixture
 def engine(renderer: Slow) -> Iterator[Engine]:
     # The clock stands still: nothing is ever late.
-    with Engine(renderer, editors(renderer, OvalBackend), clock=lambda: 0.0) as engine:
+    with Engine(renderer, editors(renderer, OvalBackend, None), clock=lambda: 0.0) as engine:
         yield engine
 
 
@@ -269,7 +269,7 @@ def test_an_engine_of_its_own_is_loaded_in_a_thread_and_ended(renderer: Slow, mo
     loaded: list[tuple[Engine, threading.Thread]] = []
 
     def load_engine(_zoo: object, _models: object) -> Engine:
-        loaded.append((Engine(renderer, editors(renderer, OvalBackend)), threading.current_thread()))
+        loaded.append((Engine(renderer, editors(renderer, OvalBackend, None)), threading.current_thread()))
         return loaded[0][0]
 
     monkeypatch.setattr(load_module, "load_engine", load_engine)

@@ -198,5 +198,5 @@ def test_stages_are_timed() -> None:
         state, _ = of.step(state, item, stages)
     summary = stages.summary()
     assert {name: summary[name]["count"] for name in summary} == dict.fromkeys(
-        ("track", "align", "invert", "synthesize", "composite", "matte"), 3
+        ("track", "align", "invert", "synthesize", "composite"), 3
     )

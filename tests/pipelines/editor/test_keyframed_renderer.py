@@ -20,7 +20,7 @@ from dynstream.pipelines.inversion.latent_memory import LatentState
 from dynstream.pipelines.inversion.recurrent_inverter import RecurrentInverter
 from dynstream.pipelines.motion.keyframes import Every
 
-from ..fakes import LevelEncoder, LevelGenerator, editor, frames, no_matte, scene
+from ..fakes import LevelEncoder, LevelGenerator, editor, frames, scene
 
 RATE = 25
 
@@ -208,7 +208,7 @@ def test_the_recurrent_encoder_is_asked_as_seldom_and_its_correction_stays() -> 
 def test_a_stream_of_frames_is_edited_in_every_frame() -> None:
     of, stages = editor("smile=1"), Stages()
     of = FaceEditor(
-        of.tracker, KeyframedRenderer(Renderer(LevelEncoder(), LevelGenerator()), model(), 4), of.edits, matte=no_matte
+        of.tracker, KeyframedRenderer(Renderer(LevelEncoder(), LevelGenerator()), model(), 4), of.edits, matte=None
     )
     state = SessionState()
     for frame in frames([scene((90 + number, 60)) for number in range(6)]):

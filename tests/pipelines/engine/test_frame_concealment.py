@@ -17,7 +17,7 @@ from dynstream.pipelines.inversion.latent_memory import GAP_SECONDS
 from dynstream.pipelines.tracking.tracker import Tracker
 from dynstream.stream.frame import Frame, Pixels
 
-from ..fakes import LevelEncoder, LevelGenerator, OvalBackend, edits, frames, no_matte, scene
+from ..fakes import LevelEncoder, LevelGenerator, OvalBackend, edits, frames, scene
 
 PACE = 3
 SETTLED = 5
@@ -30,7 +30,7 @@ class World:
         self.generator = LevelGenerator()
         model = MotionModel(leading=2).requires_grad_(False)
         renderer = KeyframedRenderer(Renderer(LevelEncoder(), self.generator), model, 1)  # type: ignore[arg-type]
-        self.editor = FaceEditor(Tracker(OvalBackend()), renderer, edits("smile=1"), matte=no_matte)
+        self.editor = FaceEditor(Tracker(OvalBackend()), renderer, edits("smile=1"), matte=None)
         self.lost = FrameConcealment(self.generator, model)
         self.pace = pace
         self.state = SessionState()

@@ -13,13 +13,13 @@ from dynstream.pipelines.engine.frame_concealment import LateFramePredictor
 from dynstream.pipelines.tracking.tracker import Tracker
 from dynstream.stream.frame import Frame
 
-from ..fakes import LevelEncoder, LevelGenerator, OvalBackend, edits, frames, no_matte, scene
+from ..fakes import LevelEncoder, LevelGenerator, OvalBackend, edits, frames, scene
 
 
 def world(every: int = 1) -> tuple[FaceEditor, KeyframedRenderer, list[Frame]]:
     model = MotionModel(leading=2).requires_grad_(False)
     renderer = KeyframedRenderer(Renderer(LevelEncoder(), LevelGenerator()), model, every)  # type: ignore[arg-type]
-    editor = FaceEditor(Tracker(OvalBackend()), renderer, edits("smile=1"), matte=no_matte)
+    editor = FaceEditor(Tracker(OvalBackend()), renderer, edits("smile=1"), matte=None)
     return editor, renderer, frames([scene((90 + number, 60)) for number in range(4)])
 
 

@@ -25,7 +25,7 @@ from dynstream.pipelines.inversion.latent_memory import GAP_SECONDS, LatentState
 from dynstream.pipelines.tracking.tracker import Tracker
 from dynstream.stream.frame import Frame, Pixels
 
-from ..fakes import LevelEncoder, LevelGenerator, OvalBackend, edits, frames, no_matte, scene
+from ..fakes import LevelEncoder, LevelGenerator, OvalBackend, edits, frames, scene
 from .simulation import COSTS, PIXELS, World
 
 STEP = 1 / 25
@@ -252,7 +252,7 @@ def test_the_real_editor_and_the_real_maker_fill_a_hole_nearer_than_the_last_pic
     renderer = KeyframedRenderer(Renderer(LevelEncoder(), LevelGenerator()), model, 1)  # type: ignore[arg-type]
 
     def editor(spec: SessionSpec, _before: object) -> FaceEditor:
-        return FaceEditor(Tracker(OvalBackend()), renderer, spec.edits, matte=no_matte)
+        return FaceEditor(Tracker(OvalBackend()), renderer, spec.edits, matte=None)
 
     world = World(renderer=renderer, editors=editor, fill=FrameConcealment(renderer.renderer.generator, model))
     session = world.open(edits=edits("smile=1"))

@@ -34,7 +34,7 @@ def renderer() -> Renderer:
 def engine(settings: EngineSettings | None = None, networks: Renderer | None = None) -> Engine:
     networks = networks or renderer()
     # The clock stands still: nothing is ever late, and a batch waits for every session, on any machine.
-    return Engine(networks, editors(networks, OvalBackend), settings, clock=lambda: 0.0)
+    return Engine(networks, editors(networks, OvalBackend, None), settings, clock=lambda: 0.0)
 
 
 def reference(items: Sequence[Frame], *texts: str, of: FaceEditor | None = None, **options: object) -> list[Edited]:

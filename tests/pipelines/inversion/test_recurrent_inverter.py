@@ -27,7 +27,7 @@ from dynstream.pipelines.inversion.recurrent_inverter import RecurrentInverter
 from dynstream.pipelines.tracking.tracker import Tracker
 from dynstream.stream.frame import Pixels
 
-from ..fakes import LevelGenerator, OvalBackend, edits, frames, no_matte, scene
+from ..fakes import LevelGenerator, OvalBackend, edits, frames, scene
 
 OFFSET = torch.full((18, 512), 0.05)
 
@@ -323,7 +323,7 @@ def test_a_face_that_was_drawn_without_the_network_is_met_anew(network: Recurren
 
 def test_a_scene_cut_begins_anew(network: RecurrentEncoder) -> None:
     """Through the whole way of a frame: after a cut nothing of the face before is left, not even to fade from."""
-    editor = FaceEditor(Tracker(OvalBackend()), renderer(network), edits("smile=1"), matte=no_matte)
+    editor = FaceEditor(Tracker(OvalBackend()), renderer(network), edits("smile=1"), matte=None)
     pictures = [scene((100, 60))] * 3 + [scene((100, 62), background=(200, 40, 20))] * 2
     state, states = SessionState(), []
     for frame in frames(pictures):
