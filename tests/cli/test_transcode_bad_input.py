@@ -197,7 +197,7 @@ def test_a_rotated_face_is_edited_upright(
     rotation: int, tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     of = fakes.editor("smile=1")
-    watching = Watching(of.tracker, of.renderer, of.edits)
+    watching = Watching(of.tracker, of.renderer, of.edits, matte=None)
     watching.seen = []
     editor_of(monkeypatch, lambda: watching)
     stored = np.ascontiguousarray(np.rot90(scene(), -rotation // 90))
@@ -349,7 +349,7 @@ class Waiting(face_editor.FaceEditor):
 
 def load_editor(*_a, **_k):
     of = editor("smile=1")
-    return Waiting(of.tracker, of.renderer, of.edits)
+    return Waiting(of.tracker, of.renderer, of.edits, matte=None)
 
 load.load_editor = load_editor
 directions.load_directions = lambda: DIRECTIONS

@@ -144,7 +144,7 @@ class Waiting(FaceEditor):
 
 def waiting() -> tuple[Waiting, dynstream.Editor]:
     of = fakes.editor("smile=1")
-    faces = Waiting(of.tracker, of.renderer, of.edits)
+    faces = Waiting(of.tracker, of.renderer, of.edits, matte=None)
     faces.begun, faces.go_on = threading.Event(), threading.Event()
     return faces, dynstream.Editor(faces)
 

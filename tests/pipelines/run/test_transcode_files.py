@@ -123,7 +123,7 @@ class Failing(FaceEditor):
 
     def __init__(self, error: BaseException) -> None:
         of = editor("smile=1")
-        super().__init__(of.tracker, of.renderer, of.edits)
+        super().__init__(of.tracker, of.renderer, of.edits, matte=None)
         self.error = error
         self.count = 0
 

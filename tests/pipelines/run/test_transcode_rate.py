@@ -128,7 +128,7 @@ class Failing(FaceEditor):
 
     def __init__(self) -> None:
         of = editor("smile=1")
-        super().__init__(of.tracker, of.renderer, of.edits)
+        super().__init__(of.tracker, of.renderer, of.edits, matte=None)
         self.count = 0
 
     def step(self, state: SessionState, frame: Frame, stages: Stages) -> tuple[SessionState, Edited]:
