@@ -12,7 +12,7 @@ from ..options import Faces, JsonFile
 from ..printing import note_on, table_console
 from ..progress import count_frames
 from ..weights import IndexUrl, Offline, open_zoo
-from . import bench_compositing, bench_dynamics, bench_edits, bench_live, bench_peers, bench_serve
+from . import bench_compositing, bench_dynamics, bench_edits, bench_live, bench_overlays, bench_peers, bench_serve
 from .shared import Clips, Edits, notes, say
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ app.command("compositing")(bench_compositing.command)
 app.command("dynamics")(bench_dynamics.command)
 app.command("edits")(bench_edits.command)
 app.command("live")(bench_live.command)
+app.command("overlays")(bench_overlays.command)
 app.command("peers")(bench_peers.command)
 app.command("serve")(bench_serve.command)
 

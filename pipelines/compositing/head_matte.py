@@ -22,7 +22,7 @@ BORDER: Final = 12
 """Crop pixels over which a matte fades at the crop's border."""
 SECONDS: Final = 0.1
 """Time constant of the average over time, where the picture does not change."""
-FRONT: Final = (0.12, 0.35)
+FRONT: Final = (0.08, 0.25)
 """Share of the region `front` from which on a place is covered, not at all and wholly."""
 FRONT_SECONDS: Final = 0.15
 CHANGED: Final = 12.0
@@ -97,7 +97,7 @@ def _front(shares: Mask) -> Mask:
     low, high = FRONT
     sure = np.clip((_large(shares) - low) / (high - low), 0, 1)
     whole = cv2.morphologyEx(sure, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
-    grown = cv2.dilate(whole, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7)))
+    grown = cv2.dilate(whole, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (11, 11)))
     return np.asarray(cv2.GaussianBlur(grown, (0, 0), 1.0), dtype=np.float32)
 
 
