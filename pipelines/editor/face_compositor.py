@@ -41,7 +41,7 @@ LEAST_PRESENCE: Final = 0.5
 """Of a drawn face, for its landmarks to be used."""
 LEAST_CHANGE: Final = 3.0
 """Of 255: a change of the hair's colour below this is not carried beyond the crop."""
-HAIR_AT_BORDER: Final = 0.03
+HAIR_AT_BORDER: Final = 0.01
 """Share of the crop's border that must be hair for hair beyond it to be looked for."""
 
 TURN: Final = (3.0, 8.0)
