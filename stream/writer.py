@@ -225,7 +225,8 @@ class VideoWriter:
             # Sound that starts a little before zero would otherwise move every stream.
             options["avoid_negative_ts"] = "disabled"
         elif name == "mpegts":
-            options["mpegts_copyts"] = "1"
+            # Else as ffmpeg does: times from 1.4 s on, so that no decoding time is below zero.
+            options.update({"mpegts_copyts": "1"} if self._copier.later else {"max_delay": "700000"})
         self._container.container_options.update(options)
 
     def _note_times(self, name: str) -> None:
@@ -255,7 +256,8 @@ class VideoWriter:
 
     def _encode(self, frame: Frame, duration: int) -> None:
         picture = self._to_samples(frame)
-        picture.pts, picture.time_base, picture.duration = frame.pts, frame.time_base, duration
+        later = round(self._copier.later / frame.time_base)
+        picture.pts, picture.time_base, picture.duration = frame.pts + later, frame.time_base, duration
         try:
             packets = self._stream.encode(picture)
         except av.FFmpegError as error:

@@ -38,15 +38,10 @@ class RetimedReader(VideoReader):
         super().__init__(path)
         self._lasts = super().duration
         self.source_unit = self.time_base
-        self.begin = self._first_pts() * self.source_unit
+        self.begin = self.first_pts * self.source_unit
         self.rate = rate
         self.time_base = _unit(self.begin, 1 / rate) if even else _unit(self.source_unit, 1 / rate, finest=FINEST)
         self.last_duration = max(1, round(1 / (rate * self.time_base)))
-
-    def _first_pts(self) -> int:
-        assert self._first is not None  # no frame was taken yet
-        pts = self._first.pts if self._first.pts is not None else self._first.dts
-        return pts or 0
 
     @property
     def duration(self) -> Fraction | None:
