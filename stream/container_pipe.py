@@ -22,6 +22,7 @@ from .errors import SinkError, SourceError
 from .layout import find_layout
 from .picture import AS_SAID, Aside, ColourChoice, Picture, PictureFormat, check_size, decoded_siting, packed
 from .pipe import CHUNK, PIPE_BYTES, PipeWriter, ReaderGone
+from .side_data import SideDataSeen
 
 Container = Literal["nut", "matroska"]
 MAGIC: dict[bytes, Container] = {b"nut/multimedia container\0": "nut", b"\x1a\x45\xdf\xa3": "matroska"}
@@ -85,6 +86,7 @@ class ContainerReader:
         self._first = next(self._decoded, None)
         if self._first is None:
             raise SourceError(f"the {kind} stream has not one picture that can be decoded; see what writes it")
+        self._side_data = SideDataSeen(self._first[0])
         self.format = self._describe(self._first[0], colours)
         self._note_lost()
 
@@ -123,7 +125,8 @@ class ContainerReader:
     def notes(self) -> tuple[str, ...]:
         """Sentences about the stream for the user."""
         clock = self._clock.note
-        return (*self._notes.values(), *([clock] if clock else []), *self._decoder.notes)
+        lost = [f"{name}: not kept beside raw pictures" for name in self._side_data.lost()]
+        return (*self._notes.values(), *([clock] if clock else []), *self._decoder.notes, *lost)
 
     def __iter__(self) -> Iterator[Picture | Aside]:
         timed, self._first = self._first, None
@@ -139,6 +142,7 @@ class ContainerReader:
 
     def _picture(self, frame: av.VideoFrame, pts: int) -> Picture:
         self._number += 1
+        self._side_data.add(frame)
         found = (frame.width, frame.height, frame.format.name)
         expected = (*self.format.size, self.format.layout.pix_fmt)
         if found != expected:

@@ -15,6 +15,8 @@ from .clock import Clock, demux
 from .decoding import packets_until_cut
 from .reader import open_source
 
+MOV_FAMILY = frozenset({"mp4", "mov", "ipod", "3gp", "3g2", "psp", "f4v", "ismv"})
+
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
@@ -50,6 +52,9 @@ class StreamCopier:
             self._streams: dict[int, Stream] = {}
             self._first_dts: dict[int, int] = {}
             self._last_dts: dict[int, int] = {}
+            self._started: set[int] = set()
+            self._hidden: dict[int, Packet[Stream]] = {}
+            self._hides = target.format.name in MOV_FAMILY
             self._clock = Clock(self._source)
             self.later = self._clock.restorable_origin if target.format.name == "mpegts" else Fraction(0)
             for stream in self._source.streams:
@@ -106,12 +111,30 @@ class StreamCopier:
         cut: list[str] = []
         for packet in packets_until_cut(demux(self._source, self._clock, *streams), cut):
             if (packet.size or packet.dts is not None) and not _is_gap(packet):
-                self._trim(packet)
-                self._order(packet)
-                packet.stream = self._streams[packet.stream_index]
-                yield packet
+                for heard in self._heard(packet):
+                    self._trim(heard)
+                    self._order(heard)
+                    heard.stream = self._streams[heard.stream_index]
+                    yield heard
         if cut:
             self.left_out.append(LeftOut("the rest of the copied streams", f"the source is damaged ({cut[0]})"))
+
+    def _heard(self, packet: "Packet[Stream]") -> "list[Packet[Stream]]":
+        """Nothing for sound that an MP4's edit list hides, else the packet.
+
+        An MP4 hides again what was hidden before the first packet that is heard. In another container the last of it
+        stays, which decoders need to begin.
+        """
+        index = packet.stream_index
+        if packet.stream.type != "audio" or (self._hides and index not in self._started and packet.is_discard):
+            return [packet]
+        if packet.is_discard:
+            if index not in self._started:
+                self._hidden[index] = packet
+            return []
+        self._started.add(index)
+        hidden = self._hidden.pop(index, None)
+        return [packet] if hidden is None else [hidden, packet]
 
     def _order(self, packet: "Packet[Stream]") -> None:
         """Move the packet, and where muxers need it make its decoding time the next possible one."""

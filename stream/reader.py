@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 import av
 from av.container.input import InputContainer
-from av.sidedata.sidedata import SideData, Type
+from av.sidedata.sidedata import Type
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
@@ -20,6 +20,7 @@ from .decoding import Decoder, packets_until_cut
 from .errors import SourceError
 from .frame import Frame, Original
 from .orientation import Orientation
+from .side_data import SideDataSeen, side_data
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
@@ -74,6 +75,9 @@ class VideoReader:
     Sizes up to 16384x16384 are read. Raises SourceError.
     """
 
+    at_own_times = True
+    """Whether a writer gets the frames of this reader, each at its time."""
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._notes: dict[str, str] = {}
@@ -124,6 +128,7 @@ class VideoReader:
                 f"input {self.path} is {first.width}x{first.height}, expected at most 16384x16384 pixels; "
                 "scale it down first: ffmpeg -i IN -vf scale=7680:-2 OUT.mp4"
             )
+        self.side_data = SideDataSeen(first)
         self.tags = ColourTags.of(first)
         self.is_rgb = is_rgb(first.format)
         self.pix_fmt = first.format.name
@@ -146,11 +151,10 @@ class VideoReader:
             )
 
     def _read_orientation(self, first: av.VideoFrame) -> Orientation:
-        # The stubs call this mapping a TypedDict with one key; it holds every kind of side data.
-        side_data = cast("Mapping[Type, SideData]", first.side_data)
-        if Type.DISPLAYMATRIX not in side_data:
+        found, _ = side_data(first)
+        if Type.DISPLAYMATRIX not in found:
             return Orientation()
-        orientation = Orientation.from_display_matrix(bytes(side_data[Type.DISPLAYMATRIX]))
+        orientation = Orientation.from_display_matrix(bytes(found[Type.DISPLAYMATRIX]))
         if orientation is None:
             self._notes["angle"] = "the rotation is not a multiple of 90 degrees: frames are left as stored"
             return Orientation()
@@ -216,6 +220,7 @@ class VideoReader:
         if timed is None:
             return None
         decoded, pts = timed
+        self.side_data.add(decoded)
         scaled = (decoded.width, decoded.height) != self._stored_size
         if scaled:
             self._notes["size"] = "the picture size changes midway: later frames are scaled to the first one's size"

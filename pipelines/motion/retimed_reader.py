@@ -31,6 +31,8 @@ class RetimedReader(VideoReader):
     source's own unit, which `source_unit` is.
     """
 
+    at_own_times = False
+
     def __init__(self, path: Path, rate: Fraction, *, even: bool = False) -> None:
         """even: all times will be `begin` and whole frames after it. The unit then is as coarse as possible, since
         some encoders and containers support no finer one.
