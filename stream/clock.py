@@ -29,10 +29,13 @@ _DECODING_ORDER: Final = frozenset({"avi"})
 
 @dataclass(slots=True)
 class _Place:
-    """Where a stream is: the next decoding time that it would count itself, and its epoch."""
+    """Where a stream is: the next decoding time that it would count itself, its epoch, and its first and last time on
+    the clock of all."""
 
     next_time: Fraction
     epoch: int
+    first: Fraction | None = None
+    end: Fraction | None = None
 
 
 class Clock:
@@ -56,7 +59,6 @@ class Clock:
         self._shifts = [-self.origin]
         self._raw = [Fraction(0)]  # of each epoch, the newest time in it
         self._places: dict[int, _Place] = {}
-        self._end: Fraction | None = None
 
     @property
     def restorable_origin(self) -> Fraction:
@@ -79,6 +81,9 @@ class Clock:
         """Move the packet's times onto the time line."""
         if self._by_decoding:  # FFmpeg guesses when those are shown, and is wrong where frames are out of order
             packet.pts = packet.dts
+        elif self._anywhere and packet.pts is not None and packet.dts is not None:
+            if abs(packet.pts - packet.dts) * packet.time_base > LEAP:  # a packet that holds both sides of a jump
+                packet.pts = None
         time = packet.dts if packet.dts is not None else packet.pts
         unit = packet.time_base
         if time is None or not unit:
@@ -91,9 +96,10 @@ class Clock:
         shift = round(self._shifts[epoch] / unit)
         packet.pts = None if packet.pts is None else packet.pts + shift
         packet.dts = None if packet.dts is None else packet.dts + shift
-        if packet.stream_index in self._places:
-            later = max(t for t in (packet.pts, packet.dts) if t is not None) + (packet.duration or 0)
-            self._end = max(later * unit, self._end or later * unit)
+        if (place := self._places.get(packet.stream_index)) is not None:
+            shown = max(t for t in (packet.pts, packet.dts) if t is not None) * unit
+            place.first = shown if place.first is None else place.first
+            place.end = max(place.end or shown, shown + (packet.duration or 0) * unit)
 
     def _epoch(self, packet: "Packet[Stream]", time: Fraction) -> int:
         newest = len(self._shifts) - 1
@@ -117,13 +123,19 @@ class Clock:
     def _jumps(self, gap: Fraction, moved: Fraction) -> bool:
         if gap < -(BACK if self._anywhere else RESTART):
             return True
-        return self._anywhere and gap > LEAP and moved > (self._end or moved) + LEAP
+        ends = [place.end for place in self._places.values() if place.end is not None]
+        return self._anywhere and gap > LEAP and moved > max(ends) + LEAP
 
     def _begin(self, packet: "Packet[Stream]", time: Fraction, place: _Place) -> int:
-        """Open an epoch with this packet: its stream goes on without a gap, after the end of all that was shown."""
+        """Open an epoch with this packet: its stream goes on without a gap, unless another is not over yet.
+
+        Streams are taken to begin as long before or after each other as at the beginning of the file.
+        """
         shift = place.next_time + self._shifts[place.epoch] - time
-        if packet.pts is not None and self._end is not None:
-            shift = max(shift, self._end - packet.pts * packet.time_base)
+        shown = time if packet.pts is None else packet.pts * packet.time_base
+        for other in self._places.values():
+            if place.first is not None and other.first is not None and other.end is not None:
+                shift = max(shift, other.end - (shown - place.first + other.first))
         self._shifts.append(shift)
         self._raw.append(time)
         self.jumps += 1

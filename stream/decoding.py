@@ -25,9 +25,9 @@ class Decoder:
 
     usual: units of time from one frame to the next, for frames that do not say it.
 
-    Where a codec that stores frames out of order has packets with only a decoding time, or with a presentation time
-    equal to it, frames get those times in ascending order. A frame without any time gets one from the rate, and one
-    that does not grow the next possible one; `notes` says so.
+    Where a codec stores frames out of order and the times of its packets only grow, those are of decoding: frames get
+    them in ascending order. A frame without any time gets one from the rate, and one that does not grow the next
+    possible one; `notes` says so.
 
     Attributes:
         last_pts: of the newest frame; None before the first.
@@ -43,6 +43,7 @@ class Decoder:
         self._depth = int(context.reorder_depth or 0) if context.has_b_frames else 0
         self._sorts = self._depth > 0
         self._waiting: list[int] = []
+        self._newest: int | None = None
         self._concealed = self._untimed = self._moved = 0
         self.last_pts: int | None = None
         self.frames = self.damaged = self.hidden = 0
@@ -66,16 +67,17 @@ class Decoder:
         yield from self.decode(empty)
 
     def _expect(self, packet: "Packet[VideoStream]") -> None:
-        if not self._sorts or not packet.size:
+        if packet.pts is None and (self._sorts or not self._depth):
+            packet.pts = packet.dts
+        if not self._sorts or not packet.size or packet.pts is None:
             return
-        if packet.dts is None or packet.pts not in (None, packet.dts):
+        if self._newest is not None and packet.pts <= self._newest:
             self._sorts = False
-            return
-        packet.pts = packet.dts
-        heapq.heappush(self._waiting, packet.dts)
+        self._newest = packet.pts
+        heapq.heappush(self._waiting, packet.pts)
 
     def _time(self, frame: av.VideoFrame) -> int | None:
-        pts = frame.pts if frame.pts is not None else frame.dts
+        pts = frame.pts
         if not self._sorts or pts is None or not self._waiting:
             return pts
         # At most so many frames are stored before one that is shown earlier: more are of packets without a frame.
