@@ -81,9 +81,8 @@ class Clock:
         """Move the packet's times onto the time line."""
         if self._by_decoding:  # FFmpeg guesses when those are shown, and is wrong where frames are out of order
             packet.pts = packet.dts
-        elif self._anywhere and packet.pts is not None and packet.dts is not None:
-            if abs(packet.pts - packet.dts) * packet.time_base > LEAP:  # a packet that holds both sides of a jump
-                packet.pts = None
+        elif self._anywhere and _torn(packet):
+            packet.pts = None
         time = packet.dts if packet.dts is not None else packet.pts
         unit = packet.time_base
         if time is None or not unit:
@@ -140,6 +139,13 @@ class Clock:
         self._raw.append(time)
         self.jumps += 1
         return len(self._shifts) - 1
+
+
+def _torn(packet: "Packet[Stream]") -> bool:
+    """Whether a packet lies on both sides of a jump: its times are too far apart."""
+    if packet.pts is None or packet.dts is None:
+        return False
+    return abs(packet.pts - packet.dts) * packet.time_base > LEAP
 
 
 def _origin(container: InputContainer, anywhere: bool) -> Fraction:

@@ -248,24 +248,23 @@ class VideoReader:
         self._note_missing()
 
     def _note_missing(self) -> None:
+        last, found = self._decoder.last_pts, self._decoder.frames + self._decoder.hidden
+        if last is None:
+            return
         # Only MP4 and its kin count their frames; elsewhere the number may be an estimate or count empty packets.
         if "mp4" in self._container.format.name:
-            found = self._decoder.frames + self._decoder.hidden
             if self._stream.frames > found:
                 self._notes["short"] = (
                     f"cut off or damaged: the file promises {self._stream.frames} frames and gave {found}; "
                     "the result holds those"
                 )
-            return
-        duration, last = self.duration, self._decoder.last_pts
-        if duration is None or last is None or self.clock.jumps:
-            return
-        end = (last - self.first_pts) * self.time_base
-        if end < duration * Fraction(19, 20) - 1:
-            self._notes["short"] = (
-                f"cut off or damaged: the file promises {float(duration):.1f} s and its last frame is at "
-                f"{float(end):.1f} s; the result holds those"
-            )
+        elif self.duration is not None and not self.clock.jumps:
+            end = (last - self.first_pts) * self.time_base
+            if end < self.duration * Fraction(19, 20) - 1:
+                self._notes["short"] = (
+                    f"cut off or damaged: the file promises {float(self.duration):.1f} s and its last frame is at "
+                    f"{float(end):.1f} s; the result holds those"
+                )
 
     def close(self) -> None:
         """Release the decoder and the file; iterating ends."""
