@@ -23,7 +23,7 @@ RIGHT_EYE, LEFT_EYE, NOSE_TIP, MOUTH, RIGHT_EAR, LEFT_EAR = range(6)
 MIN_SCORE = 0.5
 SAME_FACE_OVERLAP = 0.3
 SURE = 0.85
-"""Score of nearly every upright face. A face that is upside down scores 0.55 to 0.8, with its eyes and mouth swapped."""
+"""Score of nearly every upright face; one that is upside down has 0.55 to 0.8, with its eyes and mouth swapped."""
 TURNED_MARGIN = 0.1
 """By how much a face must score higher in the picture turned by 180 degrees to be taken for upside down."""
 REGION_SCALE = 1.5
