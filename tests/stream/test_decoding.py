@@ -1,6 +1,7 @@
 """A bad packet costs its picture, in every reader alike."""
 
 import io
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -43,7 +44,7 @@ def test_frames_without_any_time_follow_the_rate(tmp_path: Path) -> None:
     path = make(tmp_path / "a.h264", clip)
     with VideoReader(path) as reader:
         times = [frame.pts * frame.time_base for frame in reader]
-        steps = {b - a for a, b in zip(times, times[1:], strict=False)}
+        steps = {b - a for a, b in pairwise(times)}
     assert len(times) == len(clip.pts)
     assert len(steps) == 1
 

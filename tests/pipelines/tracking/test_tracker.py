@@ -13,7 +13,7 @@ from dynstream.pipelines.tracking.align import ffhq_quad, side
 from dynstream.pipelines.tracking.face_selection import Place, Policy, parse_policy
 from dynstream.pipelines.tracking.face_track import FaceTrack
 from dynstream.pipelines.tracking.head_pose import DLIB_AS_MESH, MEAN_FACE
-from dynstream.pipelines.tracking.tracker import Tracker, TrackerSettings, TrackerState
+from dynstream.pipelines.tracking.tracker import Tracker, TrackerSettings, TrackerState, fits
 from dynstream.stream.frame import Frame
 
 from ...drawn_face import draw_face
