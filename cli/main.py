@@ -4,6 +4,7 @@ Exit status: 0 done, 2 something that the user can mend (one paragraph, no trace
 dynstream's own (a traceback).
 """
 
+import os
 import signal
 import sys
 import threading
@@ -70,6 +71,7 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line `arguments` (sys.argv where not given); ends in SystemExit, or in the fault itself."""
+    _occupy_closed_descriptors()
     if threading.current_thread() is threading.main_thread():
         _clean_up_when_stopped()
     try:
@@ -84,6 +86,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if stop.code == INTERRUPTED:  # typer turns Ctrl-C into this
             _say("Interrupted", "", "yellow")
         raise
+
+
+def _occupy_closed_descriptors() -> None:
+    """Where standard input, output or error is closed, else a result would get its number, and messages in it.
+
+    Reading or writing them still fails, as it would; Python's own streams swallow what is printed.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # opening gives the lowest number that is free
+            os.open(os.devnull, os.O_RDONLY if number else os.O_WRONLY)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - it stays open like those it stands for
 
 
 def _clean_up_when_stopped() -> None:

@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 
 from .camera_devices import CameraDevice, camera_format, list_modes, nearest_mode
 from .colour import ToRgb
+from .decoding import decode_packet
 from .errors import SourceError
 from .frame import Frame
 
@@ -140,8 +141,7 @@ class Camera:
         packets = self._container.demux(self._stream)
         while True:
             try:
-                decoded = next(packets).decode()
-                damaged = 0
+                decoded = decode_packet(next(packets))
             except StopIteration:
                 return
             except BlockingIOError:  # nothing yet
@@ -150,16 +150,16 @@ class Camera:
                 self._sleep(NAP_SECONDS)
                 packets = self._container.demux(self._stream)  # an error ends the iterator
                 continue
-            except av.InvalidDataError as error:
-                damaged += 1
-                if damaged >= DAMAGED_PACKETS:
-                    raise SourceError(self._lost("its pictures cannot be decoded")) from error
-                continue
+            except av.InvalidDataError:
+                decoded, packets = None, self._container.demux(self._stream)
             except (OSError, av.FFmpegError) as error:
                 raise SourceError(self._lost(getattr(error, "strerror", None) or str(error))) from error
+            damaged = damaged + 1 if decoded is None else 0
+            if damaged >= DAMAGED_PACKETS:
+                raise SourceError(self._lost("its pictures cannot be decoded"))
             if decoded:
                 last = self._clock()
-            yield from decoded
+            yield from decoded or ()
 
     def close(self) -> None:
         """Release the camera; the next read gives None."""

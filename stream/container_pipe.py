@@ -15,11 +15,14 @@ from av.container.output import OutputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from .clock import Clock, demux
 from .colour import BT601, BT709, FULL, LIMITED, ColourTags, usual_matrix
+from .decoding import Decoder, packets_until_cut
 from .errors import SinkError, SourceError
 from .layout import find_layout
 from .picture import AS_SAID, Aside, ColourChoice, Picture, PictureFormat, check_size, decoded_siting, packed
 from .pipe import CHUNK, PIPE_BYTES, PipeWriter, ReaderGone
+from .side_data import SideDataSeen
 
 Container = Literal["nut", "matroska"]
 MAGIC: dict[bytes, Container] = {b"nut/multimedia container\0": "nut", b"\x1a\x45\xdf\xa3": "matroska"}
@@ -45,8 +48,8 @@ class ContainerReader:
     """A PictureSource of the first video stream of a container; its sound comes between the pictures.
 
     stream: at its beginning. kind: the container. colours: over what it says. rate: over what it says, which is only
-    told on, since the pictures have timestamps. A picture without one, or with one that does not grow, gets the next
-    possible one, and `notes` says so. Decodes the first picture. Raises SourceError.
+    told on, since the pictures have timestamps (see `Decoder`). A picture that cannot be decoded is left out, and
+    `notes` says so. Decodes the first picture. Raises SourceError.
     """
 
     def __init__(
@@ -61,7 +64,6 @@ class ContainerReader:
         self._notes: dict[str, str] = {}
         self._asides: list[Aside] = []
         self._number = 0
-        self._last_pts: int | None = None
         try:
             self._container: InputContainer = av.open(
                 cast(BinaryIO, _Arriving(stream)), "r", format=kind, options=_READ_OPTIONS, buffer_size=CHUNK
@@ -77,14 +79,18 @@ class ContainerReader:
         others = len(self._container.streams) - len(self.sound) - 1
         if others:
             self._notes["others"] = f"{others} streams that are neither this video nor sound are left out"
+        self._clock = Clock(self._container, keep_origin=True)
+        self._rate = rate or self.video.average_rate or self.video.guessed_rate or Fraction(25)
+        self._decoder = Decoder(self.video, round(1 / (self._rate * (self.video.time_base or Fraction(1, 1000)))))
         self._decoded = self._decode()
         self._first = next(self._decoded, None)
         if self._first is None:
             raise SourceError(f"the {kind} stream has not one picture that can be decoded; see what writes it")
-        self.format = self._describe(self._first, colours, rate)
+        self._side_data = SideDataSeen(self._first[0])
+        self.format = self._describe(self._first[0], colours)
         self._note_lost()
 
-    def _describe(self, first: av.VideoFrame, colours: ColourChoice, rate: Fraction | None) -> PictureFormat:
+    def _describe(self, first: av.VideoFrame, colours: ColourChoice) -> PictureFormat:
         stream = self.video
         layout = find_layout(first.format.name, source=f"the {self.kind} stream")
         size = check_size(first.width, first.height, f"the {self.kind} stream says a picture")
@@ -92,7 +98,7 @@ class ContainerReader:
             size=size,
             layout=layout,
             time_base=stream.time_base or Fraction(1, 1000),
-            rate=rate or stream.average_rate or stream.guessed_rate or Fraction(25),
+            rate=self._rate,
             tags=colours.tags(ColourTags.of(first), layout, size),
             siting=decoded_siting(stream.codec_context.name),
         )
@@ -118,22 +124,25 @@ class ContainerReader:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about the stream for the user."""
-        return tuple(self._notes.values())
+        clock = self._clock.note
+        lost = [f"{name}: not kept beside raw pictures" for name in self._side_data.lost()]
+        return (*self._notes.values(), *([clock] if clock else []), *self._decoder.notes, *lost)
 
     def __iter__(self) -> Iterator[Picture | Aside]:
-        frame, self._first = self._first, None
-        while frame is not None:
+        timed, self._first = self._first, None
+        while timed is not None:
             yield from self._pending()
-            yield self._picture(frame)
-            frame = next(self._decoded, None)
+            yield self._picture(*timed)
+            timed = next(self._decoded, None)
         yield from self._pending()
 
     def _pending(self) -> list[Aside]:
         asides, self._asides = self._asides, []
         return asides
 
-    def _picture(self, frame: av.VideoFrame) -> Picture:
+    def _picture(self, frame: av.VideoFrame, pts: int) -> Picture:
         self._number += 1
+        self._side_data.add(frame)
         found = (frame.width, frame.height, frame.format.name)
         expected = (*self.format.size, self.format.layout.pix_fmt)
         if found != expected:
@@ -143,34 +152,21 @@ class ContainerReader:
                 f"ffmpeg -i IN -vf scale={expected[0]}:{expected[1]},format={expected[2]} -f {self.kind} -"
             )
         data = packed(frame, self.format.layout)
-        return Picture(data, self._time(frame), frame.duration or 0, bool(frame.interlaced_frame), decoded=frame)
+        return Picture(data, pts, frame.duration or 0, bool(frame.interlaced_frame), decoded=frame)
 
-    def _time(self, frame: av.VideoFrame) -> int:
-        pts = frame.pts if frame.pts is not None else frame.dts
-        usual = max(1, round(1 / (self.format.rate * self.format.time_base)))
-        if self._last_pts is None:
-            pts = 0 if pts is None else pts
-        elif pts is None:
-            self._notes["times"] = "frames without a timestamp were given one from the frame rate"
-            pts = self._last_pts + usual
-        elif pts <= self._last_pts:
-            self._notes["order"] = "timestamps that did not grow were moved to the next possible one"
-            pts = self._last_pts + 1
-        self._last_pts = pts
-        return pts
-
-    def _decode(self) -> Iterator[av.VideoFrame]:
-        try:
-            for packet in self._container.demux(self.video, *self.sound):
-                if packet.stream is self.video:
-                    yield from cast("list[av.VideoFrame]", packet.decode())
-                elif packet.dts is not None:
-                    self._asides.append(Aside(packet))
-        except (av.FFmpegError, OSError) as error:
+    def _decode(self) -> Iterator[tuple[av.VideoFrame, int]]:
+        cut: list[str] = []
+        for packet in packets_until_cut(demux(self._container, self._clock, self.video, *self.sound), cut):
+            if packet.stream is self.video:
+                yield from self._decoder.decode(cast("av.Packet[VideoStream]", packet))
+            elif packet.dts is not None:
+                self._asides.append(Aside(packet))
+        if cut:
+            yield from self._decoder.flush()
             raise SourceError(
-                f"frame {self._number + 1} of the {self.kind} stream is cut off or damaged ({_reason(error)}); "
+                f"frame {self._number + 1} of the {self.kind} stream is cut off or damaged ({cut[0]}); "
                 f"the {self._number} frames before it are written; see what the program that writes it says"
-            ) from error
+            )
 
 
 class ContainerWriter:

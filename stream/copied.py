@@ -11,7 +11,11 @@ from av.container.output import OutputContainer
 from av.packet import Packet
 from av.stream import Discard, Stream
 
+from .clock import Clock, demux
+from .decoding import packets_until_cut
 from .reader import open_source
+
+MOV_FAMILY = frozenset({"mp4", "mov", "ipod", "3gp", "3g2", "psp", "f4v", "ismv"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,12 @@ class LeftOut:
 class StreamCopier:
     """Adds every stream of a source but one to a result, and hands out their packets in step with the video.
 
-    It opens the source a second time and reads the packets itself, so that a source in which sound lies far from
-    its pictures costs no memory. A stream that the result's container cannot hold is found by a trial header in
-    memory, left out, and listed in `left_out`.
+    It opens the source a second time and reads the packets itself, on the same clock as `VideoReader`, so that a source
+    in which sound lies far from its pictures costs no memory. A stream that the result's container cannot hold is found
+    by a trial header in memory, left out, and listed in `left_out`.
+
+    Attributes:
+        later: seconds that are added to all times, as the video must be too: MPEG-TS starts where its source did.
     """
 
     def __init__(self, path: Path, video_index: int, target: OutputContainer) -> None:
@@ -44,8 +51,15 @@ class StreamCopier:
         try:
             self._streams: dict[int, Stream] = {}
             self._first_dts: dict[int, int] = {}
+            self._last_dts: dict[int, int] = {}
+            self._started: set[int] = set()
+            self._hidden: dict[int, Packet[Stream]] = {}
+            self._hides = target.format.name in MOV_FAMILY
+            self._clock = Clock(self._source)
+            self.later = self._clock.restorable_origin if target.format.name == "mpegts" else Fraction(0)
             for stream in self._source.streams:
-                if stream.index == video_index or not self._add(stream, target):
+                left_out = stream.index == video_index or not self._add(stream, target)
+                if left_out and self._clock.steady:
                     stream.discard = Discard.all
             timed = [self._source.streams[index] for index in self._streams if not self._is_attachment(index)]
             self._packets = self._read(timed)
@@ -94,14 +108,46 @@ class StreamCopier:
     def _read(self, streams: list[Stream]) -> "Iterator[Packet[Stream]]":
         if not streams:
             return
-        try:
-            for packet in self._source.demux(*streams):
-                if (packet.size or packet.dts is not None) and not _is_gap(packet):
-                    self._trim(packet)
-                    packet.stream = self._streams[packet.stream_index]
-                    yield packet
-        except av.FFmpegError as error:
-            self.left_out.append(LeftOut("the rest of the copied streams", f"the source is damaged ({error.strerror})"))
+        cut: list[str] = []
+        for packet in packets_until_cut(demux(self._source, self._clock, *streams), cut):
+            if (packet.size or packet.dts is not None) and not _is_gap(packet):
+                for heard in self._heard(packet):
+                    self._trim(heard)
+                    self._order(heard)
+                    heard.stream = self._streams[heard.stream_index]
+                    yield heard
+        if cut:
+            self.left_out.append(LeftOut("the rest of the copied streams", f"the source is damaged ({cut[0]})"))
+
+    def _heard(self, packet: "Packet[Stream]") -> "list[Packet[Stream]]":
+        """Nothing for sound that an MP4's edit list hides, else the packet.
+
+        An MP4 hides again what was hidden before the first packet that is heard. In another container the last of it
+        stays, which decoders need to begin.
+        """
+        index = packet.stream_index
+        if packet.stream.type != "audio" or (self._hides and index not in self._started and packet.is_discard):
+            return [packet]
+        if packet.is_discard:
+            if index not in self._started:
+                self._hidden[index] = packet
+            return []
+        self._started.add(index)
+        hidden = self._hidden.pop(index, None)
+        return [packet] if hidden is None else [hidden, packet]
+
+    def _order(self, packet: "Packet[Stream]") -> None:
+        """Move the packet, and where muxers need it make its decoding time the next possible one."""
+        later = round(self.later / packet.time_base)
+        packet.pts = None if packet.pts is None else packet.pts + later
+        if packet.dts is None:
+            return
+        least = self._last_dts.get(packet.stream_index)
+        packet.dts += later
+        if least is not None and packet.stream.type in ("audio", "video") and packet.dts <= least:
+            packet.dts = least + 1
+            packet.pts = None if packet.pts is None else max(packet.pts, packet.dts)
+        self._last_dts[packet.stream_index] = packet.dts
 
     def _trim(self, packet: "Packet[Stream]") -> None:
         # An MP4's last packet of sound may be stored as shorter than its codec's frame; demuxing forgets that, unless
@@ -109,9 +155,10 @@ class StreamCopier:
         stream = packet.stream
         if stream.type != "audio" or not stream.duration or packet.dts is None or "mp4" not in self._source.format.name:
             return
-        if self._first_dts.setdefault(stream.index, packet.dts) != stream.start_time:
+        start = (stream.start_time or 0) - round(self._clock.origin / packet.time_base)
+        if self._first_dts.setdefault(stream.index, packet.dts) != start:
             return
-        left = stream.start_time + stream.duration - packet.dts
+        left = start + stream.duration - packet.dts
         if packet.duration and 0 < left < packet.duration:
             packet.duration = left
 

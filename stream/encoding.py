@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import av
@@ -125,14 +125,16 @@ def signal_range(codec: str, wanted: int) -> int:
     return wanted
 
 
-def configure(context: av.VideoCodecContext, options: EncoderOptions, size: tuple[int, int]) -> None:
-    """Set quality, speed and threads of an encoder that is not open yet.
+def configure(
+    context: av.VideoCodecContext, options: EncoderOptions, size: tuple[int, int], more: Mapping[str, str] = {}
+) -> None:
+    """Set quality, speed and threads of an encoder that is not open yet, and `more` of its own options.
 
     Pictures above 2560x1440 look fewer frames ahead, so that 8K fits into memory. Raises SinkError if the
     encoder has no option of that kind.
     """
     known = {option.name for option in context.supported_options.private}
-    chosen: dict[str, str] = {}
+    chosen = dict(more)
     if "crf" in known:
         chosen["crf"] = f"{DEFAULT_CRF.get(options.codec, _OTHER_CRF) if options.crf is None else options.crf:g}"
     elif options.codec in _QSCALE:

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Self, cast
 
 import av
 from av.container.input import InputContainer
-from av.sidedata.sidedata import SideData, Type
+from av.sidedata.sidedata import Type
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from .clock import Clock, demux
 from .colour import ColourTags, ToRgb, has_alpha, is_rgb
+from .decoding import Decoder, packets_until_cut
 from .errors import SourceError
 from .frame import Frame, Original
 from .orientation import Orientation
+from .side_data import SideDataSeen, side_data
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
@@ -59,8 +62,9 @@ class VideoReader:
     reader. The first video stream that is not a cover picture is read.
 
     - Frames are turned upright (multiples of 90 degrees and mirrorings).
-    - `pts` and `time_base` are the file's. A frame without a timestamp, or with one that does not grow, gets the
-      next possible one, and `notes` says so.
+    - `pts` and `time_base` are the file's, on the `Clock` that all its streams share: it counts on where theirs
+      wraps or jumps, and starts near zero where the format's does not. A frame without a timestamp, or with one that
+      does not grow, gets the next possible one. `notes` says so.
     - Alpha is dropped, more than 8 bits are rounded to 8, interlaced frames come as stored, both fields woven:
       `notes` says so.
     - A damaged or cut-off file gives every frame that can be decoded, and `notes` says so. A file of which not one
@@ -71,24 +75,30 @@ class VideoReader:
     Sizes up to 16384x16384 are read. Raises SourceError.
     """
 
+    at_own_times = True
+    """Whether a writer gets the frames of this reader, each at its time."""
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._notes: dict[str, str] = {}
-        self._last_pts: int | None = None
+        self._first: tuple[av.VideoFrame, int] | None = None
         self._to_rgb = ToRgb()
         self._container = open_source(self.path)
         try:
             self._stream = self._choose_stream()
             self._stream.thread_type = "AUTO"
+            stream = self._stream
+            self.time_base = stream.time_base or Fraction(1, 90000)
+            self.rate = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(25)
             self._decoded = self._decode()
-            first = next(self._decoded, None)
-            if first is None:
+            self._first = next(self._decoded, None)
+            if self._first is None:
                 raise SourceError(
                     f"input {self.path} has a video stream ({self._stream.name}) but not one frame can be decoded; "
                     "the file is damaged or holds no picture: copy it again or record it anew"
                 )
-            self._first: av.VideoFrame | None = first
-            self._describe(first)
+            self.first_pts = self._first[1]
+            self._describe(self._first[0])
         except BaseException:
             self._container.close()
             raise
@@ -118,12 +128,11 @@ class VideoReader:
                 f"input {self.path} is {first.width}x{first.height}, expected at most 16384x16384 pixels; "
                 "scale it down first: ffmpeg -i IN -vf scale=7680:-2 OUT.mp4"
             )
+        self.side_data = SideDataSeen(first)
         self.tags = ColourTags.of(first)
         self.is_rgb = is_rgb(first.format)
         self.pix_fmt = first.format.name
         self.codec = stream.name or "unknown"
-        self.time_base = stream.time_base or Fraction(1, 90000)
-        self.rate = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(25)
         self.interlaced = bool(first.interlaced_frame)
         self.orientation = self._read_orientation(first)
         self.size = self.orientation.size(*self._stored_size)
@@ -142,11 +151,10 @@ class VideoReader:
             )
 
     def _read_orientation(self, first: av.VideoFrame) -> Orientation:
-        # The stubs call this mapping a TypedDict with one key; it holds every kind of side data.
-        side_data = cast("Mapping[Type, SideData]", first.side_data)
-        if Type.DISPLAYMATRIX not in side_data:
+        found, _ = side_data(first)
+        if Type.DISPLAYMATRIX not in found:
             return Orientation()
-        orientation = Orientation.from_display_matrix(bytes(side_data[Type.DISPLAYMATRIX]))
+        orientation = Orientation.from_display_matrix(bytes(found[Type.DISPLAYMATRIX]))
         if orientation is None:
             self._notes["angle"] = "the rotation is not a multiple of 90 degrees: frames are left as stored"
             return Orientation()
@@ -189,22 +197,30 @@ class VideoReader:
 
     @property
     def chapters(self) -> "list[Chapter]":
-        """Chapters of the container."""
-        return self._container.chapters()
+        """Chapters of the container, on the clock of the frames."""
+        chapters = self._container.chapters()
+        for chapter in chapters:
+            unit = chapter["time_base"]
+            moved = round(self.clock.origin / unit) if unit else 0
+            chapter["start"], chapter["end"] = chapter["start"] - moved, chapter["end"] - moved
+        return chapters
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about the file for the user; complete when all frames were read."""
-        return tuple(self._notes.values())
+        clock = self.clock.note
+        return (*self._notes.values(), *([clock] if clock else []), *self._decoder.notes)
 
     def __iter__(self) -> Iterator[Frame]:
         while (frame := self._next()) is not None:
             yield frame
 
     def _next(self) -> Frame | None:
-        decoded, self._first = self._first or next(self._decoded, None), None
-        if decoded is None:
+        timed, self._first = self._first or next(self._decoded, None), None
+        if timed is None:
             return None
+        decoded, pts = timed
+        self.side_data.add(decoded)
         scaled = (decoded.width, decoded.height) != self._stored_size
         if scaled:
             self._notes["size"] = "the picture size changes midway: later frames are scaled to the first one's size"
@@ -215,40 +231,26 @@ class VideoReader:
                 f"input {self.path}: frames of pixel format {decoded.format.name} cannot be converted to RGB "
                 f"({_reason(error)}); convert the video first: ffmpeg -i IN -pix_fmt yuv420p OUT.mp4"
             ) from error
-        pts = self._timestamp(decoded)
         self.last_duration = decoded.duration or 0
-        self._last_pts = pts
         original = None if scaled or self.orientation != Orientation() else Original(decoded, pixels)
         return Frame(pixels, pts, self.time_base, original)
 
-    def _timestamp(self, decoded: av.VideoFrame) -> int:
-        pts = decoded.pts if decoded.pts is not None else decoded.dts
-        if self._last_pts is None:
-            return 0 if pts is None else pts
-        if pts is None:
-            self._notes["times"] = "frames without a timestamp were given one from the frame rate"
-            return self._last_pts + max(1, round(1 / (self.rate * self.time_base)))
-        if pts <= self._last_pts:
-            self._notes["order"] = "timestamps that did not grow were moved to the next possible one"
-            return self._last_pts + 1
-        return pts
+    def _decode(self) -> Iterator[tuple[av.VideoFrame, int]]:
+        """Every frame with its time on the clock, from where the container is."""
+        self.clock = Clock(self._container)
+        self._decoder = Decoder(self._stream, round(1 / (self.rate * self.time_base)))
+        cut: list[str] = []
+        for packet in packets_until_cut(demux(self._container, self.clock, self._stream), cut):
+            yield from self._decoder.decode(cast("av.Packet[VideoStream]", packet))
+        if cut:
+            self._notes["cut"] = f"cut off or damaged: reading stopped early ({cut[0]})"
+            yield from self._decoder.flush()
+        self._note_missing()
 
-    def _decode(self) -> Iterator[av.VideoFrame]:
-        decoded = damaged = hidden = 0
-        for packet in self._demux():
-            hidden += packet.is_discard
-            try:
-                frames = packet.decode()
-            except av.FFmpegError:
-                damaged += 1
-                continue
-            decoded += len(frames)
-            yield from frames
-        if damaged:
-            self._notes["damaged"] = f"damaged: {damaged} pieces of the video could not be decoded"
-        self._note_missing(decoded + hidden)
-
-    def _note_missing(self, found: int) -> None:
+    def _note_missing(self) -> None:
+        last, found = self._decoder.last_pts, self._decoder.frames + self._decoder.hidden
+        if last is None:
+            return
         # Only MP4 and its kin count their frames; elsewhere the number may be an estimate or count empty packets.
         if "mp4" in self._container.format.name:
             if self._stream.frames > found:
@@ -256,26 +258,13 @@ class VideoReader:
                     f"cut off or damaged: the file promises {self._stream.frames} frames and gave {found}; "
                     "the result holds those"
                 )
-            return
-        duration, start = self.duration, self._stream.start_time or 0
-        if duration is None or self._last_pts is None:
-            return
-        end = (self._last_pts - start) * self.time_base
-        if end < duration * Fraction(19, 20) - 1:
-            self._notes["short"] = (
-                f"cut off or damaged: the file promises {float(duration):.1f} s and its last frame is at "
-                f"{float(end):.1f} s; the result holds those"
-            )
-
-    def _demux(self) -> "Iterator[av.Packet[VideoStream]]":
-        try:
-            yield from self._container.demux(self._stream)
-        except av.FFmpegError as error:
-            self._notes["cut"] = f"cut off or damaged: reading stopped early ({_reason(error)})"
-            # An empty packet makes the decoder hand out what it still holds.
-            flush = cast("av.Packet[VideoStream]", av.Packet())
-            flush.stream = self._stream
-            yield flush
+        elif self.duration is not None and not self.clock.jumps:
+            end = (last - self.first_pts) * self.time_base
+            if end < self.duration * Fraction(19, 20) - 1:
+                self._notes["short"] = (
+                    f"cut off or damaged: the file promises {float(self.duration):.1f} s and its last frame is at "
+                    f"{float(end):.1f} s; the result holds those"
+                )
 
     def close(self) -> None:
         """Release the decoder and the file; iterating ends."""

@@ -40,7 +40,7 @@ class SpreadReader(VideoReader):
     def _middles(self, count: int) -> list[Fraction]:
         if self.duration is None:
             return []
-        start = Fraction(self._stream.start_time or 0) * self.time_base
+        start = self.first_pts * self.time_base
         return [start + self.duration * (2 * part + 1) / (2 * count) for part in range(count)]
 
     def _jumps(self, middles: list[Fraction]) -> list[Frame] | None:
@@ -48,8 +48,8 @@ class SpreadReader(VideoReader):
         frames: list[Frame] = []
         for middle in middles:
             try:
-                self._container.seek(round(middle / self.time_base), stream=self._stream)
-                self._first, self._last_pts = None, None
+                self._container.seek(round((middle + self.clock.origin) / self.time_base), stream=self._stream)
+                self._first = None
                 self._decoded = self._decode()
                 frame = self._next()
             except (av.FFmpegError, OSError):

@@ -1,7 +1,12 @@
 """Conversion of edited frames for an encoder: the source's own samples with the edit in them, or samples from RGB."""
 
+from fractions import Fraction
+
 import av
+import numpy as np
+from av.sidedata.sidedata import Type
 from av.video.format import VideoFormat
+from av.video.frame import PictureType
 
 from .colour import ColourTags, FromRgb, has_alpha, is_rgb
 from .frame import Frame, Original
@@ -9,10 +14,13 @@ from .layout import PixelLayout, layout_of
 from .picture import AS_SAID, Picture, PictureFormat, decoded_siting, fill, packed
 from .reader import VideoReader
 from .repaint import Repainter
+from .side_data import side_data
 
 
 class ToSamples:
     """Frames of one reader to video frames of one pixel format with the given tags.
+
+    Set `kept` to the kinds of side data that frames bring from their originals.
 
     If a frame's original has the same pixel format and colour tags, its own samples are used and the edit is added to
     them (see `Repainter`), as in a pipe: unedited samples stay bit-exact. Other frames are converted from RGB: other
@@ -26,12 +34,22 @@ class ToSamples:
         self._from_rgb = FromRgb(pix_fmt, tags)
         self._layout = _yuv_layout(pix_fmt)
         self._repaint: Repainter | None = None
+        self._copy: _CopyWithSideData | None = None
+        self.kept: frozenset[Type] = frozenset()
 
     def __call__(self, frame: Frame) -> av.VideoFrame:
         """A new video frame without a timestamp."""
-        if frame.original is None or self._layout is None or not self._is_as_wanted(frame.original.samples):
+        original = frame.original
+        if original is None:
             return self._from_rgb(frame.pixels)
-        return self._repainted(frame, frame.original, self._layout)
+        if self._layout is None or not self._is_as_wanted(original.samples):
+            made = self._from_rgb(frame.pixels)
+        else:
+            made = self._repainted(frame, original, self._layout)
+        if self.kept.isdisjoint(side_data(original.samples)[0]):
+            return made
+        self._copy = self._copy or _CopyWithSideData(original.samples, self.pix_fmt)
+        return self._copy(original.samples, made)
 
     def _is_as_wanted(self, samples: av.VideoFrame) -> bool:
         # Equal tags on equal formats mean equal colours, whatever a reader takes for those that say nothing.
@@ -60,6 +78,35 @@ class ToSamples:
             tags=AS_SAID.tags(self.tags, layout, size),
             siting=decoded_siting(self._reader.codec),
         )
+
+
+class _CopyWithSideData:
+    """Pictures with the side data of other frames, which PyAV cannot set: copies of those get the pictures' samples."""
+
+    def __init__(self, like: av.VideoFrame, pix_fmt: str) -> None:
+        self._graph = av.filter.Graph()
+        unit = like.time_base or Fraction(1, 1000)
+        source = self._graph.add_buffer(width=like.width, height=like.height, format=like.format, time_base=unit)
+        copy, convert = self._graph.add("copy"), self._graph.add("format", f"pix_fmts={pix_fmt}")
+        sink = self._graph.add("buffersink")
+        source.link_to(copy)
+        copy.link_to(convert)
+        convert.link_to(sink)
+        self._graph.configure()
+
+    def __call__(self, samples: av.VideoFrame, made: av.VideoFrame) -> av.VideoFrame:
+        self._graph.push(samples)
+        frame = self._graph.pull()
+        assert isinstance(frame, av.VideoFrame)
+        for target, source in zip(frame.planes, made.planes, strict=True):
+            rows = np.frombuffer(source, np.uint8).reshape(source.height, -1)  # type: ignore[call-overload]
+            to = np.frombuffer(target, np.uint8).reshape(target.height, -1)  # type: ignore[call-overload]
+            columns = min(rows.shape[1], to.shape[1])
+            to[:, :columns] = rows[:, :columns]
+        frame.pict_type = PictureType.NONE  # else the encoder would repeat the source's key frames
+        frame.colorspace, frame.color_range = made.colorspace, made.color_range
+        frame.color_primaries, frame.color_trc = made.color_primaries, made.color_trc
+        return frame
 
 
 def _base(pix_fmt: str) -> str:

@@ -15,15 +15,16 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from .atomic import NO_SPACE, AtomicFile
-from .copied import LeftOut, StreamCopier
+from .copied import MOV_FAMILY, LeftOut, StreamCopier
 from .encoding import EncoderOptions, choose_pix_fmt, configure, find_encoder, refused, signal_range
 from .errors import SinkError
 from .frame import Frame
+from .orientation import Orientation
 from .reader import VideoReader
+from .side_data import FRAME_KINDS, keep
 from .to_samples import ToSamples
 
-_MOV_FAMILY = frozenset({"mp4", "mov", "ipod", "3gp", "3g2", "psp", "f4v", "ismv"})
-_HOLD_CHAPTERS = _MOV_FAMILY | {"matroska", "webm", "nut", "ogg", "asf"}
+_HOLD_CHAPTERS = MOV_FAMILY | {"matroska", "webm", "nut", "ogg", "asf"}
 _MOV_TAGS = frozenset(
     {
         "title",
@@ -117,6 +118,7 @@ class VideoWriter:
         self.signal_range = signal_range(codec, tags.signal_range)
         self._to_samples = ToSamples(self.pix_fmt, replace(tags, signal_range=self.signal_range), reader)
         self.frames_written = 0
+        self._bare = False
         self._held: Frame | None = None
         self._notes: list[str] = []
         self._left_out: list[LeftOut] = []
@@ -198,8 +200,17 @@ class VideoWriter:
         context.color_primaries, context.color_trc = tags.primaries, tags.transfer
         if not self.pix_fmt.startswith(("rgb", "bgr", "gbr")):
             context.colorspace, context.color_range = tags.matrix, tags.signal_range
-        configure(context, self.options, reader.size)
-        stream.metadata.update(_carried(reader.stream_metadata))
+        self._kept = keep(
+            reader.side_data,
+            self.options.codec,
+            self._container.format.name,
+            [option.name for option in context.supported_options.private],
+            frames=reader.at_own_times,
+            turned=reader.orientation != Orientation(),
+        )
+        self._to_samples.kept = self._kept.kinds
+        configure(context, self.options, reader.size, self._kept.options)
+        stream.metadata.update(_carried(reader.stream_metadata) | self._kept.metadata)
         stream.disposition = reader.disposition & ~Disposition.attached_pic
         return stream
 
@@ -212,7 +223,7 @@ class VideoWriter:
         elif chapters:
             self._left_out.append(LeftOut(f"{len(chapters)} chapters", f"the {name} container cannot hold them"))
         options: dict[str, str] = {}
-        if name in _MOV_FAMILY:
+        if name in MOV_FAMILY:
             ticks = [t.denominator for t in [self.reader.time_base, *self._copier.time_bases]]
             if ticks[0] <= _INT32_MAX:
                 options["video_track_timescale"] = str(ticks[0])
@@ -225,7 +236,8 @@ class VideoWriter:
             # Sound that starts a little before zero would otherwise move every stream.
             options["avoid_negative_ts"] = "disabled"
         elif name == "mpegts":
-            options["mpegts_copyts"] = "1"
+            # Else as ffmpeg does: times from 1.4 s on, so that no decoding time is below zero.
+            options.update({"mpegts_copyts": "1"} if self._copier.later else {"max_delay": "700000"})
         self._container.container_options.update(options)
 
     def _note_times(self, name: str) -> None:
@@ -255,7 +267,9 @@ class VideoWriter:
 
     def _encode(self, frame: Frame, duration: int) -> None:
         picture = self._to_samples(frame)
-        picture.pts, picture.time_base, picture.duration = frame.pts, frame.time_base, duration
+        self._bare |= frame.original is None
+        later = round(self._copier.later / frame.time_base)
+        picture.pts, picture.time_base, picture.duration = frame.pts + later, frame.time_base, duration
         try:
             packets = self._stream.encode(picture)
         except av.FFmpegError as error:
@@ -291,6 +305,10 @@ class VideoWriter:
             raise self._failed(error) from error
         self._mux_video(rest)
         self._copy(None)
+        kept = self._kept.kinds - (FRAME_KINDS if self._bare else frozenset())
+        self._left_out += [
+            LeftOut(name, "not kept beside the new pictures") for name in self.reader.side_data.lost(kept)
+        ]
         try:
             self._container.close()
         except av.FFmpegError as error:

@@ -4,7 +4,7 @@ The network has two square feature maps, 16x16 with two anchors a cell and 8x8 w
 anchor gives a box (middle, width, height) and six points, as offsets from the anchor in 1/128 of the picture.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import cv2
@@ -22,6 +22,10 @@ RIGHT_EYE, LEFT_EYE, NOSE_TIP, MOUTH, RIGHT_EAR, LEFT_EAR = range(6)
 
 MIN_SCORE = 0.5
 SAME_FACE_OVERLAP = 0.3
+SURE = 0.85
+"""Score of nearly every upright face; one that is upside down has 0.55 to 0.8, with its eyes and mouth swapped."""
+TURNED_MARGIN = 0.1
+"""By how much a face must score higher in the picture turned by 180 degrees to be taken for upside down."""
 REGION_SCALE = 1.5
 """MediaPipe's margin: the landmark network was trained on regions this much larger than the box."""
 
@@ -138,15 +142,34 @@ class FaceDetector:
     def __call__(self, pixels: Pixels) -> tuple[FaceRegion, ...]:
         """Regions of the faces in (H, W, 3) uint8 RGB `pixels`, the largest first."""
         check_pixels(pixels)
+        found = self._find(pixels)
+        if any(one.score < SURE for one in found):
+            turned = [_turned(one, pixels) for one in self._find(np.ascontiguousarray(pixels[::-1, ::-1]))]
+            found = [_surer(one, turned) for one in found]
+        return tuple(sorted(found, key=lambda one: -one.size))
+
+    def _find(self, pixels: Pixels) -> list[FaceRegion]:
         square, box = letterbox(pixels)
         outputs = self._network.run(square[None].astype(np.float32) / 127.5 - 1)
         faces, scores = merge(*decode(outputs["regressors"][0], outputs["classificators"][0, :, 0]))
-        found = [
+        return [
             region(box.to_frame(face), float(score))
             for face, score in zip(faces, scores, strict=True)
             if (face[1] > face[0]).all()
         ]
-        return tuple(sorted(found, key=lambda one: -one.size))
+
+
+def _turned(one: FaceRegion, pixels: Pixels) -> FaceRegion:
+    """A region of the picture turned by 180 degrees, in the picture as it is."""
+    height, width = pixels.shape[:2]
+    return replace(one, x=width - 1 - one.x, y=height - 1 - one.y, angle=one.angle + np.pi)
+
+
+def _surer(one: FaceRegion, turned: list[FaceRegion]) -> FaceRegion:
+    """The region, or that of the same face upside down where it is clearly more of a face."""
+    here = [other for other in turned if np.hypot(one.x - other.x, one.y - other.y) < 0.4 * max(one.size, other.size)]
+    best = max(here, key=lambda other: other.score, default=one)
+    return best if best.score > one.score + TURNED_MARGIN else one
 
 
 def load_face_detector(weights: WeightFiles) -> FaceDetector:

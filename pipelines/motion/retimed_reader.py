@@ -31,6 +31,8 @@ class RetimedReader(VideoReader):
     source's own unit, which `source_unit` is.
     """
 
+    at_own_times = False
+
     def __init__(self, path: Path, rate: Fraction, *, even: bool = False) -> None:
         """even: all times will be `begin` and whole frames after it. The unit then is as coarse as possible, since
         some encoders and containers support no finer one.
@@ -38,15 +40,10 @@ class RetimedReader(VideoReader):
         super().__init__(path)
         self._lasts = super().duration
         self.source_unit = self.time_base
-        self.begin = self._first_pts() * self.source_unit
+        self.begin = self.first_pts * self.source_unit
         self.rate = rate
         self.time_base = _unit(self.begin, 1 / rate) if even else _unit(self.source_unit, 1 / rate, finest=FINEST)
         self.last_duration = max(1, round(1 / (rate * self.time_base)))
-
-    def _first_pts(self) -> int:
-        assert self._first is not None  # no frame was taken yet
-        pts = self._first.pts if self._first.pts is not None else self._first.dts
-        return pts or 0
 
     @property
     def duration(self) -> Fraction | None:

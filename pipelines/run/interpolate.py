@@ -123,6 +123,7 @@ def interpolate(
         VideoReader(source) as reader,
         open_writer(target, timed, video, overwrite=overwrite) as writer,
     ):
+        timed.side_data = reader.side_data
         last_pts: int | None = None
         for moment in retime(_seen(reader, every, series), seconds.tolist(), bend=bend):
             frame = timed.frame(moment)

@@ -123,6 +123,8 @@ def transcode(
     started = clock()
     with VideoReader(source) as reader, ExitStack() as more:
         timed = None if rate is None else more.enter_context(RetimedReader(source, rate, even=True))
+        if timed is not None:
+            timed.side_data = reader.side_data
         with open_writer(target, timed or reader, video, overwrite=overwrite) as writer:
             frames = _edited(reader, editor, stages)
             for frame in frames if timed is None else _at_even_times(frames, reader, timed, stages, kinds):

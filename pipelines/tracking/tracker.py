@@ -232,7 +232,7 @@ class Tracker:
     def _locate(self, frame: Frame, region: FaceRegion, before: FaceRegion | None) -> tuple[Face, FaceRegion] | None:
         """Landmarks in `region` and where to follow them, or None if there is no face, or not `before`'s."""
         face = self._backend.locate(frame.pixels, region)
-        if face.presence < self._settings.least_presence:
+        if face.presence < self._settings.least_presence or not fits(alignment_points(face), region):
             return None
         place = self._backend.follow(face)
         if before is not None and not plausible(before, place):
@@ -312,6 +312,20 @@ def share_inside(face: Face, frame: Frame) -> float:
     width, height = frame.size
     plane = face.landmarks[:, :2]
     return float(((plane >= -0.5) & (plane <= np.array([width - 0.5, height - 0.5]))).all(axis=1).mean())
+
+
+def fits(points: Points, region: FaceRegion) -> bool:
+    """Whether eyes and mouth lie as those of a face do: not mirrored, and not upside down in the region.
+
+    points: (3, 2) as `alignment_points` gives them.
+    """
+    across, down = points[1] - points[0], points[2] - (points[0] + points[1]) / 2
+    size = float(np.hypot(*across) * np.hypot(*down))
+    upright = np.array([np.cos(region.angle), np.sin(region.angle)])
+    mirrored = float(across[0] * down[1] - across[1] * down[0]) < -0.2 * size
+    # In profile the eyes are close together, and the line between them says little.
+    turned = float(across @ upright) < 0 and float(down @ (-upright[1], upright[0])) < 0
+    return not (mirrored or turned)
 
 
 def distance(one: FaceRegion, other: FaceRegion) -> float:

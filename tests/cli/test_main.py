@@ -4,6 +4,7 @@ import inspect
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -134,3 +135,18 @@ def test_every_command_is_found() -> None:
     app = main_module.build()
     names = {group.name for group in app.registered_groups} | {command.name for command in app.registered_commands}
     assert names == set(COMMANDS)
+
+
+def test_closed_descriptors_are_not_given_to_files(tmp_path: Path) -> None:
+    """A result that got the number of standard error would have messages in it."""
+    code = (
+        "import os, sys\n"
+        "for number in range(3): os.close(number)\n"
+        "sys.stdin = sys.stdout = sys.stderr = None\n"
+        "from dynstream.cli.main import main\n"
+        "try: main(['no-such-command'])\n"
+        "except SystemExit as stop: status = stop.code\n"
+        "with open(sys.argv[1], 'w') as file: file.write(f'{status} {file.fileno() > 2}')\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "said")], check=True)
+    assert (tmp_path / "said").read_text() == "2 True"

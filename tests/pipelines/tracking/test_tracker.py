@@ -13,7 +13,7 @@ from dynstream.pipelines.tracking.align import ffhq_quad, side
 from dynstream.pipelines.tracking.face_selection import Place, Policy, parse_policy
 from dynstream.pipelines.tracking.face_track import FaceTrack
 from dynstream.pipelines.tracking.head_pose import DLIB_AS_MESH, MEAN_FACE
-from dynstream.pipelines.tracking.tracker import Tracker, TrackerSettings, TrackerState
+from dynstream.pipelines.tracking.tracker import Tracker, TrackerSettings, TrackerState, fits
 from dynstream.stream.frame import Frame
 
 from ...drawn_face import draw_face
@@ -308,3 +308,16 @@ def test_a_blink_does_not_move_the_quad(zoo: Zoo) -> None:
     region = backend.follow(backend.locate(open_eyes, backend.detect(open_eyes)[0]))
     quads = [ffhq_quad(alignment_points(backend.locate(one, region))) for one in (open_eyes, closed)]
     assert np.hypot(*(quads[1] - quads[0]).T).max() < 0.03 * side(quads[0])
+
+
+@pytest.mark.parametrize(("angle", "mirrored", "expected"), [
+    (0, False, True), (30, False, True), (180, False, False), (0, True, False), (180, True, False),
+])  # fmt: skip
+def test_landmarks_that_lie_on_a_face_as_no_face_does_are_rejected(
+    angle: float, mirrored: bool, expected: bool
+) -> None:
+    points = np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 2.0]]) * ([-1, 1] if mirrored else [1, 1])
+    turn = np.radians(angle)
+    points = points @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    assert fits(points, FaceRegion(0, 0, 10)) == expected
+    assert fits(points, FaceRegion(0, 0, 10, angle=turn)) == (not mirrored)
