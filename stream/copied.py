@@ -36,16 +36,18 @@ class StreamCopier:
     It opens the source a second time and reads the packets itself, so that a source in which sound lies far from
     its pictures costs no memory. A stream that the result's container cannot hold is found by a trial header in
     memory, left out, and listed in `left_out`.
+
+    nothing: copy no stream at all.
     """
 
-    def __init__(self, path: Path, video_index: int, target: OutputContainer) -> None:
+    def __init__(self, path: Path, video_index: int, target: OutputContainer, *, nothing: bool = False) -> None:
         self.left_out: list[LeftOut] = []
         self._source = open_source(path)
         try:
             self._streams: dict[int, Stream] = {}
             self._first_dts: dict[int, int] = {}
             for stream in self._source.streams:
-                if stream.index == video_index or not self._add(stream, target):
+                if nothing or stream.index == video_index or not self._add(stream, target):
                     stream.discard = Discard.all
             timed = [self._source.streams[index] for index in self._streams if not self._is_attachment(index)]
             self._packets = self._read(timed)
