@@ -40,7 +40,7 @@ def identity(place: str) -> str | None:
             status = os.stat(place)
         except FileNotFoundError:
             return None
-        return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}"
+        return f"{status.st_size}-{status.st_mtime_ns}"
     store, path = open_store(place)
     try:
         return str(store.ukey(path))

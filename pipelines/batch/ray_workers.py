@@ -106,6 +106,9 @@ class RayWorkers:
         self.lost: tuple[type[BaseException], ...] = (
             ray.exceptions.RayActorError,
             ray.exceptions.RaySystemError,
+            ray.exceptions.NodeDiedError,
+            ray.exceptions.OutOfMemoryError,
+            ray.exceptions.WorkerCrashedError,
             ray.exceptions.ObjectLostError,
         )
 

@@ -166,10 +166,12 @@ def run_batch(
         places.clear_scratch(item.result, item.key)
     if left:
         workers = open_workers()
+        batch = _Batch(left, ledger, workers, settings, status, watch, clock)
         try:
-            _Batch(left, ledger, workers, settings, status, watch, clock).run()
+            batch.run()
         finally:
             workers.close()
+            batch.clean()
     ledger.write("end", done=status.done, failed=len(status.failed), seconds=round(status.seconds, 3))
     watch(status)
     return status
@@ -193,34 +195,42 @@ class _Batch:
         self._tasks: deque[tuple[_File, Task]] = deque()
         self._running: dict[Future[Any], tuple[int, _File | None, Task | None]] = {}
         self._idle: list[int] = []
+        self._started = clock()
         self._stillborn: Counter[int] = Counter()
         status.workers = [WorkerStatus() for _ in range(workers.count)]
 
     def run(self) -> None:
-        started = self._clock()
         for worker in range(self._workers.count):
             self._start(worker)
         while self._left or self._tasks or any(task for _, _, task in self._running.values()):
+            self._fill()
             self._assign()
             if not self._running:
                 raise ClusterError("no worker is left: " + "; ".join(self._status.notes or ["all of them are gone"]))
             done, _ = wait(self._running, LOOK_SECONDS, FIRST_COMPLETED)
             for future in done:
                 self._take(future)
-            self._status.seconds = self._clock() - started
-            if self._idle and self._status.ready_seconds is None:
-                self._status.ready_seconds = self._status.seconds
+                self._assign()
+            self._status.seconds = self._clock() - self._started
             self._watch(self._status)
+
+    def clean(self) -> None:
+        """Remove what the workers, which have ended, were making."""
+        for _, file, _ in self._running.values():
+            if file is not None:
+                places.clear_scratch(file.item.result, file.item.key)
 
     def _start(self, worker: int) -> None:
         self._status.workers[worker].state = "starting"
         self._running[self._workers.start(worker)] = (worker, None, None)
 
+    def _fill(self) -> None:
+        """Begin files ahead, so that no worker waits for the ledger."""
+        while self._left and len(self._tasks) < self._workers.count:
+            self._begin(*self._left.popleft())
+
     def _assign(self) -> None:
-        while self._idle and (self._tasks or self._left):
-            if not self._tasks:
-                self._begin(*self._left.popleft())
-                continue
+        while self._idle and self._tasks:
             file, task = self._tasks.popleft()
             if not file.over:
                 worker = self._idle.pop()
@@ -287,6 +297,8 @@ class _Batch:
         if isinstance(result, Ready) and result.version == ours:
             status.host, status.pid, status.state, self._stillborn[worker] = result.host, result.pid, "idle", 0
             self._idle.append(worker)
+            if self._status.ready_seconds is None:
+                self._status.ready_seconds = self._clock() - self._started
             return
         status.state = "gone"
         why = (
@@ -309,7 +321,8 @@ class _Batch:
             self._status.notes.append(f"worker {worker} died {DEATHS} times as it started: {why.strip()}")
         if file is None or task is None:
             return
-        places.clear_scratch(file.item.result, file.item.key)
+        if not isinstance(task, MakePiece):  # others may be making pieces of the same file
+            places.clear_scratch(file.item.result, file.item.key)
         file.deaths += 1
         if file.deaths >= DEATHS:
             self._set_aside(file, f"{DEATHS} workers died over it; it may need more memory than there is")
@@ -365,3 +378,4 @@ class _Batch:
             self._status.done += 1
             for place in file.pieces.values():
                 places.remove(place)
+            places.clear_scratch(file.item.result, key)

@@ -113,7 +113,7 @@ def reader_at(source: Path, pts: int, begin: int) -> Iterator[VideoReader]:
         reader = stack.enter_context(VideoReader(source))
         if pts > begin:
             try:
-                found = reader.seek(pts * reader.time_base - SEEK_MARGIN)
+                found = reader.seek(max(pts * reader.time_base - SEEK_MARGIN, begin * reader.time_base))
             except SourceError:
                 found = None
             if found is None or found > pts:  # this container cannot be searched well: from the start, then

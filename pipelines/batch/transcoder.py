@@ -15,8 +15,7 @@ from ..credentials.certificates import Identity, find_identity
 from ..credentials.record import SIDECAR
 from ..editor.face_editor import FaceEditor
 from ..editor.renderer import Renderer
-from ..run.sealing import seal_of
-from ..run.transcode_job import TranscodeJob, run_job
+from ..run.transcode_job import TranscodeJob, run_job, seal_of
 from ..run.watch import Count
 from ..tracking.face_selection import parse_policy
 from ..tracking.tracker import Tracker

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,11 +12,12 @@ from ...stream.reader import VideoReader
 from ..common.errors import OptionError
 from ..compositing.composite import Mode
 from ..credentials.certificates import Identity
+from ..credentials.record import EditRecord, sign
 from ..edits.edit import Edits
 from ..motion.keyframes import Every
 from ..motion.retimed_reader import RetimedReader
-from .sealing import seal_of
-from .transcode import Report, VideoOptions, open_writer, transcode
+from . import model_digests
+from .transcode import Report, Seal, VideoOptions, open_writer, transcode
 from .watch import Watch, unwatched
 
 if TYPE_CHECKING:
@@ -107,6 +109,21 @@ def run_job(job: TranscodeJob, zoo: "Zoo", watch: Watch = unwatched, load: Load 
             progress=count,
         )
     return replace(report, carried=str(getattr(editor.renderer, "calls", ""))) if job.first_frame_edit else report
+
+
+def seal_of(job: TranscodeJob, zoo: "Zoo") -> Seal | None:
+    """Signs what is done into the result of a job; None where it has no identity to sign with."""
+    if job.identity is None:
+        return None
+    files = model_digests.model_files(job.generator, job.backend, job.encoder, zoo)
+    record = EditRecord(
+        title=job.target.name,
+        source=job.source,
+        edits={spec.name: str(spec) for spec in job.edits.specs},
+        settings={name: getattr(job, name) for name in ("mode", "faces", "generator", "backend", "encoder")},
+        models=model_digests.digests_of(tuple(files)),
+    )
+    return partial(sign, record=record, identity=job.identity)
 
 
 def _load(job: TranscodeJob, zoo: "Zoo") -> "FaceEditor":

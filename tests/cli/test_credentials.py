@@ -11,7 +11,7 @@ from dynstream.pipelines.api import batch as api
 from dynstream.pipelines.batch.plan import Item
 from dynstream.pipelines.credentials.read import Verdict, read_credentials
 from dynstream.pipelines.research.bench.batch import PassingTranscoder
-from dynstream.pipelines.run import sealing
+from dynstream.pipelines.run import model_digests
 
 from ..pipelines.batch.inline import InlineWorkers
 from ..pipelines.fakes import scene, write_clip
@@ -21,7 +21,7 @@ from ..pipelines.fakes import scene, write_clip
 def source(tmp_path: Path, asked: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch) -> Path:
     weights = tmp_path / "generator.pt"
     weights.write_bytes(b"weights")
-    monkeypatch.setattr(sealing, "model_files", lambda _job, _zoo: [weights])
+    monkeypatch.setattr(model_digests, "model_files", lambda *_names: [weights])
     return write_clip(tmp_path / "in.mp4", [scene((96 + i, 60)) for i in range(4)])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dynstream.pipelines.batch.plan import Item, make_job
-from dynstream.pipelines.batch.segments import Span, edit_piece, find_spans, join_pieces, reader_at
+from dynstream.pipelines.batch.segments import Span, edit_piece, find_spans, frame_times, join_pieces, reader_at
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.edits.parsing import parse_edit
 from dynstream.pipelines.run.transcode import VideoOptions, transcode
@@ -125,14 +125,21 @@ def test_it_is_cut_at_scene_cuts_then_key_frames(tmp_path: Path) -> None:
     assert len(find_spans(plain, 9, shortest=1.0)) == 2
 
 
-def test_a_container_that_cannot_be_searched_is_read_from_its_start(tmp_path: Path) -> None:
+def test_a_container_that_cannot_be_searched_is_read_from_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = make(tmp_path / "in.avi", Clip(pts=REGULAR, codec="mpeg4", options={}, audio=None))
-    with VideoReader(source) as reader, pytest.raises(SourceError, match="cannot be searched by time"):
-        reader.seek(1)
-    spans = find_spans(source, 2, shortest=0.5)
-    assert [span.frames for span in spans] == [30, 30]
-    with reader_at(source, spans[1].start, spans[0].start) as reader:
-        assert next(iter(reader)).pts == spans[0].start
+    times, _, _ = frame_times(source) or ([], [], None)
+    with reader_at(source, times[40], times[0]) as reader:
+        found = next(iter(reader)).pts
+    assert times[0] < found <= times[40]
+
+    def refuse(_reader: VideoReader, _seconds: object) -> None:
+        raise SourceError("cannot be searched")
+
+    monkeypatch.setattr(VideoReader, "seek", refuse)
+    with reader_at(source, times[40], times[0]) as reader:
+        assert [frame.pts for frame in reader] == times
 
 
 def test_a_reader_starts_at_or_before_a_frame(tmp_path: Path) -> None:
