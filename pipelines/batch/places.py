@@ -128,8 +128,9 @@ def fetched(place: str, folder: Path) -> Iterator[Path]:
     local = Path(place)
     if is_url(place):
         store, path = open_store(place)
-        local = folder / f"source-{secrets.token_hex(4)}{Path(name_of(place)).suffix}"
+        local = folder / f"source-{secrets.token_hex(4)}" / name_of(place)
         try:
+            local.parent.mkdir()
             store.get_file(path, str(local))
         except OSError as error:
             if error.errno in NO_SPACE:

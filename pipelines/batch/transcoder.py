@@ -125,8 +125,8 @@ class Transcoder:
         """(answer, the file that is made): the identity and the seconds of the answer come later."""
         if isinstance(task, CutFile):
             return Answer(spans=find_spans(source, task.count, task.shortest)), None
-        suffix = ".mkv" if isinstance(task, MakePiece) else Path(places.name_of(task.item.result)).suffix
-        job = replace(make_job(task.item, source, folder / f"made{suffix}"), identity=self.identity)
+        name = "piece.mkv" if isinstance(task, MakePiece) else places.name_of(task.item.result)
+        job = replace(make_job(task.item, source, folder / name), identity=self.identity)
         if isinstance(task, MakePiece):
             stages = Stages()
             editor = self._editor(job)

@@ -47,7 +47,7 @@ class EditRecord:
         assertions += [{"label": label, "data": dict(data)} for label, data in self.more.items()]
         return {
             "claim_generator_info": [{"name": "dynstream", "version": version("dynstream")}],
-            "title": self.title,
+            "title": _printable(self.title),
             "assertions": assertions,
         }
 
@@ -116,8 +116,13 @@ def _composite(c2pa: Any) -> Any:
     return c2pa.C2paDigitalSourceType.COMPOSITE_WITH_TRAINED_ALGORITHMIC_MEDIA
 
 
+def _printable(name: str) -> str:
+    """A file name as text: bytes that are no UTF-8 are replaced."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
 def _add_source(builder: Any, source: Path) -> None:
-    described = {"title": source.name, "relationship": "parentOf"}
+    described = {"title": _printable(source.name), "relationship": "parentOf"}
     with open(source, "rb") as file:
         builder.add_ingredient(described, media_type(source), file)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import dynstream
 from dynstream.cli.main import main
 from dynstream.pipelines.api import batch as api
 from dynstream.pipelines.batch.plan import Item
@@ -58,6 +59,16 @@ def test_a_result_says_what_was_done_to_it(source: Path, target: Path, capsys: p
     assert "does not hold" in capsys.readouterr().err
 
 
+def test_a_python_program_signs_when_it_says_so(source: Path, target: Path) -> None:
+    assert run("credentials", "init") == 0
+    dynstream.transcode(source, target, {"smile": 1})
+    assert read_credentials(target) is None
+    dynstream.transcode(source, target, {"smile": "0:1@1s"}, overwrite=True, signing=(None, None))
+    shown = read_credentials(target)
+    assert shown is not None
+    assert shown.edits == {"smile": "0:1@0s-1s"}
+
+
 def test_a_pair_that_does_not_fit_is_told_before_anything_is_done(
     source: Path, target: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,4 +96,5 @@ def test_results_of_a_batch_are_signed(
     shown = read_credentials(out / f"in{suffix}")
     assert shown is not None
     assert (shown.verdict, shown.edits) == (Verdict.VALID, {"smile": "1"})
+    assert shown.raw["manifests"][shown.raw["active_manifest"]]["title"] == f"in{suffix}"
     assert (out / f"in{suffix}.c2pa").exists() == (suffix == ".mkv")

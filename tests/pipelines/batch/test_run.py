@@ -12,13 +12,14 @@ import pytest
 from dynstream.pipelines.batch import ledger as ledger_module
 from dynstream.pipelines.batch import places
 from dynstream.pipelines.batch.ledger import Ledger
+from dynstream.pipelines.batch.plan import make_plan
 from dynstream.pipelines.batch.run import DEATHS, TRIES, BatchSettings
 from dynstream.pipelines.batch.tasks import JoinFile, MakePiece, Task
 from dynstream.pipelines.common.errors import BatchError, ClusterError
 from dynstream.pipelines.research.bench.batch import PassingTranscoder, write_clip
 from dynstream.stream.errors import SinkError
 
-from .inline import InlineWorkers, batch, plan
+from .inline import EDITS, InlineWorkers, batch, plan
 
 make = partial(PassingTranscoder, offline=True)
 
@@ -187,6 +188,15 @@ def test_a_source_that_changes_while_it_is_read_gives_no_result(clip: Path, out:
     status = batch(plan(clip, out), ledger, InlineWorkers(Changing))
     assert "changed while it was read" in status.failed[0][1]
     assert files(out) == []
+
+
+def test_names_of_any_bytes(clip: Path, out: Path, ledger: Path) -> None:
+    odd = os.fsdecode(b"odd 'name'\n\xff.mp4")
+    source = clip.rename(clip.with_name(odd))
+    items = make_plan([{"row": "row 1", "source": str(source), "result": str(out / odd)}], EDITS)
+    assert batch(items, ledger).done == 1
+    assert files(out) == [odd]
+    assert batch(items, ledger).already == 1
 
 
 def test_a_folder_that_cannot_be_written_is_found_first(clip: Path, tmp_path: Path, ledger: Path) -> None:

@@ -1,5 +1,6 @@
 """What is signed can be read, and does not hold any more when one byte of it was changed."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -100,6 +101,15 @@ def test_a_sources_own_record_is_kept(tmp_path: Path, identity: Identity) -> Non
     assert shown.verdict is Verdict.VALID
     assert shown.ingredients == ["made.mp4, with a record of its own"]
     assert len(shown.raw["manifests"]) == 2
+
+
+def test_a_source_of_any_name(tmp_path: Path, identity: Identity) -> None:
+    source = tmp_path / os.fsdecode(b"odd \xff\n name.mp4")
+    make(tmp_path / "plain.mp4", Clip()).rename(source)
+    shown = read_credentials(signed(tmp_path, identity, source=source))
+    assert shown is not None
+    assert shown.verdict is Verdict.VALID
+    assert shown.ingredients == ["odd \ufffd\n name.mp4"]
 
 
 def test_a_file_without_a_record(tmp_path: Path) -> None:
