@@ -55,7 +55,7 @@ constraints: ## pin anew: install the newest of everything into a fresh environm
 	set -eu; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	$(PYTHON) -m venv "$$fresh/venv"; pip="$$fresh/venv/bin/python -m pip"; \
 	$$pip install --upgrade pip; \
-	$$pip install --group dev --group docs --editable '.[dlib,face-alignment,research,webcam]' torch==$(TORCH); \
+	$$pip install --group dev --group docs --editable '.[dlib,face-alignment,ray,research,webcam]' torch==$(TORCH); \
 	{ grep '^#' constraints.txt; $$pip freeze --all --exclude-editable | sed -E 's/[+][A-Za-z0-9.]+$$//'; } > "$$fresh/pins"; \
 	cp "$$fresh/pins" constraints.txt
 

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .models.errors import ModelError, WeightsError
     from .pipelines.api import aiortc
+    from .pipelines.api.batch import batch
     from .pipelines.api.editor import Editor, EditStream, load_editor
     from .pipelines.api.edits import StrengthWarning
     from .pipelines.api.video import read, transcode
-    from .pipelines.common.errors import EditError, FeedError, PictureError, PipelineError
+    from .pipelines.batch.run import BatchStatus
+    from .pipelines.common.errors import BatchError, ClusterError, EditError, FeedError, PictureError, PipelineError
     from .pipelines.run.transcode import Report
     from .pipelines.run.watch import Progress
     from .stream.errors import SinkError, SourceError, StreamError
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "BatchError",
+    "BatchStatus",
+    "ClusterError",
     "DynstreamError",
     "EditError",
     "EditStream",
@@ -49,6 +54,7 @@ __all__ = [
     "WeightsError",
     "__version__",
     "aiortc",
+    "batch",
     "load_editor",
     "read",
     "transcode",
@@ -56,10 +62,19 @@ __all__ = [
 
 _MODULES = {
     "models.errors": ("ModelError", "WeightsError"),
+    "pipelines.api.batch": ("batch",),
     "pipelines.api.editor": ("EditStream", "Editor", "load_editor"),
     "pipelines.api.edits": ("StrengthWarning",),
     "pipelines.api.video": ("read", "transcode"),
-    "pipelines.common.errors": ("EditError", "FeedError", "PictureError", "PipelineError"),
+    "pipelines.batch.run": ("BatchStatus",),
+    "pipelines.common.errors": (
+        "BatchError",
+        "ClusterError",
+        "EditError",
+        "FeedError",
+        "PictureError",
+        "PipelineError",
+    ),
     "pipelines.run.transcode": ("Report",),
     "pipelines.run.watch": ("Progress",),
     "stream.errors": ("SinkError", "SourceError", "StreamError"),

@@ -21,6 +21,8 @@ from .. import DynstreamError
 COMMANDS = {
     "demo": "demo",
     "transcode": "transcode",
+    "batch": "batch",
+    "credentials": "credentials",
     "filter": "filter",
     "webcam": "webcam",
     "gst-plugin": "gst_plugin",
@@ -46,6 +48,8 @@ SUMMARIES = {
     "demo": "Edit the sample clip and make a contact sheet of it; running it again replaces its own files.",
     "transcode": "Edit the faces of a video file; sound, subtitles, times and everything around "
     "the face stay as they are.",
+    "batch": "Edit the faces of many files; the same command again goes on where it was stopped.",
+    "credentials": "Sign results with Content Credentials (C2PA), and read those of a file.",
     "filter": "Edit the faces of video that comes through a pipe: one frame out for each one "
     "in, nothing else on the output.",
     "webcam": "Edit the face of your webcam live: other programs see the result as a camera.",

@@ -62,6 +62,20 @@ Exclude = Annotated[
 JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every number here.")]
 OverwriteJson = Annotated[bool, typer.Option("--overwrite", help="Replace the JSON file.")]
 
+SignCert = Annotated[
+    Path | None,
+    typer.Option("--sign-cert", metavar="FILE.pem", help="Certificate chain that signs; or DYNSTREAM_SIGN_CERT."),
+]
+SignKey = Annotated[
+    Path | None, typer.Option("--sign-key", metavar="FILE.pem", help="Its private key; or DYNSTREAM_SIGN_KEY.")
+]
+Signed = Annotated[
+    bool,
+    typer.Option(
+        "--credentials/--no-credentials", help="Sign what was done into the result, where there is a pair to sign with."
+    ),
+]
+
 ProgressStyle = Annotated[
     str, typer.Option(metavar="auto|bar|ffmpeg|none", callback=check_style, help="How to show progress.")
 ]

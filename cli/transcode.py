@@ -25,6 +25,9 @@ from .options import (
     Preset,
     ProgressStyle,
     Region,
+    SignCert,
+    Signed,
+    SignKey,
 )
 from .progress import count_frames
 from .weights import IndexUrl, Offline, open_zoo
@@ -67,6 +70,9 @@ def command(
     encoder_preset: EncoderPreset = None,
     pix_fmt: PixFmt = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it exists.")] = False,
+    credentials: Signed = True,
+    sign_cert: SignCert = None,
+    sign_key: SignKey = None,
     progress: ProgressStyle = "auto",
     stats: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write times and outcomes here.")] = None,
     offline: Offline = False,
@@ -89,6 +95,7 @@ def command(
     from ..models.directions.directions import load_directions
     from ..pipelines.common.errors import OptionError
     from ..pipelines.compositing.composite import check_mode
+    from ..pipelines.credentials.certificates import find_identity
     from ..pipelines.edits.parsing import parse_edits
     from ..pipelines.motion.keyframes import parse_every
     from ..pipelines.motion.retimed_reader import parse_rate
@@ -121,6 +128,7 @@ def command(
             rate=None if fps is None else parse_rate(fps),
             video=VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt),
             overwrite=overwrite,
+            identity=find_identity(sign_cert, sign_key) if credentials else None,
         )
     except OptionError as error:
         raise typer.BadParameter(str(error)) from None

@@ -156,13 +156,20 @@ class ContainerReader:
 
     def _decode(self) -> Iterator[tuple[av.VideoFrame, int]]:
         cut: list[str] = []
+        broken = False  # the last picture: whoever writes the stream has ended in the middle of it
         for packet in packets_until_cut(demux(self._container, self._clock, self.video, *self.sound), cut):
             if packet.stream is self.video:
+                before = self._decoder.damaged
                 yield from self._decoder.decode(cast("av.Packet[VideoStream]", packet))
+                if packet.size:
+                    broken = self._decoder.damaged > before
             elif packet.dts is not None:
                 self._asides.append(Aside(packet))
-        if cut:
+        if broken and not cut:
+            cut.append("its last picture cannot be decoded")
+        elif cut:
             yield from self._decoder.flush()
+        if cut:
             raise SourceError(
                 f"frame {self._number + 1} of the {self.kind} stream is cut off or damaged ({cut[0]}); "
                 f"the {self._number} frames before it are written; see what the program that writes it says"

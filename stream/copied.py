@@ -43,9 +43,11 @@ class StreamCopier:
 
     Attributes:
         later: seconds that are added to all times, as the video must be too: MPEG-TS starts where its source did.
+
+    nothing: copy no stream at all.
     """
 
-    def __init__(self, path: Path, video_index: int, target: OutputContainer) -> None:
+    def __init__(self, path: Path, video_index: int, target: OutputContainer, *, nothing: bool = False) -> None:
         self.left_out: list[LeftOut] = []
         self._source = open_source(path)
         try:
@@ -58,7 +60,7 @@ class StreamCopier:
             self._clock = Clock(self._source)
             self.later = self._clock.restorable_origin if target.format.name == "mpegts" else Fraction(0)
             for stream in self._source.streams:
-                left_out = stream.index == video_index or not self._add(stream, target)
+                left_out = nothing or stream.index == video_index or not self._add(stream, target)
                 if left_out and self._clock.steady:
                     stream.discard = Discard.all
             timed = [self._source.streams[index] for index in self._streams if not self._is_attachment(index)]

@@ -211,6 +211,29 @@ class VideoReader:
         clock = self.clock.note
         return (*self._notes.values(), *([clock] if clock else []), *self._decoder.notes)
 
+    def seek(self, seconds: Fraction | float) -> int | None:
+        """Go on with the key frame at or before a time: its pts, None at the file's end.
+
+        Containers find it by the order of decoding, so it may lie a little after the time. Frames that refer to
+        pictures before it are left out. Only for files whose frames all have times of their own: repaired ones would
+        differ. Raises SourceError where the file cannot be searched.
+        """
+        try:
+            self._container.seek(int((Fraction(seconds) + self.clock.origin) / self.time_base), stream=self._stream)
+        except av.FFmpegError as error:
+            raise SourceError(f"input {self.path} cannot be searched by time ({_reason(error)})") from error
+        self._decoded = self._decode_from_key()
+        self._first = next(self._decoded, None)
+        return None if self._first is None else self._first[1]
+
+    def _decode_from_key(self) -> Iterator[tuple[av.VideoFrame, int]]:
+        key: int | None = None
+        for decoded, pts in self._decode():
+            if key is None and decoded.key_frame:
+                key = pts
+            if key is not None and pts >= key:
+                yield decoded, pts
+
     def __iter__(self) -> Iterator[Frame]:
         while (frame := self._next()) is not None:
             yield frame

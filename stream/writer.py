@@ -3,8 +3,10 @@
 import contextlib
 import math
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -14,7 +16,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from .atomic import NO_SPACE, AtomicFile
+from .atomic import NO_SPACE, AtomicFile, write_whole
 from .copied import MOV_FAMILY, LeftOut, StreamCopier
 from .encoding import EncoderOptions, choose_pix_fmt, configure, find_encoder, refused, signal_range
 from .errors import SinkError
@@ -76,6 +78,9 @@ class VideoWriter:
     reader: the open source; frames given to `write` are its, with other pixels.
     codec, crf, preset, pix_fmt: see `EncoderOptions`.
     overwrite: whether a file of that name may be replaced.
+    seal: called with the finished file before it gets its name, to sign it; bytes that it returns become a file of the
+        same name with the further suffix .c2pa.
+    alone: the pictures without the source's other streams, for a piece of a result (see `joined`).
 
     A context manager. The result is written beside the target and renamed when the block ends well; any exception,
     Ctrl-C included, removes it. Memory does not grow with the length.
@@ -102,7 +107,11 @@ class VideoWriter:
         preset: str | None = None,
         pix_fmt: str | None = None,
         overwrite: bool = False,
+        alone: bool = False,
+        seal: Callable[[Path], bytes | None] | None = None,
     ) -> None:
+        self.alone = alone
+        self._seal = seal
         self.target = os.fspath(target)
         self.reader = reader
         self.overwrite = overwrite
@@ -169,7 +178,7 @@ class VideoWriter:
             self._stream = self._add_video()
         except (av.FFmpegError, ValueError) as error:
             raise refused(self.options, self.pix_fmt, name, [str(error)]) from error
-        self._copier = StreamCopier(self.reader.path, self.reader.stream_index, self._container)
+        self._copier = StreamCopier(self.reader.path, self.reader.stream_index, self._container, nothing=self.alone)
         try:
             self._left_out = self._copier.left_out
             self._describe_container(name)
@@ -210,12 +219,12 @@ class VideoWriter:
         )
         self._to_samples.kept = self._kept.kinds
         configure(context, self.options, reader.size, self._kept.options)
-        stream.metadata.update(_carried(reader.stream_metadata) | self._kept.metadata)
+        stream.metadata.update(carried(reader.stream_metadata) | self._kept.metadata)
         stream.disposition = reader.disposition & ~Disposition.attached_pic
         return stream
 
     def _describe_container(self, name: str) -> None:
-        metadata = _carried(self.reader.metadata)
+        metadata = carried(self.reader.metadata)
         self._container.metadata.update(metadata)
         chapters = self.reader.chapters
         if chapters and name in _HOLD_CHAPTERS:
@@ -337,6 +346,9 @@ class VideoWriter:
         try:
             if exc_type is None:
                 self._finish()
+                beside = None if self._seal is None else self._seal(self._file.path)
+                if beside is not None:
+                    write_whole(f"{self._file.target}.c2pa", beside, overwrite=self.overwrite)
                 self._file.commit()
         finally:
             try:
@@ -348,7 +360,7 @@ class VideoWriter:
         return f"VideoWriter({self.target!r}, {self.options.codec} {self.pix_fmt}, {self.frames_written} frames)"
 
 
-def _carried(metadata: dict[str, str]) -> dict[str, str]:
+def carried(metadata: dict[str, str]) -> dict[str, str]:
     """Metadata without entries that every muxer writes itself or that only apply to the source's encoding."""
     return {k: v for k, v in metadata.items() if k.lower() not in _WRITTEN_ANEW and not k.lower().startswith("bps-")}
 

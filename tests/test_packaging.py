@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOT_FILES = {"__init__.py", "__main__.py", "py.typed"}
 # Module -> distribution, where the names differ.
 DISTRIBUTIONS = {
+    "c2pa": "c2pa-python",
     "cv2": "opencv-python-headless",
     "dlib": "dlib-bin",
     "google": "protobuf",

@@ -12,7 +12,16 @@ from ..options import Faces, JsonFile
 from ..printing import note_on, table_console
 from ..progress import count_frames
 from ..weights import IndexUrl, Offline, open_zoo
-from . import bench_compositing, bench_dynamics, bench_edits, bench_live, bench_overlays, bench_peers, bench_serve
+from . import (
+    bench_batch,
+    bench_compositing,
+    bench_dynamics,
+    bench_edits,
+    bench_live,
+    bench_overlays,
+    bench_peers,
+    bench_serve,
+)
 from .shared import Clips, Edits, notes, say
 
 if TYPE_CHECKING:
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
     from ...pipelines.run.watch import Count, Watch
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed and quality: median, spread, machine and versions.")
+app.command("batch")(bench_batch.command)
 app.command("compositing")(bench_compositing.command)
 app.command("dynamics")(bench_dynamics.command)
 app.command("edits")(bench_edits.command)

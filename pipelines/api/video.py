@@ -55,6 +55,7 @@ def transcode(
     encoder_preset: str | None = None,
     pix_fmt: str | None = None,
     overwrite: bool = False,
+    signing: tuple[Path | None, Path | None] | None = None,
     progress: "Callable[[Progress], object] | None" = None,
     offline: bool = False,
     zoo: "Zoo | None" = None,
@@ -83,6 +84,8 @@ def transcode(
         encoder_preset: of FFmpeg, likewise: speed against size.
         pix_fmt: of FFmpeg, likewise; "source" keeps the source's.
         overwrite: replace `target` where it exists.
+        signing: (certificate, key) for Content Credentials, as PEM files; (None, None) takes those of the environment
+            or of `dynstream credentials init`; None signs nothing.
         progress: is called with a `Progress` every half second and at the end; `print` will do.
         offline: see `load_editor`.
         zoo: see `load_editor`.
@@ -98,6 +101,7 @@ def transcode(
     """
     from ..common.errors import OptionError
     from ..compositing.composite import check_mode
+    from ..credentials.certificates import find_identity
     from ..motion.keyframes import parse_every
     from ..motion.retimed_reader import parse_rate
     from ..run.transcode import VideoOptions
@@ -126,6 +130,7 @@ def transcode(
         rate=None if fps is None else parse_rate(str(fps)),
         video=VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt),
         overwrite=overwrite,
+        identity=None if signing is None else find_identity(*signing),
     )
     if zoo is None:
         from ...models.zoo.zoo import Zoo

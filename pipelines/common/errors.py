@@ -1,6 +1,9 @@
 """Errors of `pipelines`: each names what was got, what was expected and what to do.
 
 PipelineError
+├── BatchError      a batch that cannot start, or of which a file could not be made
+│   └── ClusterError        a cluster that is not there, or does not fit
+├── CredentialsError  a record of an edit that cannot be signed or read
 ├── DynamicsError   codes over time, or their model, that cannot be used
 ├── EditError       an edit that is unknown or written wrongly
 ├── EngineError     a session that cannot be opened, or has ended
@@ -20,6 +23,18 @@ from ... import DynstreamError
 
 class PipelineError(DynstreamError):
     """Something about a job that a user can mend; the command line exits with 2 and no traceback."""
+
+
+class BatchError(PipelineError):
+    """A batch cannot start or go on, or some of its files could not be made."""
+
+
+class ClusterError(BatchError):
+    """A cluster is not there, or its machines do not fit: another version, no GPU, no weights."""
+
+
+class CredentialsError(PipelineError):
+    """A certificate or key cannot sign, or the record of a file cannot be read."""
 
 
 class DynamicsError(PipelineError):

@@ -8,9 +8,10 @@ from .finding import Finding
 from .machine import Machine
 
 LEAST_PYTHON: Final = (3, 11)
-_REQUIREMENT = re.compile(r"([\w.-]+)>=([\d.]+)(?:\s*;.*extra\s*==\s*[\"']([\w-]+)[\"'])?")
+_REQUIREMENT = re.compile(r"([\w.-]+)(?:\[[\w,-]+\])?[>=]=([\d.]+)(?:\s*;.*extra\s*==\s*[\"']([\w-]+)[\"'])?")
 EXTRAS: Final = {
     "webcam": "`dynstream webcam`",
+    "ray": "`dynstream batch --ray`",
     "research": "training, measuring and the page of results",
     "dlib": "one of the identity measures",
     "face-alignment": "the face-alignment landmarks; it wants an environment of its own",

@@ -39,9 +39,15 @@ class EditSpec:
 
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, (self.start, self.end, self.begin, self.until))):
-            raise EditError(f"edit {self.name!r}: expected finite numbers, got {self}")
+            raise EditError(f"edit {self.name!r}: expected finite numbers, got {self!r}")
         if self.begin > self.until:
             raise EditError(f"edit {self.name!r}: the ramp ends at {self.until} s, before its start at {self.begin} s")
+
+    def __str__(self) -> str:
+        """Its strength as the command line has it: "2", or "0:3@0s-2s"."""
+        if self.start == self.end:
+            return f"{self.start:g}"
+        return f"{self.start:g}:{self.end:g}@{self.begin:g}s-{self.until:g}s"
 
     def strength(self, seconds: float) -> float:
         """The strength at a time of the stream."""

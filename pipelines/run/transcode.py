@@ -19,6 +19,9 @@ from ..motion.frame_rate import even_times, retime
 from ..motion.motion_blend import Seen
 from ..motion.retimed_reader import RetimedReader
 
+Seal = Callable[[Path], bytes | None]
+"""Signs a finished file, see `VideoWriter`."""
+
 LONGEST_STEP: Final = 0.5
 """Seconds between two frames beyond which none is interpolated: files may leave out frames while nothing changes."""
 
@@ -87,7 +90,9 @@ def peak_memory() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def open_writer(target: Path, reader: VideoReader, video: VideoOptions, *, overwrite: bool = False) -> VideoWriter:
+def open_writer(
+    target: Path, reader: VideoReader, video: VideoOptions, *, overwrite: bool = False, seal: Seal | None = None
+) -> VideoWriter:
     """A writer that is not entered yet: its options are checked, nothing is on disk. Raises SinkError."""
     return VideoWriter(
         target,
@@ -97,6 +102,7 @@ def open_writer(target: Path, reader: VideoReader, video: VideoOptions, *, overw
         preset=video.preset,
         pix_fmt=video.pix_fmt,
         overwrite=overwrite,
+        seal=seal,
     )
 
 
@@ -108,13 +114,14 @@ def transcode(
     rate: Fraction | None = None,
     video: VideoOptions = VideoOptions(),
     overwrite: bool = False,
+    seal: Seal | None = None,
     progress: Callable[[int], None] = lambda _frames: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Report:
     """Write `source` to `target` with its faces edited. `progress` is called with the frames written so far.
 
     rate: frames a second of the result, evenly spaced from the source's first on, with frames interpolated between the
-    edited ones (see `motion.frame_rate`); None keeps every frame at its own time.
+    edited ones (see `motion.frame_rate`); None keeps every frame at its own time. seal: see `VideoWriter`.
 
     Raises SourceError and SinkError; the target then is as it was before.
     """
@@ -125,7 +132,7 @@ def transcode(
         timed = None if rate is None else more.enter_context(RetimedReader(source, rate, even=True))
         if timed is not None:
             timed.side_data = reader.side_data
-        with open_writer(target, timed or reader, video, overwrite=overwrite) as writer:
+        with open_writer(target, timed or reader, video, overwrite=overwrite, seal=seal) as writer:
             frames = _edited(reader, editor, stages)
             for frame in frames if timed is None else _at_even_times(frames, reader, timed, stages, kinds):
                 with stages.time("encode"):

@@ -1,18 +1,23 @@
 """A transcode job: check the options of one file, fit the inversion to the clip if requested, and edit it."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ...stream.reader import VideoReader
 from ..common.errors import OptionError
 from ..compositing.composite import Mode
+from ..credentials.certificates import Identity
+from ..credentials.record import EditRecord, sign
 from ..edits.edit import Edits
 from ..motion.keyframes import Every
 from ..motion.retimed_reader import RetimedReader
-from .transcode import Report, VideoOptions, open_writer, transcode
+from . import model_digests
+from .transcode import Report, Seal, VideoOptions, open_writer, transcode
 from .watch import Watch, unwatched
 
 if TYPE_CHECKING:
@@ -34,6 +39,7 @@ class TranscodeJob:
         encode_every: frames from one encoded frame to the next, or "auto".
         first_frame_edit: edit only the first frame; the clip's motion moves the edit through the others.
         rate: frames a second of the result, None to keep the source's.
+        identity: who signs the result's Content Credentials; None leaves them out.
     """
 
     source: Path
@@ -51,6 +57,7 @@ class TranscodeJob:
     rate: Fraction | None = None
     video: VideoOptions = field(default_factory=VideoOptions)
     overwrite: bool = False
+    identity: Identity | None = None
 
     def __post_init__(self) -> None:
         if not self.edits.specs and self.mode == "detail":
@@ -78,14 +85,18 @@ class TranscodeJob:
         return RetimedReader(self.source, rate, even=True)
 
 
-def run_job(job: TranscodeJob, zoo: "Zoo", watch: Watch = unwatched) -> Report:
+Load = Callable[[TranscodeJob], "FaceEditor"]
+"""The editor of a job, before any fit."""
+
+
+def run_job(job: TranscodeJob, zoo: "Zoo", watch: Watch = unwatched, load: Load | None = None) -> Report:
     """Run a job. Weights are pulled only after the check that the file can be read and the result written.
 
-    watch: counts the stages "refine", "fit" and "edit". Raises SourceError, SinkError, PipelineError and ModelError;
-    the target then is as it was before.
+    load: the editor, where networks are loaded already; None loads them. watch: counts the stages "refine", "fit" and
+    "edit". Raises SourceError, SinkError, PipelineError and ModelError; the target then is as it was before.
     """
     total, seconds_per_frame = job.check()
-    editor = _fitted(job, zoo, watch)
+    editor = _fitted(job, zoo, watch, load)
     with watch("edit", total, seconds_per_frame) as count:
         report = transcode(
             job.source,
@@ -94,16 +105,31 @@ def run_job(job: TranscodeJob, zoo: "Zoo", watch: Watch = unwatched) -> Report:
             rate=job.rate,
             video=job.video,
             overwrite=job.overwrite,
+            seal=seal_of(job, zoo),
             progress=count,
         )
     return replace(report, carried=str(getattr(editor.renderer, "calls", ""))) if job.first_frame_edit else report
 
 
-def _fitted(job: TranscodeJob, zoo: "Zoo", watch: Watch) -> "FaceEditor":
-    """The editor of a job, fitted to its clip if requested."""
-    from ..editor.load import keyframed, load_editor
+def seal_of(job: TranscodeJob, zoo: "Zoo") -> Seal | None:
+    """Signs what is done into the result of a job; None where it has no identity to sign with."""
+    if job.identity is None:
+        return None
+    files = model_digests.model_files(job.generator, job.backend, job.encoder, zoo)
+    record = EditRecord(
+        title=job.target.name,
+        source=job.source,
+        edits={spec.name: str(spec) for spec in job.edits.specs},
+        settings={name: getattr(job, name) for name in ("mode", "faces", "generator", "backend", "encoder")},
+        models=model_digests.digests_of(tuple(files)),
+    )
+    return partial(sign, record=record, identity=job.identity)
 
-    editor = load_editor(
+
+def _load(job: TranscodeJob, zoo: "Zoo") -> "FaceEditor":
+    from ..editor.load import load_editor
+
+    return load_editor(
         zoo,
         job.edits,
         mode=job.mode,
@@ -112,6 +138,13 @@ def _fitted(job: TranscodeJob, zoo: "Zoo", watch: Watch) -> "FaceEditor":
         backend=job.backend,
         encoder=job.encoder,
     )
+
+
+def _fitted(job: TranscodeJob, zoo: "Zoo", watch: Watch, load: Load | None) -> "FaceEditor":
+    """The editor of a job, fitted to its clip if requested."""
+    from ..editor.load import keyframed
+
+    editor = _load(job, zoo) if load is None else load(job)
     if job.refine:
         from ...models.zoo.zoo import default_cache
         from ..fitting.pivotal_tuning import FitSettings
@@ -122,7 +155,8 @@ def _fitted(job: TranscodeJob, zoo: "Zoo", watch: Watch) -> "FaceEditor":
             editor = refine_clip(
                 editor, job.source, zoo, settings=settings, one=job.faces in ONE_FACE, cache=kept, progress=count
             )
-    editor.renderer = keyframed(editor.plain_renderer(), job.encode_every)
+    if job.encode_every != 1:
+        editor.renderer = keyframed(editor.plain_renderer(), job.encode_every)
     if job.first_frame_edit:
         from ...models.dynamics.motion_model import load_motion
         from ..fitting.first_frame_edit import apply_first_frame_edit

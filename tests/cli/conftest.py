@@ -24,6 +24,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, obj
     monkeypatch.setattr(load_module, "load_editor", load_editor)
     monkeypatch.setattr(directions_module, "load_directions", lambda: fakes.DIRECTIONS)
     monkeypatch.setenv("DYNSTREAM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))  # no pair to sign with
     monkeypatch.setenv("COLUMNS", "200")
     return calls
 

@@ -184,8 +184,8 @@ def test_times_that_do_not_grow_are_told(tmp_path: Path) -> None:
         first, *_ = [item for item in source if isinstance(item, Picture)]
         assert source.notes == ()
         assert first.decoded is not None
-        repeated = source._picture(first.decoded)  # type: ignore[attr-defined]
-    assert repeated.pts > 1001
+        repeated = source._decoder._growing(first.decoded, first.pts)  # type: ignore[attr-defined]
+    assert repeated > 1001
     assert source.notes == ("timestamps that did not grow were moved to the next possible one",)
 
 

@@ -92,8 +92,8 @@ def overlays_document(rows: Sequence[OverlayRow], edits: str, clips: Sequence[Pa
     names = ", ".join(clip.stem for clip in clips)
     note = (
         f"`--edit {edits}` on {names} with something drawn in front from the first frame on. Changed: pixels of it "
-        f"that differ by more than {CHANGED} levels. Passed: frames without an edit, where a quarter of the head's crop or "
-        "less is covered."
+        f"that differ by more than {CHANGED} levels. Passed: frames without an edit, where a quarter of the head's "
+        "crop or less is covered."
     )
     return Document(title="What lies in front", note=note, tables=[Table(columns=columns, rows=table, rivals=False)])
 

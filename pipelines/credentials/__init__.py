@@ -1,0 +1,1 @@
+"""Content Credentials (C2PA): signed records of what was done to a file, written and read."""
