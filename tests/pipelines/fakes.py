@@ -17,6 +17,7 @@ from dynstream.pipelines.editor.face_editor import FaceEditor
 from dynstream.pipelines.editor.renderer import Renderer
 from dynstream.pipelines.edits.edit import Edits
 from dynstream.pipelines.edits.parsing import parse_edit
+from dynstream.pipelines.tracking.align import LEFT_EYE, RIGHT_EYE
 from dynstream.pipelines.tracking.head_pose import MEAN_FACE
 from dynstream.pipelines.tracking.occlusion import INNER_LIPS
 from dynstream.pipelines.tracking.tracker import Tracker
@@ -36,6 +37,8 @@ def template() -> npt.NDArray[np.float64]:
     points = np.stack([1.05 * radius * np.cos(angle), 0.3 + 1.1 * radius * np.sin(angle), 0 * radius], axis=1)
     for index, place in MEAN_FACE.items():
         points[index] = place
+    for eye, x in ((RIGHT_EYE, -0.3), (LEFT_EYE, 0.3)):
+        points[[index for index, _ in eye]] = (x, 0.14, 0.0)
     points[61], points[291] = (-0.4, 1.0, 0.0), (0.4, 1.0, 0.0)
     points[list(INNER_LIPS)] = [(0.3 * np.cos(i), 1.0, 0.0) for i in range(len(INNER_LIPS))]  # a closed mouth
     return points
