@@ -68,14 +68,14 @@ def test_a_lost_connection_is_taken_up_again_with_its_edits() -> None:
                 await first.until(lambda _: brightness(first) > 130, PATIENCE)
             session = world.sessions.find(answer["session"])
             await until(lambda: session.state == "lost")
-            before = session.meters.counts["edited"]
+            before = session.meters.counts["received"]
             async with client(channel="dynstream", keep_picture=True) as second:
                 again = await world.join(second, resume=answer["resume"])
                 assert again["resumed"] is True
                 assert again["session"] == answer["session"]
                 assert again["resume"] != answer["resume"]
                 await second.until(lambda _: brightness(second) > 130, PATIENCE)
-                await until(lambda: session.meters.counts["edited"] > before)
+                await until(lambda: session.meters.counts["received"] > before)
                 async with client() as third:  # the old token is void now
                     assert (await world.join(third, resume=answer["resume"]))["resumed"] is False
 
@@ -171,7 +171,7 @@ def test_a_slow_engine_drops_frames_and_keeps_the_rest_young() -> None:
         async with lab(StandInEngine(0.15)) as world, client(rate=30.0) as one:
             answer = await world.join(one, settings={"stamp": True, "max_latency_ms": 5000})
             session = world.sessions.find(answer["session"])
-            await until(lambda: session.meters.counts["dropped"] > 30 and session.meters.counts["edited"] > 10)
+            await until(lambda: session.meters.counts["dropped"] > 30 and session.meters.counts["unchanged"] > 10)
             waiting = session.video.mailbox.counts
             assert waiting.put - waiting.taken - waiting.dropped <= 1
             gate.set()
@@ -188,9 +188,9 @@ def test_an_engine_that_hangs_shows_the_source() -> None:
             asyncio.run_coroutine_threadsafe(stopped.wait(), loop).result()
 
         async with lab(StandInEngine(1.0, wait=hang)) as world, client() as one:
-            answer = await world.join(one, settings={"max_latency_ms": 50})
+            answer = await world.join(one, settings={"max_latency_ms": 50, "edits": {"smile": 1}})
             session = world.sessions.find(answer["session"])
-            await until(lambda: session.meters.counts["concealed"] >= 3)
+            await until(lambda: session.meters.counts["passed"] >= 3)
             assert session.video.late_share > 0
             await one.until(lambda _: len(one.received.frames) >= 2, PATIENCE)
             stopped.set()
