@@ -1,4 +1,4 @@
-"""The outcome of a frame: one table of words, for the editor, the engine, the server, its page and metrics, `--stats`."""
+"""The outcome of a frame: one table of words, for engine, server, page, metrics and `--stats`."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -161,7 +161,9 @@ class Engine:
             for scheduled in left:
                 session.results.put(scheduled.work.future, error)
                 if scheduled.plan != "make":
-                    session.tally.add(Outcome(OutcomeKind.DROPPED, "session closed" if error is None else "session failed"))
+                    session.tally.add(
+                        Outcome(OutcomeKind.DROPPED, "session closed" if error is None else "session failed")
+                    )
             self._sessions.remove(session)
             self._ended.update(session.tally.outcomes)
             return actions

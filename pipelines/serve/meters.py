@@ -88,6 +88,10 @@ class Meters:
         """Frames a second that came lately."""
         return sum(self._received.since(self._clock() - seconds)) / seconds
 
+    def event(self, name: str) -> None:
+        """Something that only the operator counts: "lost" or "ice_failed"."""
+        self._told("event", name, 1)
+
     def stage(self, name: str, seconds: float) -> None:
         """Time that a stage of STAGES took for a frame."""
         self._stages[name].add(self._clock(), seconds)

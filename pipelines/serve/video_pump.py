@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 import av
 
-from ...stream.frame import Frame, Pixels
+from ...stream.frame import Frame
 from ...stream.mailbox import Mailbox, MailboxClosed, Posted
 from ...stream.webrtc.decode_queue import Arrivals
 from ...stream.webrtc.encoders import Encoded

@@ -70,7 +70,7 @@ class PeerSettings:
     most_receive_rate: int = 30
     most_sdp_bytes: int = 65_536
     largest: tuple[int, int] | None = (1920, 1080)
-    candidates: CandidateRules = CandidateRules()
+    candidates: CandidateRules = field(default_factory=CandidateRules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Peer:
         self,
         summary: OfferSummary,
         connection: RTCPeerConnection,
-        rules: CandidateRules = CandidateRules(),
+        rules: CandidateRules,
         asked: int = 0,
     ) -> None:
         self.summary = summary

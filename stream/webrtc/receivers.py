@@ -18,7 +18,10 @@ def receive_live(
     *,
     largest: tuple[int, int] | None = None,
 ) -> tuple[DecodeQueue, PatientJitterBuffer]:
-    """Exchange them before the receiver starts. kind: "video" or "audio". largest: see `DecodeQueue`. Raises AiortcChangedError."""
+    """Exchange them before the receiver starts. kind: "video" or "audio". largest: see `DecodeQueue`.
+
+    Raises AiortcChangedError.
+    """
     video = kind == "video"
     jitter = PatientJitterBuffer(video=video, patience=VIDEO_PATIENCE if video else SOUND_PATIENCE, clock=clock)
     queue = DecodeQueue(

@@ -62,11 +62,12 @@ class SharedPort(asyncio.DatagramProtocol):
         if len(data) < 20 or data[0] > 3 or data[4:8] != COOKIE:
             return None
         try:
-            name = str(stun.parse_message(data).attributes.get("USERNAME", ""))
-            protocol = self._by_fragment.get(name.partition(":")[0])
-            if protocol is not None:
-                stun.parse_message(data, integrity_key=protocol.receiver.local_password.encode())
+            message = stun.parse_message(data)
         except ValueError:
+            return None
+        name = str(message.attributes.get("USERNAME", ""))
+        protocol = self._by_fragment.get(name.partition(":")[0])
+        if protocol is None or not message.check_message_integrity(protocol.receiver.local_password.encode()):
             return None
         return protocol
 

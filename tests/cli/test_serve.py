@@ -30,7 +30,15 @@ def test_what_cannot_be_is_refused_before_anything_is_loaded(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert "--insecure" in refused(capsys, "--host", "0.0.0.0")
-    assert "at least 16" in refused(capsys, "--token", "short")
+    short = tmp_path / "short"
+    short.write_text("short")
+    short.chmod(0o600)
+    assert "at least 16" in refused(capsys, "--token-file", str(short))
+    assert "No such option" in refused(capsys, "--token", "in the list of processes")
+    assert "expected 50 to 5000" in refused(capsys, "--max-latency", "-5")
+    assert "WIDTHxHEIGHT" in refused(capsys, "--max-source", "8K")
+    assert "an address or a network" in refused(capsys, "--trusted-proxy", "nginx")
+    assert "text or json" in refused(capsys, "--log-format", "xml")
     assert "FIRST-LAST" in refused(capsys, "--udp-ports", "5")
     assert "--turn-secret-file" in refused(capsys, "--ice-server", "turn:example.org")
     assert "cannot be read" in refused(capsys, "--token-file", str(tmp_path / "none"))

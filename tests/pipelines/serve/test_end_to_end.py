@@ -115,7 +115,7 @@ def test_whip_publishes_whep_watches_and_both_end() -> None:
                 assert headers[kind]["Location"].startswith(f"/{kind}/stage/")
                 assert headers[kind]["ETag"].startswith('"')
             assert (await world.request("DELETE", headers["whep"]["Location"]))[0] == 200
-            assert world.sessions.find("stage").viewers == {}
+            assert len(world.sessions.find("stage").viewers) == 0
             assert (await world.request("DELETE", headers["whip"]["Location"]))[0] == 200
             assert not world.sessions.by_name
             assert (await world.request("DELETE", headers["whip"]["Location"]))[0] == 404
@@ -128,9 +128,13 @@ def test_a_viewer_who_never_reads_and_one_who_vanishes_harm_nobody() -> None:
         async with lab() as world, client() as one:
             answer = await world.join(one)
             name = answer["session"]
+            key = world.sessions.find(name).share(True)
 
             async def signal(offer: str) -> str:
-                how = {"data": offer, "headers": {"Content-Type": "application/sdp"}}
+                how = {
+                    "data": offer,
+                    "headers": {"Content-Type": "application/sdp", "Authorization": f"Bearer {key}"},
+                }
                 status, _, text = await world.post(f"/whep/{name}", **how)
                 assert status == 201
                 return str(text)

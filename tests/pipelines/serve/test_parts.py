@@ -105,7 +105,7 @@ def test_every_outcome_is_counted_under_its_own_word() -> None:
     meters = Meters()
     for kind in OutcomeKind:
         meters.became(Outcome(kind, "why"))
-    assert meters.counts == {kind: 1 for kind in OutcomeKind} | {"received": 0}
+    assert meters.counts == dict.fromkeys(OutcomeKind, 1) | {"received": 0}
     assert meters.summary(1)["passed_why"] == {"why": 1}
     assert set(OutcomeKind) == {"edited", "unchanged", "faded", "passed", "concealed", "dropped"}
 
