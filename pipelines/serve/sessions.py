@@ -77,7 +77,10 @@ class Sessions:
     async def open(
         self, address: str, kind: str, settings: StreamSettings, name: str | None = None, ticket: str | None = None
     ) -> LiveSession:
-        """A new session. ticket: of one who waits, "" for the first time. Raises RefusalError if there is no room, or the name is taken."""
+        """A new session. ticket: of one who waits, "" for the first time.
+
+        Raises RefusalError if there is no room, or the name is taken.
+        """
         limits, key = self.settings.limits, limit_key(address)
         taken = [session.place for session in self.by_name.values()] + self._opening
         if name is not None and any(place.name == name for place in taken):

@@ -28,7 +28,7 @@ from .executors import encode_on
 from .jitter import PatientJitterBuffer
 from .network import announce, listen_on
 from .offers import OfferSummary, cap_bitrate, cap_size, read_offer
-from .private import get_private
+from .private import AiortcChangedError, get_private
 from .receivers import receive_live
 from .tracks import SoundOutlet, VideoOutlet, discard
 
@@ -225,7 +225,7 @@ async def answer_offer(offer: str, settings: PeerSettings, *, send: bool = True,
     """Answer an SDP offer: everything gathered, nothing started before `Peer.answer` is sent.
 
     send: whether the peer gets what it asks to receive. watch: told of each encoded frame, on an encoding thread.
-    The caller must read the Peer's incoming tracks and close it. Raises OfferError.
+    The caller must read the Peer's incoming tracks and close it. Raises OfferError, and OSError where no port is free.
     """
     summary = read_offer(offer, most_bytes=settings.most_sdp_bytes)
     servers = [RTCIceServer(server.url, server.username, server.credential) for server in settings.ice_servers]
@@ -235,12 +235,14 @@ async def answer_offer(offer: str, settings: PeerSettings, *, send: bool = True,
     try:
         try:
             await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            peer.accept(settings, send=send, watch=watch)
+            if settings.addresses is not None:
+                listen_on(connection, settings.addresses)
+            await connection.setLocalDescription(await connection.createAnswer())
+        except (OSError, AiortcChangedError):
+            raise
         except Exception as error:  # what the parser let pass and aiortc cannot use
             raise OfferError("bad_sdp", "the offer cannot be used") from error
-        peer.accept(settings, send=send, watch=watch)
-        if settings.addresses is not None:
-            listen_on(connection, settings.addresses)
-        await connection.setLocalDescription(await connection.createAnswer())
     except BaseException:
         await peer.close()
         raise

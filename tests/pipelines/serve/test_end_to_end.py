@@ -322,8 +322,15 @@ def test_the_mark_is_on_what_is_edited_and_not_on_the_source() -> None:
             talk = Talk(one)
             await world.join(one)
             await talk.opened()
+            await one.until(lambda _: one.received.last_picture is not None, PATIENCE)
+            assert mark(one) < 5, "nobody has edited this picture"
+            await talk.ask(type="set", edits={"smile": 1.0})
             await one.until(lambda _: mark(one) > 20, PATIENCE)
             await talk.ask(type="bypass", on=True)
+            await one.until(lambda _: mark(one) < 5, PATIENCE)
+            await talk.ask(type="bypass", on=False)
+            await one.until(lambda _: mark(one) > 20, PATIENCE)
+            await talk.ask(type="set", edits={"smile": 0.0})
             await one.until(lambda _: mark(one) < 5, PATIENCE)
 
     run(story())
