@@ -183,6 +183,7 @@ class Sessions:
 
     async def end(self, session: LiveSession, reason: str) -> None:
         """End a session and forget it."""
+        SESSION.set(session.place.name)
         if self.by_name.get(session.place.name) is session:
             del self.by_name[session.place.name]
             self._lost.update(session.lost_packets)

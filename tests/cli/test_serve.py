@@ -76,3 +76,21 @@ def test_it_serves_until_it_is_told_to_end(number: signal.Signals) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_the_command_line_goes_before_the_environment_and_that_before_the_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Told by what is refused: the value that counts is named."""
+    file = tmp_path / "serve.toml"
+    file.write_text("max-latency = 11\nengine = 'stand-in'\n")
+    assert "--max-latency 11:" in refused(capsys, "--config", str(file))
+    monkeypatch.setenv("DYNSTREAM_SERVE_MAX_LATENCY", "22")
+    assert "--max-latency 22:" in refused(capsys, "--config", str(file))
+    assert "--max-latency 33:" in refused(capsys, "--config", str(file), "--max-latency", "33")
+    monkeypatch.setenv("DYNSTREAM_SERVE_CONFIG", str(file))
+    monkeypatch.delenv("DYNSTREAM_SERVE_MAX_LATENCY")
+    assert "--max-latency 11:" in refused(capsys)
+    file.write_text("max-latency = 400\nhost = '0.0.0.0'\n")
+    monkeypatch.setenv("DYNSTREAM_TOKEN", "short")
+    assert "at least 16" in refused(capsys)

@@ -132,16 +132,13 @@ async def http_case(world: Lab) -> Case:
     """Raw requests."""
     port = int(world.url.rpartition(":")[2])
     offer = (await make_offer("video")).encode()
-    head = (
-        b"POST /whip HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/sdp\r\nContent-Length: %d\r\n\r\n"
-        % len(offer)
-    )
+    host, kind = b"Host: 127.0.0.1\r\n", b"Content-Type: application/sdp\r\nContent-Length: "
+    head = b"POST /whip HTTP/1.1\r\n" + host + kind + str(len(offer)).encode() + b"\r\n\r\n"
+    chunks = b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
     requests = [
         head + offer,
         b"GET /api/config HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer abc\r\nOrigin: http://x\r\n\r\n",
-        b"PATCH /whip/a/b HTTP/1.1\r\n"
-        + host
-        + b"If-Match: *\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"PATCH /whip/a/b HTTP/1.1\r\n" + host + b"If-Match: *\r\n" + chunks,
         b"OPTIONS /whep/x HTTP/1.1\r\nHost: 127.0.0.1\r\nAccess-Control-Request-Method: POST\r\n\r\n",
     ]
 
