@@ -56,6 +56,7 @@ class Connection:
             self.transport.abort()
         elif self.task is not None:
             self.task.cancel()
+            self.task.add_done_callback(lambda _task: self.sock.close())  # it may not have begun
 
 
 class Connections:
@@ -93,6 +94,7 @@ class Connections:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self._take(sock, str(peer[0]), server, tls)
+            await asyncio.sleep(0)  # a flood is accepted without a pause otherwise, and nothing else happens
 
     def _take(self, sock: socket.socket, address: str, server: web.Server, tls: ssl.SSLContext | None) -> None:
         sock.setblocking(False)
