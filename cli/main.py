@@ -41,7 +41,8 @@ COMMANDS = {
 """Command -> module in this folder, in the order of `--help`.
 
 A module offers either `app`, a typer.Typer with sub-commands, or `command`, a function with typer's annotations whose
-docstring is the help. It is imported when its command is called; whatever is slow is imported inside its functions.
+docstring is the help, perhaps with typer's settings as `CONTEXT`. It is imported when its
+command is called; whatever is slow is imported inside its functions.
 """
 
 SUMMARIES = {
@@ -127,7 +128,7 @@ def build(names: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:
         if hasattr(found, "app"):
             app.add_typer(found.app, name=name)
         else:
-            app.command(name)(found.command)
+            app.command(name, context_settings=getattr(found, "CONTEXT", None))(found.command)
     return app
 
 

@@ -10,18 +10,35 @@ from .options import DEFAULT_ENCODER, Backend, Compiled, Conceal, Device, Encode
 from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
+    from ..pipelines.serve.capacity import Capacity
     from ..pipelines.serve.engine_interface import EditEngine
     from ..pipelines.serve.settings import ServeSettings
 
 
+CONTEXT = {"auto_envvar_prefix": "DYNSTREAM_SERVE"}
+"""Every option has an environment variable: --max-sessions is DYNSTREAM_SERVE_MAX_SESSIONS."""
+
+
+def _read_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Take defaults from a file, before any option is read."""
+    if path is not None:
+        from ..pipelines.serve.options import read_config
+
+        names = {word.removeprefix("--"): each.name for each in context.command.params for word in each.opts}
+        context.default_map = read_config(path, {word: name for word, name in names.items() if name})
+    return path
+
+
 def command(
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.toml", is_eager=True, callback=_read_config, help="Options: name = value."),
+    ] = None,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen for HTTP.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", help="Its port; 0 takes a free one.")] = 8080,
-    token: Annotated[
-        str | None,
-        typer.Option(envvar="DYNSTREAM_TOKEN", metavar="TEXT", help="What every client must bring; see --token-file."),
+    token_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A token that clients must bring, or TOML with several.")
     ] = None,
-    token_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Read the token from here.")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Let everybody in who can reach the address.")] = False,
     tls_cert: Annotated[Path | None, typer.Option(metavar="FILE.pem", help="Certificate, for https.")] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="FILE.pem", help="Its key.")] = None,
@@ -29,6 +46,14 @@ def command(
         list[str] | None,
         typer.Option(metavar="URL", help="Another page that may call. Repeatable."),
     ] = None,
+    base_path: Annotated[str, typer.Option(metavar="/PATH", help="Serve under this path of a proxy, too.")] = "",
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NETWORK", help="Believe its X-Forwarded-For. Repeatable."),
+    ] = None,
+    server_name: Annotated[
+        str, typer.Option(metavar="WORD", help="Begins the names of sessions; one of several servers.")
+    ] = "",
     ice_server: Annotated[
         list[str] | None,
         typer.Option(metavar="URL", help="stun:HOST:PORT, turn:HOST:PORT. Repeatable."),
@@ -42,6 +67,11 @@ def command(
     udp_ports: Annotated[
         str | None, typer.Option(metavar="FIRST-LAST", help="Ports for media; default: any free ones.")
     ] = None,
+    udp_port: Annotated[int | None, typer.Option(metavar="N", help="One port for all media.")] = None,
+    candidate_network: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NETWORK", help="Send checks to clients' addresses in it alone. Repeatable."),
+    ] = None,
     media_address: Annotated[
         list[str] | None,
         typer.Option(metavar="ADDRESS", help="Where to listen for media. Repeatable."),
@@ -50,6 +80,14 @@ def command(
     max_sessions: Annotated[int, typer.Option(min=1, help="Sessions at a time.")] = 8,
     max_per_address: Annotated[int, typer.Option(min=1, help="Sessions at a time of one address.")] = 4,
     max_viewers: Annotated[int, typer.Option(min=0, help="WHEP viewers of a stream.")] = 4,
+    max_connections: Annotated[int, typer.Option(min=1, help="HTTP connections at a time.")] = 512,
+    max_connections_per_address: Annotated[int, typer.Option(min=1, help="Of one address.")] = 64,
+    max_source: Annotated[str, typer.Option(metavar="WxH", help="Larger pictures are not decoded.")] = "1920x1080",
+    measure: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="S", help="Measure for so long what the device holds; default 3, stand-in 0."),
+    ] = None,
+    drain: Annotated[float, typer.Option(metavar="S", help="After SIGTERM, let sessions go on for so long.")] = 10.0,
     max_latency: Annotated[
         float, typer.Option(metavar="MS", help="Show the source where an edit takes longer.")
     ] = 400.0,
@@ -71,6 +109,8 @@ def command(
     conceal: Conceal = False,
     output_fps: OutputRate = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error.")] = False,
+    log_format: Annotated[str, typer.Option(metavar="text|json", help="Of the log.")] = "text",
+    log_addresses: Annotated[bool, typer.Option("--log-addresses", help="Log clients' addresses, too.")] = False,
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:
@@ -84,26 +124,48 @@ def command(
     - `dynstream serve --host 0.0.0.0 --token-file token.txt --tls-cert cert.pem --tls-key key.pem`
     - `dynstream serve --ice-server turn:turn.example.org:3478 --turn-secret-file secret.txt --udp-ports 40000-40100`
     - `dynstream serve --engine stand-in --max-sessions 2`
+    - `dynstream serve --config serve.toml`
+
+    The command line goes before the environment (DYNSTREAM_SERVE_MAX_SESSIONS for --max-sessions), which goes before
+    --config. Tokens come from a file, or from DYNSTREAM_TOKEN.
     """
     import asyncio
+    import os
 
-    from ..pipelines.serve.options import read_ice, read_presets, read_secret
-    from ..pipelines.serve.settings import Limits, ServeSettings, ServeSettingsError
+    from ..pipelines.serve.addresses import read_networks
+    from ..pipelines.serve.logs import start_log
+    from ..pipelines.serve.options import read_ice, read_presets, read_size, read_token_file
+    from ..pipelines.serve.rights import read_tokens
+    from ..pipelines.serve.settings import Limits, ServeSettings
+    from ..pipelines.serve.settings_error import ServeSettingsError
+    from ..stream.webrtc.candidates import CandidateRules
     from ..stream.webrtc.encoders import VideoRate
     from ..stream.webrtc.network import parse_ports
 
     if engine not in ("face", "stand-in"):
         raise typer.BadParameter(f"--engine {engine}: expected face or stand-in")
+    if log_format not in ("text", "json"):
+        raise typer.BadParameter(f"--log-format {log_format}: expected text or json")
     if not 0.3 <= bitrate <= 20:
         raise ServeSettingsError(f"--bitrate {bitrate:g}: expected 0.3 to 20 Mbit/s")
     highest = round(bitrate * 1e6)
+    secret = os.environ.get("DYNSTREAM_TOKEN", "")
+    tokens = read_tokens(secret, "DYNSTREAM_TOKEN") if secret.strip() else ()
     ice, turn = read_ice(ice_server or [], turn_secret_file)
     settings = ServeSettings(
         host=host,
         port=port,
-        token=read_secret(token_file, "--token-file") if token_file else token,
+        tokens=read_token_file(token_file) if token_file else tokens,
         insecure=insecure,
         origins=tuple(origin or ()),
+        base_path=base_path,
+        proxies=read_networks(trusted_proxy or [], "--trusted-proxy"),
+        server=server_name,
+        candidates=CandidateRules(read_networks(candidate_network or [], "--candidate-network")),
+        port_of_all=udp_port,
+        max_source=read_size(max_source, "--max-source"),
+        measure_seconds=(3.0 if engine == "face" else 0.0) if measure is None else measure,
+        drain_seconds=drain,
         ice_servers=ice,
         turn=turn,
         ports=parse_ports(udp_ports) if udp_ports else None,
@@ -119,13 +181,15 @@ def command(
             sessions=max_sessions,
             per_address=max_per_address,
             viewers=max_viewers,
+            connections=max_connections,
+            connections_per_address=max_connections_per_address,
             grace_seconds=grace,
             idle_seconds=idle,
             max_seconds=max_time or None,
         ),
     )
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    _log(verbose)
+    start_log(as_json=log_format == "json", verbose=verbose, addresses=log_addresses)
     if engine == "stand-in":
         from ..pipelines.serve.stub_engine import StubEngine
 
@@ -148,32 +212,31 @@ def command(
 
 
 async def _serve(settings: "ServeSettings", engine: "EditEngine", console: Console) -> None:
-    """Until SIGINT or SIGTERM, which end the sessions first."""
+    """Until SIGINT, or SIGTERM, at which the sessions have time to leave; a second one ends it at once."""
     import asyncio
     import signal
 
-    from ..pipelines.serve.server import serve
+    from ..pipelines.serve.server import describe, serve
 
-    stop = asyncio.Event()
+    stop, drain = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, stop.set)
-        except NotImplementedError:  # Windows: Ctrl-C arrives as KeyboardInterrupt
-            break
 
-    def told(url: str, ready: bool) -> None:
-        where = f"{url}/#token=..." if settings.token else f"{url}/"
-        console.print(f"Ready: {where}" if ready else f"Listening on {url}; loading the models ...", markup=False)
+    def terminate() -> None:
+        (stop if drain.is_set() else drain).set()
 
-    await serve(settings, engine, stop, told)
+    try:
+        loop.add_signal_handler(signal.SIGINT, stop.set)
+        loop.add_signal_handler(signal.SIGTERM, terminate)
+    except NotImplementedError:  # Windows: Ctrl-C arrives as KeyboardInterrupt
+        pass
+
+    def told(url: str, ready: bool, capacity: "Capacity | None") -> None:
+        if not ready:
+            console.print(f"Listening on {url}; loading the models ...", markup=False)
+            return
+        if capacity is not None:
+            console.print(describe(capacity, settings.limits.sessions, settings.max_frame_rate), markup=False)
+        console.print(f"Ready: {url}/#token=..." if settings.tokens else f"Ready: {url}/", markup=False)
+
+    await serve(settings, engine, stop, told, drain=drain)
     console.print("Stopped.")
-
-
-def _log(verbose: bool) -> None:
-    import logging
-
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
-    logging.getLogger("dynstream").setLevel(logging.INFO if verbose else logging.WARNING)
-    for name in ("aiortc", "aioice"):
-        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,38 +1,28 @@
-"""The outcome of a frame: one table of kinds, for the editor, the engine, the server and every count of frames."""
+"""The outcome of a frame: one table of words, for engine, server, page, metrics and `--stats`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class OutcomeKind(StrEnum):
-    """What is shown for a frame, from best to worst in the order of their names."""
+    """What is shown for a frame."""
 
     EDITED = "edited"
-    """An edit that was drawn for this very frame."""
+    """The edit: drawn for this frame, or for an earlier one and moved, or made from two edited frames."""
     FADED = "faded"
     """The same, partly faded out."""
-    MOVED = "moved"
-    """An edit that was drawn for an earlier frame and reprojected onto this one."""
-    PREDICTED = "predicted"
-    """An edit that was drawn from predicted codes."""
-    BLENDED = "blended"
-    """A picture between two edited frames, made from both."""
+    CONCEALED = "concealed"
+    """A picture made for a frame that did not arrive."""
     PASSED = "passed"
-    """The source."""
-    HELD = "held"
-    """Nothing: what was shown before stays."""
+    """The source, though an edit was asked for."""
+    UNCHANGED = "unchanged"
+    """The source, as nothing was asked for."""
     DROPPED = "dropped"
-    """Nothing: the frame was left out."""
-    CLOSED = "closed"
-    """Nothing: its session was closed."""
-    FAILED = "failed"
-    """Nothing: its session ended with an error."""
+    """Nothing: what was shown before stays."""
 
 
-WITH_EDIT = frozenset(
-    {OutcomeKind.EDITED, OutcomeKind.FADED, OutcomeKind.MOVED, OutcomeKind.PREDICTED, OutcomeKind.BLENDED}
-)
-"""Kinds that show an edit made for this frame's face."""
+WITH_EDIT = frozenset({OutcomeKind.EDITED, OutcomeKind.FADED, OutcomeKind.CONCEALED})
+"""Kinds whose pixels differ from the source's."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -55,7 +45,17 @@ class Outcome:
         """Whether an edit is shown."""
         return self.kind in WITH_EDIT
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the edit was drawn for this very frame."""
+        return self.kind == OutcomeKind.FADED or self == EDITED
+
+
+def moved(reason: str) -> Outcome:
+    """An edit that was drawn for an earlier frame and moved onto this one. reason: why this one was not drawn."""
+    return Outcome(OutcomeKind.EDITED, f"moved, {reason}")
+
 
 EDITED = Outcome(OutcomeKind.EDITED)
 NO_FACE = Outcome(OutcomeKind.PASSED, "no face")
-NO_EDIT = Outcome(OutcomeKind.PASSED, "no edit at this time")
+NO_EDIT = Outcome(OutcomeKind.UNCHANGED, "no edit at this time")

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from ...stream.frame import Frame
 from ..common.errors import EngineError, EngineFullError
 from ..common.outcome import Outcome, OutcomeKind
+from ..common.outcome import moved as as_moved
 from ..common.stage_timing import Stages
 from ..editor.face_editor import Edited, FrameAnalysis, SessionState
 from ..editor.renderer import FaceRenderer
@@ -160,7 +161,9 @@ class Engine:
             for scheduled in left:
                 session.results.put(scheduled.work.future, error)
                 if scheduled.plan != "conceal":
-                    session.tally.add(Outcome(OutcomeKind.CLOSED if error is None else OutcomeKind.FAILED))
+                    session.tally.add(
+                        Outcome(OutcomeKind.DROPPED, "session closed" if error is None else "session failed")
+                    )
             self._sessions.remove(session)
             self._ended.update(session.tally.outcomes)
             return actions
@@ -308,6 +311,7 @@ class Engine:
         session, editor, analysis = work.session, work.editor, work.analysis
         memory, rendered = session.memory.composites, work.rendered
         work.rendered = ()
+        session.settled_batch = session.settled_batch if show else work.batch
         if editor is None or analysis is None:
             raise RuntimeError("a frame is composited before it was analysed")
 
@@ -339,10 +343,10 @@ class Engine:
         def choose() -> Edited:
             guess = self._predict(editor, state, analysis, self.stages) if late and self._predict is not None else None
             if guess is not None:
-                return Edited(guess.frame, Outcome(OutcomeKind.PREDICTED, reason))
+                return Edited(guess.frame, Outcome(OutcomeKind.EDITED, f"predicted, {reason}"))
             moved = editor.reproject(state.composites, analysis, self.stages)
             if moved is not None:
-                return Edited(moved.frame, Outcome(OutcomeKind.MOVED, reason))
+                return Edited(moved.frame, as_moved(reason))
             return Edited(analysis.frame, Outcome(OutcomeKind.PASSED, deadlines.NOT_YET))
 
         def keep(result: tuple[Any, ...]) -> None:
@@ -393,7 +397,7 @@ class Engine:
         if scheduled.plan == "conceal" and (what == "nothing" or result is None):
             if session.stream.cadence is not None and work.missing is not None:
                 session.stream.cadence.unfill(work.missing)
-            session.tally.add(Outcome(OutcomeKind.HELD, reason))
+            session.tally.add(Outcome(OutcomeKind.DROPPED, reason))
             session.results.put(work.future, None)
             return
         if what == "nothing":
@@ -403,10 +407,11 @@ class Engine:
         age = self.clock() - scheduled.captured
         if what == "result" and result is not None:
             # The source's own time: the session's may continue from before a reconnection.
-            batch = work.batch if scheduled.drawn else None
+            batch, session.settled_batch = work.batch if scheduled.drawn else session.settled_batch, None
             shown = Shown(work.frame.with_pixels(result.frame.pixels), result.outcome, age, batch)
         else:
-            shown = Shown(work.frame, Outcome(OutcomeKind.PASSED, reason), age)
+            kind = OutcomeKind.UNCHANGED if reason == deadlines.BYPASS else OutcomeKind.PASSED
+            shown = Shown(work.frame, Outcome(kind, reason), age)
         session.tally.add(shown.outcome, age)
         session.results.put(work.future, shown)
         work.result = None

@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Final
 
 from ...stream.frame import Frame, Pixels
-from ..common.outcome import Outcome, OutcomeKind
+from ..common.outcome import WITH_EDIT, Outcome, OutcomeKind
 from ..common.stage_timing import Stages
 from ..inversion.latent_memory import GAP_SECONDS
 from ..motion.motion_blend import Seen, evenly_between
@@ -179,6 +179,8 @@ def make(one: Shown, other: Shown, slots: int) -> list[Shown]:
 def _made(one: Shown, other: Shown, share: float, pixels: Pixels) -> Shown:
     begin, end = one.frame.seconds, other.frame.seconds
     base = min(other.frame.time_base, FINEST)
-    kind = OutcomeKind.BLENDED if one.outcome.has_edit and other.outcome.has_edit else OutcomeKind.PASSED
+    kinds = {one.outcome.kind, other.outcome.kind}
+    kind = OutcomeKind.EDITED if kinds <= WITH_EDIT else OutcomeKind.PASSED
+    kind = OutcomeKind.UNCHANGED if kinds == {OutcomeKind.UNCHANGED} else kind
     frame = Frame(pixels, round((begin + share * (end - begin)) / base), base)
     return Shown(frame, Outcome(kind, IN_BETWEEN), other.age)

@@ -62,7 +62,7 @@ def conceal(
             raise
         return concealment, None
     return concealment, None if pixels is None else Edited(
-        work.seen.with_pixels(pixels), Outcome(OutcomeKind.PREDICTED, reason)
+        work.seen.with_pixels(pixels), Outcome(OutcomeKind.CONCEALED, reason)
     )
 
 

@@ -94,6 +94,7 @@ class Session:
         self.notes: list[str] = []
         self.error: BaseException | None = None
         self.submitted = 0
+        self.settled_batch: int | None = None
         self.results = self._make_results()
         self.give: Callable[[Shown], object] | None = None
         self.concealment: ConcealmentState | None = None
@@ -121,9 +122,9 @@ class Session:
         give: gets each picture with its own time, in order with the futures; called in any thread, and must return
         quickly.
 
-        With an engine that has a `fill`, missing frames are concealed as "predicted: lost", for at most
+        With an engine that has a `fill`, missing frames are concealed as "concealed: lost", for at most
         `latent_memory.GAP_SECONDS` in a row. A frame that comes after its time was filled is dropped: its future is
-        cancelled. With `output_rate`, pictures are interpolated as "blended: in between"; see `frame_interpolation`.
+        cancelled. With `output_rate`, pictures are interpolated as "edited: in between"; see `frame_interpolation`.
         """
         fills = self._engine.fills and self.stream.live
         with self._lock:

@@ -25,7 +25,7 @@ from ..edits.ramps import EditedFrame, Editing
 from .notice import notice_picture
 from .rolling_statistics import RollingStatistics
 
-PASSED: Final = Outcome(OutcomeKind.PASSED, "paused")
+PAUSED: Final = Outcome(OutcomeKind.UNCHANGED, "paused")
 FAREWELL_PICTURES: Final = 3  # a driver may buffer one or two
 JOIN_SECONDS: Final = 3.0
 SLOT_SECONDS: Final = 0.1
@@ -211,7 +211,7 @@ class Live:
                     self.editing.submit(posted.item, posted.seconds).add_done_callback(partial(self._finished, posted))
                     continue
                 if posted is not None and self._paused:
-                    self._output(Edited(posted.item, PASSED), posted.seconds)
+                    self._output(Edited(posted.item, PAUSED), posted.seconds)
                 if has_slot:
                     self._slots.release()
         except MailboxClosed as end:

@@ -1,6 +1,5 @@
-"""Access control: the token, the origin of a browser's request, and the CORS headers."""
+"""The token and the origin of a request, and the headers of its answer."""
 
-import hmac
 from collections.abc import Mapping
 from typing import Final
 
@@ -9,7 +8,6 @@ from aiohttp import web
 from .http_errors import RefusalError
 from .settings import ServeSettings
 
-OPEN_PATHS: Final = frozenset({"/", "/api/config", "/healthz", "/readyz", "/favicon.ico"})
 SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -42,25 +40,10 @@ CORS_HEADERS: Final = "Authorization, Content-Type, If-Match"
 CORS_SHOWN: Final = "Location, ETag, Link, Accept-Patch, Accept-Post, Retry-After"
 
 
-def bearer(request: web.Request) -> str | None:
-    """The token of a request."""
+def bearer(request: web.Request) -> str:
+    """The token of a request, "" without one."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
-
-
-def has_token(request: web.Request, settings: ServeSettings) -> bool:
-    """Whether the request has the server's token, or none is required."""
-    if settings.token is None:
-        return True
-    brought = bearer(request)
-    return brought is not None and hmac.compare_digest(brought.encode(), settings.token.encode())
-
-
-def check_token(request: web.Request, settings: ServeSettings) -> None:
-    """Raises RefusalError if a required token is missing."""
-    open_to_all = request.path in OPEN_PATHS or request.path.startswith("/page/") or request.method == "OPTIONS"
-    if not open_to_all and not has_token(request, settings):
-        raise RefusalError("unauthorized", "a token is needed: Authorization: Bearer TOKEN")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def allowed_origin(request: web.Request, settings: ServeSettings) -> str | None:
@@ -69,12 +52,7 @@ def allowed_origin(request: web.Request, settings: ServeSettings) -> str | None:
     Raises RefusalError for an origin that is not on the list. A local server without a token also refuses
     other host names than its own, since a foreign site can let its name resolve to localhost.
     """
-    if (
-        settings.token is None
-        and settings.is_local
-        and not settings.insecure
-        and _name(request.host) not in LOCAL_NAMES
-    ):
+    if not settings.tokens and settings.is_local and not settings.insecure and _name(request.host) not in LOCAL_NAMES:
         raise RefusalError(
             "origin", f"this server is called localhost; --host {settings.host} answers to no other name"
         )

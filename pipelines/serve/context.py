@@ -1,22 +1,31 @@
 """The shared context of the request handlers."""
 
+import asyncio
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import Final
 
 from aiohttp import web
 
 from ...stream.errors import OfferError
 from ...stream.webrtc.encoders import Encoded
+from ...stream.webrtc.offers import read_offer
 from ...stream.webrtc.peer import Peer, PeerSettings, answer_offer
 from .control_channel import attend
-from .http_errors import RETRY_SECONDS, RefusalError, refuse_offer
+from .http_errors import RETRY_SECONDS, RefusalError, overloaded, refuse_offer
 from .ice import ice_servers
 from .metrics import Metrics
+from .rights import Caller
 from .session import LiveSession
 from .sessions import Sessions
 from .settings import ServeSettings
+
+RESTART_SECONDS: Final = 1
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -25,7 +34,7 @@ class Context:
 
     Attributes:
         ready: after the warm-up.
-        stopping: no new sessions.
+        restarting: no new sessions: the server is about to end.
         wall_clock: Unix time in seconds.
     """
 
@@ -36,13 +45,13 @@ class Context:
     addresses: tuple[str, ...]
     wall_clock: Callable[[], float] = time.time
     ready: bool = False
-    stopping: bool = False
+    restarting: bool = False
     failed: BaseException | None = field(default=None)
 
     def check_ready(self) -> None:
         """Raises RefusalError while no session can start."""
-        if self.stopping:
-            raise RefusalError("stopping", "the server stops", retry=RETRY_SECONDS)
+        if self.restarting:
+            raise RefusalError("restarting", "the server restarts; try again", retry=RESTART_SECONDS)
         if not self.ready:
             raise RefusalError("starting", "the models are still being loaded", retry=RETRY_SECONDS)
 
@@ -63,11 +72,27 @@ class Context:
             most_receive_size=settings.max_size,
             most_receive_rate=settings.max_frame_rate,
             most_sdp_bytes=settings.limits.sdp_bytes,
+            largest=settings.max_source,
+            candidates=settings.candidates,
         )
         try:
             return await answer_offer(offer, peer_settings, send=send, watch=watch)
         except OfferError as error:
             raise refuse_offer(error) from error
+        except OSError as error:
+            log.error("no media socket can be opened: %s", error)
+            raise overloaded("no port is free for another connection") from error
+
+    def check_offer(self, offer: str, *, sends: bool) -> None:
+        """Before a session is opened for it. sends: video, or else receives it. Raises RefusalError."""
+        try:
+            summary = read_offer(offer, most_bytes=self.settings.limits.sdp_bytes)
+        except OfferError as error:
+            raise refuse_offer(error) from error
+        if sends and not summary.sends:
+            raise RefusalError("no_video", "the offer sends no video; to watch a stream, use /whep")
+        if not sends and not summary.receives:
+            raise RefusalError("no_video", "the offer receives no video; to publish a stream, use /whip")
 
     async def publish(self, offer: str, session: LiveSession, *, fresh: bool) -> Peer:
         """Answer the offer of a client that sends video, and let the session's pictures come from it.
@@ -76,9 +101,6 @@ class Context:
         """
         try:
             peer = await self.answer(offer, send=True, session=session)
-            if not peer.summary.sends:
-                await peer.close()
-                raise RefusalError("no_video", "the offer sends no video; to watch a stream, use /whep")
             self.serve_channel(peer, session)
             await session.attach(peer)
         except BaseException:
@@ -97,3 +119,18 @@ class Context:
 
 
 CONTEXT = web.AppKey("context", Context)
+CALLER = web.RequestKey("caller", Caller)
+ADDRESS = web.RequestKey("address", str)
+
+
+async def read_body(request: web.Request, most: int) -> bytes:
+    """The body of a request, at most so many bytes and in time. Raises RefusalError."""
+    seconds = request.app[CONTEXT].settings.limits.body_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            body = await request.read()
+    except TimeoutError:
+        raise RefusalError("timeout", f"the body did not come within {seconds:g} s") from None
+    if len(body) > most:
+        raise RefusalError("too_large", f"the body has more than {most} bytes")
+    return body

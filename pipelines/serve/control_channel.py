@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiortc import RTCDataChannel
 from aiortc.exceptions import InvalidStateError
 
-from .control_messages import Allowance, Controller, failure, pack, unpack
+from .control_messages import Controller, failure, pack, unpack
 from .session import LiveSession
 from .stream_settings import BadRequestError
 
@@ -36,18 +36,19 @@ class ControlChannel:
         self._channel = channel
         self._session = session
         self._most_bytes = session.limits.message_bytes
-        self._allowance = Allowance(session.limits.messages_per_second)
         self._refused = 0
         self._closed = False
         self._ticking: asyncio.Task[None] | None = None
         self._controller = Controller(session, presets, on_stats=self._send_stats, on_bye=end)
         session.notices.add(self._notice)
+        session.channels.add(self)
         channel.on("message", self._take)
         channel.on("close", self.close)
 
     def close(self) -> None:
         """Stop sending; a second call does nothing."""
         self._closed = True
+        self._session.channels.discard(self)
         self._session.notices.discard(self._notice)
         if self._ticking is not None:
             self._ticking.cancel()
@@ -56,7 +57,7 @@ class ControlChannel:
     def _take(self, data: bytes | str) -> None:
         if self._closed:
             return
-        if not self._allowance.take():
+        if not self._session.allowance.take():
             self._refuse()
             return
         try:
@@ -72,7 +73,7 @@ class ControlChannel:
             rate = self._session.limits.messages_per_second
             self._send(failure(BadRequestError("too_fast", f"at most {rate:g} messages a second")))
         if self._refused >= MOST_REFUSED:
-            log.warning("session %s floods its control channel, which is closed", self._session.place.name)
+            log.warning("a client floods its control channel, which is closed")
             self.close()
             self._channel.close()
 
@@ -101,7 +102,7 @@ class ControlChannel:
         if self._channel.readyState != "open":
             return
         if self._channel.bufferedAmount > 4 * MOST_WAITING:
-            log.warning("session %s takes no answers; its control channel is closed", self._session.place.name)
+            log.warning("a client takes no answers; its control channel is closed")
             self.close()
             self._channel.close()
             return
@@ -115,8 +116,8 @@ def attend(
     presets: Mapping[str, Mapping[str, float]],
     end: Callable[[], object],
 ) -> ControlChannel | None:
-    """Serve a channel that a client opened; one with another label is closed."""
-    if channel.label != LABEL:
+    """Serve a channel that a client opened; one with another label is closed, and so is a second one."""
+    if channel.label != LABEL or session.channels:
         channel.close()
         return None
     return ControlChannel(channel, session, presets, end)

@@ -1,7 +1,6 @@
 """Control messages of docs/protocol.md: unpack, check, execute and answer them, for every transport."""
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -54,26 +53,6 @@ def failure(error: BadRequestError) -> Answer:
     return {"type": "error", "error": error.name, "message": error.message, **error.more}
 
 
-class Allowance:
-    """Messages a second, with a burst of twice as many (a token bucket). clock: seconds."""
-
-    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate = rate
-        self._clock = clock
-        self._left = 2 * rate
-        self._when = clock()
-
-    def take(self) -> bool:
-        """Whether one more is allowed."""
-        now = self._clock()
-        self._left = min(2 * self._rate, self._left + (now - self._when) * self._rate)
-        self._when = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
-
-
 class Controller:
     """Executes the requests for one session.
 
@@ -106,6 +85,7 @@ class Controller:
             "stats": self._stats,
             "edits": self._edits,
             "ping": self._ping,
+            "share": self._share,
             "bye": self._bye,
         }
 
@@ -131,7 +111,7 @@ class Controller:
 
     def _apply(self, settings: StreamSettings, ramp_ms: float = DEFAULT_RAMP) -> Answer:
         self._session.apply(settings, ramp_ms)
-        return {"state": self._session.current_settings().as_dict()}
+        return {"state": self._session.as_dict()}
 
     def _listed(self) -> Answer:
         return {
@@ -146,8 +126,9 @@ class Controller:
             raise BadRequestError(
                 "unsupported_version", f"expected versions with one of {list(VERSIONS)}", versions=list(VERSIONS)
             )
-        state = self._session.current_settings().as_dict()
-        return {"version": max(spoken), "session": self._session.place.name, **self._listed(), "state": state}
+        state = self._session.as_dict()
+        about = {"version": max(spoken), "session": self._session.place.name, "rate": self._session.rate}
+        return {**about, **self._listed(), "state": state}
 
     def _set(self, message: Message) -> Answer:
         edits = read_edits(message.get("edits"), self._session.engine.choices)
@@ -186,7 +167,7 @@ class Controller:
         if not isinstance(place, list) or len(place) != 2:
             raise BadRequestError("bad_value", "at: expected [x, y] in 0..1")
         self._session.choose_face(read_number(place[0], "at[0]", 0, 1), read_number(place[1], "at[1]", 0, 1))
-        return {"state": self._session.current_settings().as_dict()}
+        return {"state": self._session.as_dict()}
 
     def _stats(self, message: Message) -> Answer:
         interval = message.get("every_ms")
@@ -205,6 +186,10 @@ class Controller:
 
     def _ping(self, message: Message) -> Answer:
         return {"t": read_number(message.get("t"), "t")}
+
+    def _share(self, message: Message) -> Answer:
+        key = self._session.share(read_bool(message.get("on"), "on"))
+        return {"share": key, "state": self._session.as_dict()}
 
     def _bye(self, message: Message) -> Answer:
         self._on_bye()

@@ -7,40 +7,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ..common.outcome import NO_EDIT, NO_FACE, Outcome, OutcomeKind
-from ..engine.deadlines import BYPASS, LOST
-from ..engine.frame_interpolation import IN_BETWEEN
+from ..common.outcome import Outcome, OutcomeKind
 
-OUTCOMES: Final = (
-    "edited",
-    "faded",
-    "no_face",
-    "concealed",
-    "predicted",
-    "between",
-    "bypassed",
-    "dropped",
-    "received",
-)
+RECEIVED: Final = "received"
 STAGES: Final = ("wait", "convert", "edit", "finish", "encode")
 MOST_SAMPLES: Final = 2048
 SMOOTH_SECONDS: Final = 1.5
 """Seconds over which the delay of the sound follows the picture's."""
-
-
-def count_name(outcome: Outcome) -> str:
-    """The outcome as docs/protocol.md counts it, one of OUTCOMES."""
-    if outcome == Outcome(OutcomeKind.PREDICTED, LOST):
-        return "predicted"
-    if outcome.reason == IN_BETWEEN:
-        return "between"
-    if outcome.kind in (OutcomeKind.EDITED, OutcomeKind.FADED):
-        return str(outcome.kind)
-    if outcome.kind == OutcomeKind.PASSED and outcome.reason == BYPASS:
-        return "bypassed"
-    if outcome == NO_FACE:
-        return "no_face"
-    return "edited" if outcome == NO_EDIT else "concealed"
 
 
 class Window:
@@ -77,6 +50,7 @@ class Meters:
         self._told = told
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
+        self._why: Counter[str] = Counter()
         self._stages = {stage: Window() for stage in STAGES}
         self._ages = Window()
         self._bytes_out = Window()
@@ -86,15 +60,37 @@ class Meters:
         self.begun = clock()
         self.size: tuple[int, int] | None = None
 
-    def count(self, outcome: str, number: int = 1) -> None:
-        """Frames of an outcome of OUTCOMES."""
-        if not number:
-            return
+    def became(self, outcome: Outcome) -> None:
+        """The outcome of one frame."""
         with self._lock:
-            self._counts[outcome] += number
-        if outcome == "received":
+            self._counts[outcome.kind] += 1
+            if outcome.kind == OutcomeKind.PASSED:
+                self._why[outcome.reason] += 1
+        self._told("frames", str(outcome.kind), 1)
+
+    def dropped(self, number: int = 1) -> None:
+        """Frames that are not shown."""
+        self._count(OutcomeKind.DROPPED, number)
+
+    def received(self, number: int) -> None:
+        """Frames that came."""
+        self._count(RECEIVED, number)
+        if number:
             self._received.add(self._clock(), number)
-        self._told("frames", outcome, number)
+
+    def _count(self, name: str, number: int) -> None:
+        if number:
+            with self._lock:
+                self._counts[name] += number
+            self._told("frames", str(name), number)
+
+    def coming(self, seconds: float = 1.0) -> float:
+        """Frames a second that came lately."""
+        return sum(self._received.since(self._clock() - seconds)) / seconds
+
+    def event(self, name: str) -> None:
+        """Something that only the operator counts: "lost" or "ice_failed"."""
+        self._told("event", name, 1)
 
     def stage(self, name: str, seconds: float) -> None:
         """Time that a stage of STAGES took for a frame."""
@@ -123,9 +119,9 @@ class Meters:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Frames by outcome since the beginning."""
+        """Frames by the word of their outcome since the beginning, and those received."""
         with self._lock:
-            return {name: self._counts[name] for name in OUTCOMES}
+            return {str(name): self._counts[name] for name in (*OutcomeKind, RECEIVED)}
 
     def summary(self, seconds: float) -> dict[str, Any]:
         """The fields of `stats` in docs/protocol.md that are known here, over the last `seconds`."""
@@ -136,13 +132,14 @@ class Meters:
         width, height = self.size or (None, None)
         return {
             "seconds": round(now - self.begun, 3),
-            "fps_in": round(sum(self._received.since(begin)) / seconds, 2),
+            "fps_in": round(self.coming(seconds), 2),
             "fps_out": round(len(ages) / seconds, 2),
             "width": width,
             "height": height,
             "age_ms": {"p50": _ms(percentile(ages, 0.5)), "p95": _ms(percentile(ages, 0.95))} if ages else None,
             "stages_ms": self._medians(begin),
             "frames": self.counts,
+            "passed_why": dict(self._why),
             "bitrate_out": round(8 * sum(sizes) / seconds),
             "batch": round(statistics.fmean(batches), 2) if batches else None,
         }

@@ -4,28 +4,31 @@ import asyncio
 import logging
 import secrets
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ...stream.webrtc.peer import Peer
+from ...stream.webrtc.peer import Line, Peer
 from ...stream.webrtc.tracks import read_sound, read_video
+from .allowance import Allowance
 from .engine_interface import CHOSEN, EditEngine, EditSession
+from .held_rate import HeldRate
 from .http_errors import RefusalError
 from .meters import Meters
 from .settings import Limits
 from .sound_pump import SoundPump
 from .stream_settings import StreamSettings
 from .video_pump import VideoPump
+from .viewers import Viewers
 
 BYPASS_SECONDS: Final = 3.0
-CONNECT_SECONDS: Final = 60.0
-"""Seconds in which an answered offer must become a connection."""
-
 OVERLOADED, RELIEVED = 0.5, 0.1
 """Shares of late frames at which the client is told of the load; between the two nothing changes."""
+
+QUIET_SECONDS: Final = 3.0
+"""Seconds without a picture after which a returning client replaces its own connection."""
 
 HUNG_SECONDS: Final = 1.0
 """Seconds beyond the maximum latency after which an engine that keeps it counts as hung."""
@@ -43,7 +46,7 @@ class Place:
     Attributes:
         name: for viewers.
         address: of its client.
-        kind: "page" or "whip".
+        kind: "page", which is private unless it is shared, or "whip".
     """
 
     name: str
@@ -65,6 +68,7 @@ class LiveSession:
         meters: Meters,
         *,
         largest: tuple[int, int],
+        highest_rate: Callable[[], float] = lambda: 30.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.place = place
@@ -74,8 +78,14 @@ class LiveSession:
         self.settings = settings
         self.resume_token = ""
         self.peer: Peer | None = None
-        self.viewers: dict[str, Peer] = {}
+        self.share_key = ""
+        self.allowance = Allowance(limits.messages_per_second, clock)
+        self.held = HeldRate(highest_rate, clock)
+        self.line: Line | None = None
+        self.lost_packets: Counter[str] = Counter()
+        self.viewers = Viewers(limits.connect_seconds, lambda name: self.background(self.unwatch(name)), clock)
         self.notices: set[Notice] = set()
+        self.channels: set[object] = set()
         self.ended = asyncio.Event()
         self._edit = edit
         self._clock = clock
@@ -89,7 +99,10 @@ class LiveSession:
         self._face_told: bool | None = None
         self._overload_told = False
         self._ending_told = False
-        self._viewer_number = 0
+        self._rate_told = self.rate
+        self._large_told: tuple[int, int] | None = None
+        self._heard = (0, clock())
+        self._was_connected = False
         self.video = VideoPump(
             edit,
             self.current_settings,
@@ -98,6 +111,7 @@ class LiveSession:
             largest=largest,
             in_flight=engine.in_flight,
             patience=HUNG_SECONDS if engine.keeps_latency else 0.0,
+            held=self.held,
             clock=clock,
         )
         self.sound = SoundPump(lambda: meters.latency, lambda: self.settings.paused, clock)
@@ -109,6 +123,10 @@ class LiveSession:
         if self.settings.bypass and self._clock() > self._bypass_until:
             self.settings = replace(self.settings, bypass=False)
         return self.settings
+
+    def as_dict(self) -> dict[str, Any]:
+        """`state` of docs/protocol.md."""
+        return self.current_settings().as_dict() | {"shared": bool(self.share_key)}
 
     def apply(self, settings: StreamSettings, ramp_ms: float = 200.0) -> None:
         """Take new settings, from the next frame on."""
@@ -142,9 +160,11 @@ class LiveSession:
 
     def _take(self, peer: Peer) -> None:
         self.peer = peer
+        self.channels.clear()
         self.video.timeline.restart()
         self.sound.restart()
         self._lost_since, self._connecting_since = None, self._clock()
+        self._heard, self.line = (0, self._clock()), None
         self._connect_outlets(peer)
         if peer.video_in is not None:
             inlet = peer.video_in
@@ -154,26 +174,27 @@ class LiveSession:
             self._read(read_sound(heard.track, heard.queue.arrivals, self.sound.take, self._clock))
         peer.on_state(lambda state: self._on_state(peer, state))
 
-    def watch(self, peer: Peer) -> str:
-        """Add a viewer; returns the name of the connection."""
-        self._viewer_number += 1
-        name = f"{self._viewer_number}-{secrets.token_urlsafe(6)}"
-        self.viewers[name] = peer
+    def watch(self, peer: Peer, address: str, *, shared: bool = False) -> str:
+        """Add a viewer; returns the name of the connection. shared: it came by the share link."""
         self._connect_outlets(peer)
         for inlet in (peer.video_in, peer.sound_in):
             if inlet is not None:
                 peer.consume(inlet.track)
+        return self.viewers.add(peer, address, shared=shared)
 
-        def told(state: str) -> None:
-            if state in ("failed", "closed"):
-                self.background(self.unwatch(name))
-
-        peer.on_state(told)
-        return name
+    def share(self, on: bool) -> str | None:
+        """The key with which others may watch, None after it is taken back; its viewers leave then."""
+        if on:
+            self.share_key = self.share_key or secrets.token_urlsafe(18)
+            return self.share_key
+        self.share_key = ""
+        for name in self.viewers.by_link():
+            self.background(self.unwatch(name))
+        return None
 
     async def unwatch(self, name: str) -> None:
         """End a viewer's connection; one that is gone already is no error."""
-        peer = self.viewers.pop(name, None)
+        peer = self.viewers.remove(name)
         if peer is not None:
             self._disconnect_outlets(peer)
             await peer.close()
@@ -183,9 +204,11 @@ class LiveSession:
         now = self._clock()
         limits = self.limits
         if self._lost_since is not None:
-            return "the connection was lost" if now - self._lost_since > limits.grace_seconds else None
+            grace = limits.grace_seconds if self._was_connected else 0.0
+            return "the connection was lost" if now - self._lost_since > grace else None
         if self._connecting_since is not None:
-            return "no connection came about" if now - self._connecting_since > CONNECT_SECONDS else None
+            late = now - self._connecting_since > limits.connect_seconds and not self._was_connected
+            return "no connection came about" if late else None
         if self.quiet_seconds > limits.idle_seconds and not self.settings.paused:
             return f"no picture came for {limits.idle_seconds:g} s"
         if limits.max_seconds is not None:
@@ -197,6 +220,44 @@ class LiveSession:
                 self.tell("ending", "the maximum time is nearly over", in_seconds=round(left))
         return None
 
+    async def look_after(self) -> None:
+        """Every second: viewers that do not connect, a client that is silent, and what its client has to know."""
+        for name in self.viewers.late():
+            await self.unwatch(name)
+        peer, now = self.peer, self._clock()
+        if peer is not None and self._connecting_since is not None:
+            if self._was_connected and now - self._connecting_since > self.limits.connect_seconds:
+                await self.lose(peer)
+        elif peer is not None and self.state == "connected":
+            if peer.bytes_received != self._heard[0]:
+                self._heard = peer.bytes_received, now
+                self._note_line(await peer.line())
+            elif now - self._heard[1] > self.limits.silent_seconds:
+                await self.lose(peer)
+        self.look_for_faces()
+        self.look_for_load()
+
+    def _note_line(self, line: Line) -> None:
+        before = self.line or Line(None, 0, 0, None)
+        for name in ("lost_in", "lost_out"):
+            self.lost_packets[name] += max(0, getattr(line, name) - getattr(before, name))
+        self.line = line
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether its client seems to be gone."""
+        return self.state == "lost" or self.quiet_seconds > QUIET_SECONDS
+
+    @property
+    def lost_seconds(self) -> float:
+        """Since the connection was lost; 0 while there is one."""
+        return 0.0 if self._lost_since is None else self._clock() - self._lost_since
+
+    @property
+    def rate(self) -> int:
+        """Frames a second that its camera is asked for."""
+        return max(1, round(self.held.rate))
+
     def look_for_faces(self) -> None:
         """Tell the client when its face is lost and when it is found."""
         seen = self.video.face_seen
@@ -206,11 +267,18 @@ class LiveSession:
             self._face_told = seen
 
     def look_for_load(self) -> None:
-        """Tell the client when most of its frames are shown unedited because they are late, and when that ends."""
+        """Tell the client the rate to send at, when most frames are late all the same, and when that ends."""
+        if self.rate != self._rate_told:
+            self._rate_told = self.rate
+            self.tell("rate", f"send {self.rate} frames a second: so many are edited in time", rate=self.rate)
+        large = self.peer.video_in.queue.too_large if self.peer and self.peer.video_in else None
+        if large is not None and large != self._large_told:
+            self.tell("too_large", "the picture is {} x {}, which is not decoded here".format(*large))
+        self._large_told = large
         share = self.video.late_share
         if not self._overload_told and share > OVERLOADED:
             self._overload_told = True
-            self.tell("overloaded", "the server is too slow for this stream; most pictures are shown unedited")
+            self.tell("overloaded", "the server is too slow for this stream; most pictures pass unedited")
         elif self._overload_told and share < RELIEVED:
             self._overload_told = False
             self.tell("relieved", "pictures are edited in time again")
@@ -222,12 +290,15 @@ class LiveSession:
 
     def stats(self, seconds: float) -> dict[str, Any]:
         """The fields of `stats` in docs/protocol.md, over the last `seconds`."""
-        delay = self.sound.seconds
+        delay, line = self.sound.seconds, self.line
         return self.meters.summary(seconds) | {
             "bitrate_in": self._bitrate_in(seconds),
             "sound_delay_ms": None if delay is None else round(1000 * delay, 1),
             "level": self.engine.level,
             "viewers": len(self.viewers),
+            "rate": self.rate,
+            "round_trip_ms": None if line is None or line.round_trip is None else round(1000 * line.round_trip, 1),
+            "lost": None if line is None or line.share is None else round(line.share, 4),
         }
 
     def _bitrate_in(self, seconds: float) -> int:
@@ -256,10 +327,10 @@ class LiveSession:
         if self.ended.is_set():
             return
         self.ended.set()
-        log.info("session %s ends: %s", self.place.name, reason)
+        log.info("the session ends: %s", reason)
         self.tell("ended", reason)
         await self._detach()
-        for name in tuple(self.viewers):
+        for name in self.viewers:
             await self.unwatch(name)
         await self.video.close()
         self._edit.close()
@@ -271,14 +342,16 @@ class LiveSession:
         if self.peer is peer and not self.ended.is_set():
             await self._detach()
             self._lost_since = self._clock()
-            log.info("session %s lost its connection", self.place.name)
+            log.info("the connection is lost")
 
     def _on_state(self, peer: Peer, state: str) -> None:
         if peer is not self.peer:
             return
         if state == "connected":
             self._connecting_since = None
+            self._heard, self._was_connected = (0, self._clock()), True
         elif state in ("failed", "closed"):
+            self.meters.event("lost" if self._connecting_since is None else "ice_failed")
             self.background(self.lose(peer))
 
     async def _detach(self) -> None:

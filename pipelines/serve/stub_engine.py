@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from ...stream.frame import Frame, Pixels
-from ..common.outcome import EDITED
+from ..common.outcome import EDITED, NO_EDIT
 from ..engine.result_queue import Shown
 from .engine_interface import EditChoice, NoRoomError, NotAvailableError
 
@@ -75,7 +75,9 @@ class StubEngine:
             try:
                 if self._seconds:
                     self._wait(self._seconds)
-                future.set_result(Shown(frame.with_pixels(tint(frame.pixels, edits)), EDITED, 0.0, 1))
+                pixels = tint(frame.pixels, edits)
+                outcome, batch = (NO_EDIT, None) if pixels is frame.pixels else (EDITED, 1)
+                future.set_result(Shown(frame.with_pixels(pixels), outcome, 0.0, batch))
             except BaseException as error:
                 future.set_exception(error)
 

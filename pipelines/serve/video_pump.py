@@ -16,18 +16,19 @@ from typing import Any, Final, TypeVar
 
 import av
 
-from ...stream.frame import Frame, Pixels
+from ...stream.frame import Frame
 from ...stream.mailbox import Mailbox, MailboxClosed, Posted
 from ...stream.webrtc.decode_queue import Arrivals
 from ...stream.webrtc.encoders import Encoded
 from ...stream.webrtc.timeline import Timeline
 from ...stream.webrtc.tracks import VideoOutlet
-from ..common.outcome import Outcome, OutcomeKind
-from ..engine.deadlines import BYPASS, LATE_SHOW
+from ..common.outcome import NO_EDIT, NO_FACE, Outcome, OutcomeKind
+from ..engine.deadlines import BYPASS, LATE_ANALYSIS, LATE_SHOW, OVERLOADED
 from ..engine.result_queue import Shown
 from .engine_interface import EditSession
 from .frame_conversion import fits, retimed, to_picture, to_video
-from .meters import Meters, count_name
+from .held_rate import HeldRate
+from .meters import Meters
 from .stream_settings import StreamSettings
 from .watermark import Watermark
 
@@ -38,8 +39,11 @@ FOLLOW: Final = 0.05
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-BYPASSED: Final = Outcome(OutcomeKind.PASSED, BYPASS)
+BYPASSED: Final = Outcome(OutcomeKind.UNCHANGED, BYPASS)
 LATE: Final = Outcome(OutcomeKind.PASSED, LATE_SHOW)
+LATE_REASONS: Final = frozenset({LATE_ANALYSIS, LATE_SHOW, OVERLOADED})
+MARK_SECONDS: Final = 1.0
+"""Seconds for which the mark stays after the last edited picture, so that it does not blink."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +63,7 @@ class VideoPump:
     """Runs from `start` to `close`.
 
     edit: the engine's session. settings: called for each frame. largest: (width, height), largest size to edit.
-    patience: seconds beyond the maximum latency to wait for the engine.
+    patience: seconds beyond the maximum latency to wait for the engine. held: the rate to work at, None for any.
     executor: for conversions. `mailbox`: takes decoded frames; `outlets`: get the results.
     `late_share`: 0..1, share of about the last twenty frames that were shown unedited since their edit was late.
     """
@@ -74,6 +78,7 @@ class VideoPump:
         largest: tuple[int, int],
         in_flight: int = 1,
         patience: float = 0.0,
+        held: HeldRate | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.mailbox: Mailbox[av.VideoFrame] = Mailbox(clock)
@@ -89,7 +94,9 @@ class VideoPump:
         self._largest = largest
         self._patience = patience
         self._clock = clock
+        self._held = held
         self._mark = Watermark()
+        self._marked: int | None = None
         self._arrivals = Arrivals()
         self._slots = asyncio.Semaphore(in_flight)
         self._line: deque[_Job] = deque()
@@ -135,11 +142,18 @@ class VideoPump:
         with contextlib.suppress(MailboxClosed):
             while True:
                 await self._slots.acquire()
-                posted = await self.mailbox.receive()
-                self._count_mailbox()
-                self.last_frame = self._clock()
+                posted = await self._next()
                 pts = self.timeline.map(posted.item.pts or 0, posted.seconds)
                 self._begin(self._work(posted, pts), pts, len(self._line))
+
+    async def _next(self) -> Posted[av.VideoFrame]:
+        while True:
+            posted = await self.mailbox.receive()
+            self._count_mailbox()
+            self.last_frame = self._clock()
+            if self._held is None or self._held.takes(posted.seconds):
+                return posted
+            self._meters.dropped()
 
     def _begin(
         self, work: Coroutine[Any, Any, av.VideoFrame | None], pts: int, place: int, *, made: bool = False
@@ -154,9 +168,9 @@ class VideoPump:
         if self._closed or settings.paused or settings.bypass or (self._given is not None and pts <= self._given):
             return
         self._arrivals.note(pts, self._clock())
-        self._meters.count(count_name(made.outcome))
+        self._meters.became(made.outcome)
         place = next((number for number, job in enumerate(self._line) if job.pts > pts), len(self._line))
-        self._begin(self._finish(made.frame, made.frame.pixels, settings), pts, place, made=True)
+        self._begin(self._finish(made.frame, made, settings), pts, place, made=True)
 
     async def _give(self) -> None:
         while True:
@@ -173,7 +187,7 @@ class VideoPump:
                 if not job.made:
                     self._slots.release()
             if frame is None:
-                self._meters.count("dropped")
+                self._meters.dropped()
                 continue
             self._given = frame.pts
             arrival = self._arrivals.peek(frame.pts or 0) or self._clock()
@@ -189,7 +203,7 @@ class VideoPump:
         started = self._clock()
         self._meters.stage("wait", max(0.0, started - arrived))
         if settings.bypass and fits(frame, self._largest):
-            self._meters.count("bypassed")
+            self._meters.became(BYPASSED)
             return retimed(frame, pts)
         source = await self._run(to_picture, frame, pts, self._largest)
         converted = self._clock()
@@ -199,21 +213,32 @@ class VideoPump:
             return None
         edited = self._clock()
         self._meters.stage("edit", edited - converted)
-        name = count_name(shown.outcome)
-        self._meters.count(name)
+        outcome = self._judge(shown.outcome, settings)
+        self._meters.became(outcome)
         self._meters.batch(shown.batch)
-        late = name == "concealed" and shown.frame.pixels is source.pixels
+        late = outcome.kind == OutcomeKind.PASSED and outcome.reason in LATE_REASONS
         self.late_share += FOLLOW * (late - self.late_share)
-        if name in ("edited", "no_face"):
-            self.face_seen = name == "edited"
-        result = await self._finish(source, shown.frame.pixels, settings)
+        if self._held is not None and outcome.kind != OutcomeKind.UNCHANGED:
+            self._held.note(late, self._meters.coming())
+        if outcome == NO_FACE or outcome.kind == OutcomeKind.EDITED:
+            self.face_seen = outcome != NO_FACE
+        result = await self._finish(source, shown, settings)
         self._meters.stage("finish", self._clock() - edited)
         return result
 
-    async def _finish(self, source: Frame, pixels: Pixels, settings: StreamSettings) -> av.VideoFrame:
-        mark = self._mark.apply if settings.watermark and not settings.bypass else None
+    @staticmethod
+    def _judge(outcome: Outcome, settings: StreamSettings) -> Outcome:
+        """The outcome as the client sees it: where it asked for nothing, the source is what it gets."""
+        asked = settings.mode == "replace" or any(settings.edits.values())
+        return NO_EDIT if outcome.kind == OutcomeKind.PASSED and not asked else outcome
+
+    async def _finish(self, source: Frame, shown: Shown, settings: StreamSettings) -> av.VideoFrame:
+        if shown.outcome.has_edit:
+            self._marked = source.pts
+        recent = self._marked is not None and (source.pts - self._marked) * source.time_base <= MARK_SECONDS
+        mark = self._mark.apply if settings.watermark and not settings.bypass and recent else None
         stamp = settings.stamp and not settings.bypass
-        return await self._run(partial(to_video, source, pixels, mark=mark, stamp=stamp))
+        return await self._run(partial(to_video, source, shown.frame.pixels, mark=mark, stamp=stamp))
 
     async def _edited(self, source: Frame, arrived: float, settings: StreamSettings) -> Shown | None:
         """The engine's result; the source if it fails or is too late; None if the engine dropped the frame."""
@@ -242,6 +267,6 @@ class VideoPump:
 
     def _count_mailbox(self) -> None:
         counts = self.mailbox.counts
-        self._meters.count("received", counts.put - self._seen_put)
-        self._meters.count("dropped", counts.dropped - self._seen_dropped)
+        self._meters.received(counts.put - self._seen_put)
+        self._meters.dropped(counts.dropped - self._seen_dropped)
         self._seen_put, self._seen_dropped = counts.put, counts.dropped

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from typing import Any, Final
 
 from .jitter import ArrivedFrame, PatientJitterBuffer, is_key_frame
+from .picture_size import picture_size
 
 MOST_WAITING: Final = 8
 MOST_REMEMBERED: Final = 256
@@ -46,16 +47,25 @@ class DecodeQueue(queue.Queue[Any]):
 
     jitter: polled for further frames with each that comes. mapper: aiortc's TimestampMapper of the receiver.
     wants_key_frame: set to ask the sender for a key frame; the receiver does so at its next packet.
-    bounded: whether frames may be dropped, as those of video.
+    bounded: whether frames may be dropped, as those of video. largest: (width, height) above which, in either order,
+    nothing is decoded, by the stream's own header; None for no limit. `too_large`: the size that was refused last.
     """
 
     def __init__(
-        self, jitter: PatientJitterBuffer, mapper: Any, wants_key_frame: threading.Event, *, bounded: bool
+        self,
+        jitter: PatientJitterBuffer,
+        mapper: Any,
+        wants_key_frame: threading.Event,
+        *,
+        bounded: bool,
+        largest: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         self.arrivals = Arrivals()
         self.dropped = 0
         self.bytes_in = 0
+        self.too_large: tuple[int, int] | None = None
+        self._largest = largest
         self._jitter = jitter
         self._mapper = mapper
         self._wants_key_frame = wants_key_frame
@@ -77,11 +87,20 @@ class DecodeQueue(queue.Queue[Any]):
 
     def _offer(self, codec: Any, frame: ArrivedFrame) -> None:
         self.bytes_in += len(frame.data)
-        if self._bounded and self._refuse(frame):
+        if self._is_too_large(codec, frame) or (self._bounded and self._refuse(frame)):
             self.dropped += 1
             return
         self.arrivals.note(frame.timestamp, frame.arrival)
         super().put((codec, frame))
+
+    def _is_too_large(self, codec: Any, frame: ArrivedFrame) -> bool:
+        if self._largest is None:
+            return False
+        size = picture_size(getattr(codec, "mimeType", str(codec)), frame.data)
+        if size is not None:
+            fits = sorted(size)[0] <= min(self._largest) and sorted(size)[1] <= max(self._largest)
+            self.too_large = None if fits else size
+        return self.too_large is not None
 
     def _refuse(self, frame: ArrivedFrame) -> bool:
         waiting = self.qsize()

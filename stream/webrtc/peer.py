@@ -21,12 +21,14 @@ from aiortc import (
 from aiortc.sdp import candidate_from_sdp
 
 from ..errors import OfferError
+from .candidates import CandidateRules, keep_candidates
 from .decode_queue import DecodeQueue
 from .encoders import LiveEncoder, VideoRate, Watch, encode_with
 from .executors import encode_on
 from .jitter import PatientJitterBuffer
 from .network import announce, listen_on
 from .offers import OfferSummary, cap_bitrate, cap_size, read_offer
+from .private import AiortcChangedError, get_private
 from .receivers import receive_live
 from .tracks import SoundOutlet, VideoOutlet, discard
 
@@ -53,6 +55,8 @@ class PeerSettings:
         public_address: told to peers as well, None for none.
         most_receive_bitrate, most_receive_size, most_receive_rate: what senders are asked to stay within: bit/s,
             (width, height), frames a second.
+        largest: (width, height) above which nothing that a sender sends is decoded; None for no limit.
+        candidates: which of a peer's addresses are asked.
         executor: where media are encoded.
     """
 
@@ -65,6 +69,8 @@ class PeerSettings:
     most_receive_size: tuple[int, int] = (1280, 720)
     most_receive_rate: int = 30
     most_sdp_bytes: int = 65_536
+    largest: tuple[int, int] | None = (1920, 1080)
+    candidates: CandidateRules = field(default_factory=CandidateRules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +82,33 @@ class Incoming:
     jitter: PatientJitterBuffer
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The way to a peer.
+
+    Attributes:
+        round_trip: seconds, None before the first report.
+        lost_in, lost_out: packets lost so far, from and to the peer.
+        share: 0..1 of the packets to it lost in the last report, None before the first.
+    """
+
+    round_trip: float | None
+    lost_in: int
+    lost_out: int
+    share: float | None
+
+
 class Peer:
     """An answered connection. `video_in`, `sound_in`: None if the peer sends none; `video_out`, `sound_out`: None
     where it wants none."""
 
-    def __init__(self, summary: OfferSummary, connection: RTCPeerConnection) -> None:
+    def __init__(
+        self,
+        summary: OfferSummary,
+        connection: RTCPeerConnection,
+        rules: CandidateRules,
+        asked: int = 0,
+    ) -> None:
         self.summary = summary
         self.connection = connection
         self.video_in: Incoming | None = None
@@ -89,6 +117,8 @@ class Peer:
         self.sound_out: SoundOutlet | None = None
         self.encoder: LiveEncoder | None = None
         self.answer = ""
+        self._rules = rules
+        self._asked = asked
         self._strangers: list[asyncio.Task[None]] = []
 
     @property
@@ -112,13 +142,42 @@ class Peer:
         self.connection.on("datachannel", told)
 
     async def add_candidate(self, line: str, mid: str) -> None:
-        """Take a trickled candidate ("candidate:..."). Raises OfferError if it cannot be read."""
+        """Take a trickled candidate ("candidate:..."), unless the rules leave it out.
+
+        Raises OfferError if it cannot be read.
+        """
         try:
             candidate = candidate_from_sdp(line.removeprefix("candidate:"))
         except Exception as error:  # the parser stumbles over foreign text in every way there is
             raise OfferError("bad_sdp", "the candidate cannot be read") from error
-        candidate.sdpMid = mid
-        await self.connection.addIceCandidate(candidate)
+        if self._rules.few([line], self._asked):
+            self._asked += 1
+            candidate.sdpMid = mid
+            await self.connection.addIceCandidate(candidate)
+
+    @property
+    def bytes_received(self) -> int:
+        """Of media and control so far, on all transports."""
+        return sum(
+            int(get_private(transport, "rx_bytes"))
+            for transport in {each.receiver.transport for each in self.connection.getTransceivers()}
+        )
+
+    async def line(self) -> Line:
+        """How the way to the peer is."""
+        trips: list[float] = []
+        lost_out = lost_in = 0
+        share: float | None = None
+        for each in self.connection.getTransceivers():
+            for stats in (await each.sender.getStats()).values():
+                if stats.type == "remote-inbound-rtp":
+                    trips += [stats.roundTripTime] if stats.roundTripTime is not None else []
+                    lost_out += max(0, stats.packetsLost)
+                    share = max(share or 0.0, stats.fractionLost / 256)
+            for stats in (await each.receiver.getStats()).values():
+                if stats.type == "inbound-rtp":
+                    lost_in += max(0, stats.packetsLost)
+        return Line(max(trips, default=None), lost_in, lost_out, share)
 
     async def close(self) -> None:
         """End it and all that belongs to it; a second call does nothing."""
@@ -141,7 +200,7 @@ class Peer:
             kind, receiver, sender = transceiver.kind, transceiver.receiver, transceiver.sender
             offered = transceiver._offerDirection or "inactive"  # as seen from here
             if receiver.track is not None:
-                incoming = Incoming(receiver.track, *receive_live(receiver, kind))
+                incoming = Incoming(receiver.track, *receive_live(receiver, kind, largest=settings.largest))
                 if kind == "video":
                     self.video_in = incoming
                 else:
@@ -166,21 +225,24 @@ async def answer_offer(offer: str, settings: PeerSettings, *, send: bool = True,
     """Answer an SDP offer: everything gathered, nothing started before `Peer.answer` is sent.
 
     send: whether the peer gets what it asks to receive. watch: told of each encoded frame, on an encoding thread.
-    The caller must read the Peer's incoming tracks and close it. Raises OfferError.
+    The caller must read the Peer's incoming tracks and close it. Raises OfferError, and OSError where no port is free.
     """
     summary = read_offer(offer, most_bytes=settings.most_sdp_bytes)
     servers = [RTCIceServer(server.url, server.username, server.credential) for server in settings.ice_servers]
     connection = RTCPeerConnection(RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
-    peer = Peer(summary, connection)
+    offer, asked = keep_candidates(offer, settings.candidates)
+    peer = Peer(summary, connection, settings.candidates, asked)
     try:
         try:
             await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            peer.accept(settings, send=send, watch=watch)
+            if settings.addresses is not None:
+                listen_on(connection, settings.addresses)
+            await connection.setLocalDescription(await connection.createAnswer())
+        except (OSError, AiortcChangedError):
+            raise
         except Exception as error:  # what the parser let pass and aiortc cannot use
             raise OfferError("bad_sdp", "the offer cannot be used") from error
-        peer.accept(settings, send=send, watch=watch)
-        if settings.addresses is not None:
-            listen_on(connection, settings.addresses)
-        await connection.setLocalDescription(await connection.createAnswer())
     except BaseException:
         await peer.close()
         raise

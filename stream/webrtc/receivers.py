@@ -12,13 +12,24 @@ from .private import get_private, set_private
 
 
 def receive_live(
-    receiver: RTCRtpReceiver, kind: str, clock: Callable[[], float] = time.monotonic
+    receiver: RTCRtpReceiver,
+    kind: str,
+    clock: Callable[[], float] = time.monotonic,
+    *,
+    largest: tuple[int, int] | None = None,
 ) -> tuple[DecodeQueue, PatientJitterBuffer]:
-    """Exchange them before the receiver starts. kind: "video" or "audio". Raises AiortcChangedError."""
+    """Exchange them before the receiver starts. kind: "video" or "audio". largest: see `DecodeQueue`.
+
+    Raises AiortcChangedError.
+    """
     video = kind == "video"
     jitter = PatientJitterBuffer(video=video, patience=VIDEO_PATIENCE if video else SOUND_PATIENCE, clock=clock)
     queue = DecodeQueue(
-        jitter, get_private(receiver, "timestamp_mapper"), get_private(receiver, "decoder_error"), bounded=video
+        jitter,
+        get_private(receiver, "timestamp_mapper"),
+        get_private(receiver, "decoder_error"),
+        bounded=video,
+        largest=largest if video else None,
     )
     set_private(receiver, "jitter_buffer", jitter)
     set_private(receiver, "decoder_queue", queue)

@@ -30,7 +30,15 @@ def test_what_cannot_be_is_refused_before_anything_is_loaded(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert "--insecure" in refused(capsys, "--host", "0.0.0.0")
-    assert "at least 16" in refused(capsys, "--token", "short")
+    short = tmp_path / "short"
+    short.write_text("short")
+    short.chmod(0o600)
+    assert "at least 16" in refused(capsys, "--token-file", str(short))
+    assert "No such option" in refused(capsys, "--token", "in the list of processes")
+    assert "expected 50 to 5000" in refused(capsys, "--max-latency", "-5")
+    assert "WIDTHxHEIGHT" in refused(capsys, "--max-source", "8K")
+    assert "an address or a network" in refused(capsys, "--trusted-proxy", "nginx")
+    assert "text or json" in refused(capsys, "--log-format", "xml")
     assert "FIRST-LAST" in refused(capsys, "--udp-ports", "5")
     assert "--turn-secret-file" in refused(capsys, "--ice-server", "turn:example.org")
     assert "cannot be read" in refused(capsys, "--token-file", str(tmp_path / "none"))
@@ -68,3 +76,21 @@ def test_it_serves_until_it_is_told_to_end(number: signal.Signals) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_the_command_line_goes_before_the_environment_and_that_before_the_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Told by what is refused: the value that counts is named."""
+    file = tmp_path / "serve.toml"
+    file.write_text("max-latency = 11\nengine = 'stand-in'\n")
+    assert "--max-latency 11:" in refused(capsys, "--config", str(file))
+    monkeypatch.setenv("DYNSTREAM_SERVE_MAX_LATENCY", "22")
+    assert "--max-latency 22:" in refused(capsys, "--config", str(file))
+    assert "--max-latency 33:" in refused(capsys, "--config", str(file), "--max-latency", "33")
+    monkeypatch.setenv("DYNSTREAM_SERVE_CONFIG", str(file))
+    monkeypatch.delenv("DYNSTREAM_SERVE_MAX_LATENCY")
+    assert "--max-latency 11:" in refused(capsys)
+    file.write_text("max-latency = 400\nhost = '0.0.0.0'\n")
+    monkeypatch.setenv("DYNSTREAM_TOKEN", "short")
+    assert "at least 16" in refused(capsys)

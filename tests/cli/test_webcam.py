@@ -23,7 +23,7 @@ from dynstream.pipelines.editor.renderer import Renderer
 from dynstream.pipelines.engine import load as engine_module
 from dynstream.pipelines.engine.engine import Engine
 from dynstream.pipelines.engine.load import Models, editors
-from dynstream.pipelines.run.live import PASSED, Live, LiveSettings
+from dynstream.pipelines.run.live import PAUSED, Live, LiveSettings
 from dynstream.stream import virtual_camera
 from dynstream.stream.drawn_face import BACKGROUND
 from dynstream.stream.test_pattern import draw_pattern, read_number
@@ -115,7 +115,7 @@ def test_keys_reach_the_run(world: SimpleNamespace) -> None:
         patch.setattr(Live, "start", remember)
         world.keys = ScriptedKeys(
             (lambda: True, "space"),
-            (lambda: str(PASSED) in lives[0].status().outcomes, "right"),
+            (lambda: str(PAUSED) in lives[0].status().outcomes, "right"),
             (lambda: lives[0].status().paused, "space"),
             (lambda: True, "q"),
         )

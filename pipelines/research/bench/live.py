@@ -28,7 +28,6 @@ from .stub_editor import NO_EDITS, StubEditor, StubRenderer
 
 MOST_FRAMES: Final = 240
 """Of a clip; they are played back and forth, so that there is no cut that the clip has not."""
-DRAWN: Final = (OutcomeKind.EDITED, OutcomeKind.FADED)
 LAST_SECONDS: Final = 0.5
 """After the last frame's deadline, for its threads."""
 MEMORY_SECONDS: Final = 10.0
@@ -204,7 +203,7 @@ def bench_live(
         fps_in=kept.submitted / each,
         fps_out=shown / each,
         fps_edited=kept.count(lambda outcome: outcome.has_edit) / each,
-        fps_drawn=kept.count(lambda outcome: outcome.kind in DRAWN) / each,
+        fps_drawn=kept.count(lambda outcome: outcome.is_drawn) / each,
         drawings=drawn / each,
         age_ms=kept.ages_ms(),
         outcomes={str(outcome): count for outcome, count in kept.outcomes.most_common()},

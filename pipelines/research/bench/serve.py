@@ -28,6 +28,7 @@ from ....stream.frame import Pixels
 from ....stream.webrtc.client import LiveClient
 from ....stream.webrtc.lossy import LossyLine
 from ...common.errors import PipelineError
+from ...common.outcome import OutcomeKind
 from ..common.json_files import read_json
 from ..common.timing import plain
 from .serve_numbers import StreamNumbers, summarize
@@ -306,7 +307,7 @@ async def _steady(
         async with server.http.get(server.url + "/api/sessions") as response:
             sessions = (await response.json())["sessions"]
     frames = [one["stats"]["frames"] for one in sessions]
-    notes = {key: sum(one[key] for one in frames) for key in ("received", "edited", "concealed", "dropped")}
+    notes = {key: sum(one[key] for one in frames) for key in ("received", *OutcomeKind)}
     return _rows(name, measured, settings, held[0], held[-1], notes)
 
 

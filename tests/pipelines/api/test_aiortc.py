@@ -203,7 +203,7 @@ def test_edits_change_while_it_runs(engine: Engine) -> None:
         track.set({"smile": 0}, ramp_ms=0)
         source.allow()
         assert (await track.recv()).pts == 1000
-        assert track.stats()["outcomes"] == {"passed: no edit at this time": 1}
+        assert track.stats()["outcomes"] == {"unchanged: no edit at this time": 1}
         track.set({"smile": 2}, ramp_ms=0)
         source.allow()
         await track.recv()

@@ -107,7 +107,7 @@ def test_on_a_quality_level_frames_are_drawn_and_encoded_as_it_says() -> None:
         if quality.waits:
             assert outcomes == {"edited": 40}
         else:
-            assert outcomes["moved: between drawings"] >= 37
+            assert outcomes["edited: moved, between drawings"] >= 37
             assert outcomes["passed: not drawn yet"] <= 1
 
 

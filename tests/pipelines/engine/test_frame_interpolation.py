@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dynstream.pipelines.common.errors import PipelineError
-from dynstream.pipelines.common.outcome import EDITED, NO_FACE, Outcome, OutcomeKind
+from dynstream.pipelines.common.outcome import EDITED, NO_EDIT, NO_FACE, Outcome, OutcomeKind, moved
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.engine import frame_interpolation as in_between
 from dynstream.pipelines.engine.frame_interpolation import InterpolatingQueue, make
@@ -118,7 +118,7 @@ def test_between_two_frames_the_wanted_pictures_are_shown_in_even_steps() -> Non
     assert story.places() == [0, 0.5, 1, 1.5, 2, 2.5, 3]
     times = [at for at, _, _, _ in story.seen]
     assert np.diff(times[1:]) == pytest.approx(STEP / 2, abs=0.0021)
-    assert [outcome for _, _, outcome, _ in story.seen] == ["edited", *["blended: in between", "edited"] * 3]
+    assert [outcome for _, _, outcome, _ in story.seen] == ["edited", *["edited: in between", "edited"] * 3]
 
 
 def test_the_age_of_what_waited_counts_the_wait() -> None:
@@ -148,7 +148,9 @@ def test_three_slots_of_a_time_are_thirds() -> None:
     ("outcomes", "made"),
     [
         ((NO_FACE, EDITED), "passed"),
-        ((Outcome(OutcomeKind.MOVED, "x"), Outcome(OutcomeKind.FADED, "y")), "blended"),
+        ((moved("x"), Outcome(OutcomeKind.FADED, "y")), "edited"),
+        ((NO_EDIT, NO_EDIT), "unchanged"),
+        ((NO_EDIT, EDITED), "passed"),
     ],
 )
 def test_it_counts_as_edited_where_both_neighbours_are(outcomes: tuple[Outcome, Outcome], made: str) -> None:
@@ -296,7 +298,7 @@ def test_a_session_counts_what_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
         session.results.step(timeout=0.0)  # type: ignore[attr-defined]
     assert [round(one.frame.seconds * 50) for one in given] == [1, 3]
     stats = session.stats()
-    assert stats["outcomes"] == {"edited": 3, "blended: in between": 2}
+    assert stats["outcomes"] == {"edited": 3, "edited: in between": 2}
     assert (stats["submitted"], stats["edited"]) == (3, 5)
 
 

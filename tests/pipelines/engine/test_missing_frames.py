@@ -90,7 +90,7 @@ class Story:
         self.world.workers.run((frames - 0.5) * STEP)
 
     def made(self) -> list[int]:
-        return [pts for pts, outcome in self.shown if outcome == "predicted: lost"]
+        return [pts for pts, outcome in self.shown if outcome == "concealed: lost"]
 
 
 def test_a_lost_frame_is_made_at_its_time_and_counted() -> None:
@@ -98,7 +98,7 @@ def test_a_lost_frame_is_made_at_its_time_and_counted() -> None:
     story.feed(40, {20, 30, 31})
     assert story.made() == [20, 30, 31]
     assert [pts for pts, _ in story.shown] == list(range(40))
-    assert story.session.stats()["outcomes"] == {"edited": 37, "predicted: lost": 3}
+    assert story.session.stats()["outcomes"] == {"edited": 37, "concealed: lost": 3}
     assert story.fill.made_at == pytest.approx([20 * STEP, 30 * STEP, 31 * STEP])
     assert story.session.stats()["edited"] == 40
     assert story.session.submitted == 37
@@ -140,7 +140,7 @@ def test_a_frame_that_was_held_instead_is_shown_when_it_comes() -> None:
     story = Story(Fives(hold=True))
     story.feed(40, late={20: 0.6 * STEP})
     assert story.made() == []
-    assert story.session.stats()["outcomes"] == {"edited": 40, "held: lost": 1}
+    assert story.session.stats()["outcomes"] == {"edited": 40, "dropped: lost": 1}
 
 
 def test_a_burst_after_a_stall_shows_no_more_than_the_cadence() -> None:
@@ -172,7 +172,7 @@ def test_a_device_without_memory_holds_and_a_model_that_fails_ends_its_session()
 
     story = Story(Failing())
     story.feed(40, {20})
-    assert story.session.stats()["outcomes"] == {"edited": 39, "held: lost": 1}
+    assert story.session.stats()["outcomes"] == {"edited": 39, "dropped: lost": 1}
     failing = Failing()
     failing.error = RuntimeError("the network failed")
     story = Story(failing)
@@ -184,7 +184,7 @@ def test_what_passes_is_not_filled_and_the_end_leaves_nothing_open() -> None:
     story = Story()
     story.session.bypass = True
     story.feed(40, {20, 21})
-    assert story.session.stats()["outcomes"] == {"passed: bypass": 38}
+    assert story.session.stats()["outcomes"] == {"unchanged: bypass": 38}
     story = Story()
     story.feed(20)
     story.world.workers.run(20 * STEP + 0.5 * STEP + 1e-4)  # one is being made
@@ -267,7 +267,7 @@ def test_the_real_editor_and_the_real_maker_fill_a_hole_nearer_than_the_last_pic
         world.workers.at(frame.seconds, come)
     world.workers.run(11.9 * STEP)
     assert sorted(shown) == list(range(12))
-    assert str(shown[10].outcome) == "predicted: lost"
+    assert str(shown[10].outcome) == "concealed: lost"
     assert {str(each.outcome) for pts, each in shown.items() if pts != 10} == {"edited"}
     state = SessionState()
     for frame in clip[:11]:

@@ -69,7 +69,7 @@ def test_an_error_in_a_model_ends_the_session_it_belongs_to_and_the_others_go_on
     world.workers.run()
     assert [session.stats()["outcomes"] for session in (sessions[0], sessions[2])] == [{"edited": 2}] * 2
     assert world.engine.stats()["sessions"] == 2
-    assert world.engine.stats()["outcomes"] == {"edited": 4, "failed": 2}
+    assert world.engine.stats()["outcomes"] == {"edited": 4, "dropped: session failed": 2}
 
 
 def test_where_memory_runs_out_the_batch_is_split_and_stays_smaller_and_the_sessions_are_told() -> None:
@@ -184,7 +184,7 @@ def test_bypass_shows_the_source_at_once_in_order_and_costs_nothing() -> None:
     assert not passed[0].done()  # the first frame goes out first
     world.workers.run()
     assert world.order[id(session)] == [0, 1, 2]
-    assert [str(future.result(0).outcome) for future in passed] == ["passed: bypass"] * 2
+    assert [str(future.result(0).outcome) for future in passed] == ["unchanged: bypass"] * 2
     later = world.submit(session, 3)
     assert later.done()
     assert later.result(0).age == 0

@@ -9,7 +9,7 @@ import pytest
 
 from dynstream.pipelines.common.outcome import Outcome, OutcomeKind
 from dynstream.pipelines.editor.face_editor import Edited
-from dynstream.pipelines.run.live import FAREWELL_PICTURES, PASSED, Live, LiveSettings
+from dynstream.pipelines.run.live import FAREWELL_PICTURES, PAUSED, Live, LiveSettings
 from dynstream.pipelines.run.notice import notice_picture
 from dynstream.pipelines.run.rolling_statistics import RollingStatistics
 from dynstream.stream.errors import SinkError, SourceError
@@ -21,7 +21,7 @@ from .live_fakes import HandEditing, ListSink, ListSource, plain
 
 SETTINGS = LiveSettings(in_flight=1, ramp_ms=200, stall_seconds=1.0, repeat_seconds=0.25)
 
-LOST = Outcome(OutcomeKind.PREDICTED, "lost")
+LOST = Outcome(OutcomeKind.CONCEALED, "lost")
 
 
 class Run:
@@ -56,7 +56,7 @@ def test_a_picture_for_a_frame_that_never_came_is_shown_unless_it_is_paused() ->
     run.live.fill(Edited(Frame(plain(8), 2, Fraction(1, 25)), LOST))
     run.live.show_next(0)
     assert run.sink.levels == [7]
-    assert run.live.status().outcomes == {"predicted: lost": 1}
+    assert run.live.status().outcomes == {"concealed: lost": 1}
     run.live.stop()
     run.live.fill(Edited(Frame(plain(9), 3, Fraction(1, 25)), LOST))  # after the end, and no harm
 
@@ -142,7 +142,7 @@ def test_pausing_passes_frames_through_and_resuming_ramps_up_from_nothing() -> N
     run.live.edit()
     assert run.live.show_next(0)
     assert run.sink.levels == [40]
-    assert run.live.status().outcomes == {str(PASSED): 1}
+    assert run.live.status().outcomes == {str(PAUSED): 1}
     assert run.live.status().paused
     run.editing.wishes.clear()
     run.live.resume()

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgpack
 
+from dynstream.pipelines.serve.allowance import Allowance
 from dynstream.pipelines.serve.control_channel import LABEL, MOST_REFUSED, MOST_WAITING, ControlChannel, attend
 from dynstream.pipelines.serve.settings import Limits
 
@@ -38,6 +39,7 @@ class Channel:
 def open_channel(channel: Channel) -> tuple[ControlChannel, Any]:
     session: Any = FakeSession()
     session.limits, session.notices, session.ended = LIMITS, set(), asyncio.Event()
+    session.channels, session.allowance = set(), Allowance(LIMITS.messages_per_second)
     session.look_for_faces = session.look_for_load = lambda: None
     served = attend(channel, session, {}, lambda: None)  # type: ignore[arg-type]
     assert served is not None

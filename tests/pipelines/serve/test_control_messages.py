@@ -6,7 +6,8 @@ from typing import Any
 import msgpack
 import pytest
 
-from dynstream.pipelines.serve.control_messages import Allowance, Controller, initial_settings, pack, unpack
+from dynstream.pipelines.serve.allowance import Allowance
+from dynstream.pipelines.serve.control_messages import Controller, initial_settings, pack, unpack
 from dynstream.pipelines.serve.engine_interface import EditChoice, NotAvailableError
 from dynstream.pipelines.serve.session import Place
 from dynstream.pipelines.serve.stream_settings import BadRequestError, StreamSettings
@@ -32,9 +33,18 @@ class FakeSession:
     def __init__(self) -> None:
         self.settings = StreamSettings()
         self.ramps: list[float] = []
+        self.rate = 24
+        self.shared = False
 
     def current_settings(self) -> StreamSettings:
         return self.settings
+
+    def as_dict(self) -> dict[str, Any]:
+        return self.settings.as_dict() | {"shared": self.shared}
+
+    def share(self, on: bool) -> str | None:
+        self.shared = on
+        return "key" if on else None
 
     def apply(self, settings: StreamSettings, ramp_ms: float) -> None:
         self.settings = settings

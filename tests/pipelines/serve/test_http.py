@@ -10,8 +10,10 @@ import pytest
 from aiortc import RTCCertificate, RTCConfiguration, RTCPeerConnection
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from dynstream.pipelines.serve.rights import Token
 from dynstream.pipelines.serve.server import running
-from dynstream.pipelines.serve.settings import Limits, ServeSettings, ServeSettingsError, TurnSecret
+from dynstream.pipelines.serve.settings import Limits, ServeSettings, TurnSecret
+from dynstream.pipelines.serve.settings_error import ServeSettingsError
 from dynstream.pipelines.serve.stub_engine import StubEngine
 from dynstream.stream.webrtc.network import listen_on
 from dynstream.stream.webrtc.peer import IceServer
@@ -152,7 +154,7 @@ async def patches(world: Lab, path: str, tag: str) -> None:
 
 def test_the_token_is_wanted_where_it_has_to_be() -> None:
     async def story() -> None:
-        async with lab(token=TOKEN) as world:
+        async with lab(tokens=(Token(TOKEN),)) as world:
             for path in ("/api/config", "/healthz", "/readyz"):
                 assert (await world.request("GET", path))[0] == 200
             assert (await world.request("GET", "/api/config"))[2]["auth"] is True
@@ -176,7 +178,7 @@ def test_the_token_is_wanted_where_it_has_to_be() -> None:
 def test_ice_servers_are_for_those_with_the_token() -> None:
     async def story() -> None:
         turn = TurnSecret("turn:turn.example.org:3478", "s3cret")
-        async with lab(token=TOKEN, turn=turn, public_address="127.0.0.1") as world:
+        async with lab(tokens=(Token(TOKEN),), turn=turn, public_address="127.0.0.1") as world:
             assert (await world.request("GET", "/api/config"))[2]["ice_servers"] == []
             headers = {"Authorization": f"Bearer {TOKEN}"}
             servers = (await world.request("GET", "/api/config", headers=headers))[2]["ice_servers"]
@@ -356,23 +358,27 @@ def test_metrics_and_sessions_tell_what_is_going_on() -> None:
     async def story() -> None:
         offer = {"type": "offer", "sdp": await make_offer("video")}
         async with lab() as world:
-            name = (await world.post("/offer", json=offer))[2]["session"]
+            _, _, answer = await world.post("/offer", json=offer)
+            name, own = answer["session"], {"Authorization": f"Bearer {answer['resume']}"}
             listed = (await world.request("GET", "/api/sessions"))[2]["sessions"]
             assert [(one["session"], one["kind"], one["state"]) for one in listed] == [(name, "page", "connecting")]
             text = (await world.request("GET", "/metrics"))[2]
             assert 'dynstream_sessions{state="connecting"} 1.0' in text
             told = set(re.findall(r"^(\w+)[ {]", text, re.MULTILINE))
             assert told >= {
-                "dynstream_sessions", "dynstream_sessions_opened", "dynstream_sessions_resumed",
-                "dynstream_sessions_refused", "dynstream_viewers", "dynstream_frame_age_seconds_bucket",
-                "dynstream_batch_faces_bucket", "dynstream_bitrate", "dynstream_http_total", "dynstream_threads",
+                "dynstream_sessions", "dynstream_sessions_opened_total", "dynstream_sessions_resumed_total",
+                "dynstream_sessions_refused_total", "dynstream_viewers", "dynstream_frame_age_seconds_bucket",
+                "dynstream_batch_faces_bucket", "dynstream_bitrate", "dynstream_http_requests_total",
+                "dynstream_http_seconds_bucket",
+                "dynstream_ice_failures_total", "dynstream_packets_lost_total", "dynstream_threads",
                 "dynstream_tasks", "process_resident_memory_bytes", "process_open_fds",
             }  # fmt: skip
             assert "# TYPE dynstream_frames_total counter" in text or "# TYPE dynstream_frames counter" in text
             assert "# TYPE dynstream_stage_seconds histogram" in text
-            _, _, reply = await world.post(f"/api/sessions/{name}/control", json={"type": "pause", "on": True})
+            control = f"/api/sessions/{name}/control"
+            _, _, reply = await world.post(control, headers=own, json={"type": "pause", "on": True})
             assert reply["state"]["paused"] is True
-            _, _, reply = await world.post(f"/api/sessions/{name}/control", json={"type": "stats", "every_ms": 500})
+            _, _, reply = await world.post(control, headers=own, json={"type": "stats", "every_ms": 500})
             assert reply["error"] == "not_available"
 
     run(story())

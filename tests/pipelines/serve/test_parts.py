@@ -14,7 +14,7 @@ from dynstream.pipelines.common.outcome import EDITED, Outcome, OutcomeKind
 from dynstream.pipelines.engine.result_queue import Shown
 from dynstream.pipelines.serve.engine_adapter import list_choices
 from dynstream.pipelines.serve.frame_conversion import fits, to_picture, to_video
-from dynstream.pipelines.serve.meters import Meters, count_name, percentile
+from dynstream.pipelines.serve.meters import Meters, percentile
 from dynstream.pipelines.serve.stream_settings import StreamSettings
 from dynstream.pipelines.serve.video_pump import VideoPump
 from dynstream.pipelines.serve.watermark import Watermark
@@ -24,7 +24,7 @@ from dynstream.stream.webrtc.tracks import VideoOutlet
 
 from .live import run, until
 
-PREDICTED = Outcome(OutcomeKind.PREDICTED, "lost")
+CONCEALED = Outcome(OutcomeKind.CONCEALED, "lost")
 
 
 def video(width: int, height: int, level: int = 90, pts: int = 0) -> av.VideoFrame:
@@ -85,8 +85,8 @@ def test_meters_count_time_and_smooth() -> None:
     assert meters.summary(1)["age_ms"] is None
     for _ in range(20):
         now[0] += 0.05
-        meters.count("received")
-        meters.count("edited")
+        meters.received(1)
+        meters.became(EDITED)
         meters.stage("edit", 0.02)
         meters.sent(now[0] - 0.1, 1000, now[0])
     summary = meters.summary(1)
@@ -101,13 +101,13 @@ def test_meters_count_time_and_smooth() -> None:
     assert percentile([], 0.5) is None
 
 
-def test_the_engines_outcomes_have_a_name_in_the_protocol() -> None:
-    assert count_name(Outcome(OutcomeKind.EDITED)) == "edited"
-    assert count_name(Outcome(OutcomeKind.PASSED, "no face")) == "no_face"
-    assert count_name(Outcome(OutcomeKind.PASSED, "no edit at this time")) == "edited"
-    assert count_name(Outcome(OutcomeKind.MOVED, "device busy")) == "concealed"
-    assert count_name(Outcome(OutcomeKind.PREDICTED, "late before drawing")) == "concealed"
-    assert count_name(Outcome(OutcomeKind.PREDICTED, "lost")) == "predicted"
+def test_every_outcome_is_counted_under_its_own_word() -> None:
+    meters = Meters()
+    for kind in OutcomeKind:
+        meters.became(Outcome(kind, "why"))
+    assert meters.counts == dict.fromkeys(OutcomeKind, 1) | {"received": 0}
+    assert meters.summary(1)["passed_why"] == {"why": 1}
+    assert set(OutcomeKind) == {"edited", "unchanged", "faded", "passed", "concealed", "dropped"}
 
 
 def test_every_direction_is_listed_once_and_named_for_people() -> None:
@@ -142,7 +142,7 @@ class HandEngine:
 
 async def pumping(story: Callable[[VideoPump, HandEngine, VideoOutlet, Meters], Any], in_flight: int) -> None:
     engine, meters, outlet = HandEngine(), Meters(), VideoOutlet()
-    settings = replace(StreamSettings(), max_latency_ms=60_000.0)
+    settings = replace(StreamSettings(), edits={"smile": 1.0}, max_latency_ms=60_000.0)
     with ThreadPoolExecutor(1) as executor:
         pump = VideoPump(engine, lambda: settings, meters, executor, largest=(640, 360), in_flight=in_flight)
         pump.outlets.add(outlet)
@@ -176,18 +176,18 @@ def test_a_picture_for_a_frame_that_never_came_goes_out_between_its_neighbours()
             await until(lambda: len(engine.waiting) > number)  # noqa: B023
         (first, one), (second, other) = engine.waiting
         made = Frame(first.pixels, (first.pts + second.pts) // 2, first.time_base)
-        engine.give(Shown(made, PREDICTED, 0.0))
+        engine.give(Shown(made, CONCEALED, 0.0))
         other.set_result(Shown(second, EDITED, 0.0))
         one.set_result(Shown(first, EDITED, 0.0))
         await until(lambda: len(given) == 3)
         assert given == [first.pts, made.pts, second.pts]
-        assert (meters.counts["predicted"], meters.counts["edited"], meters.counts["received"]) == (1, 2, 2)
-        engine.give(Shown(made, PREDICTED, 0.0))  # its time has gone by
+        assert (meters.counts["concealed"], meters.counts["edited"], meters.counts["received"]) == (1, 2, 2)
+        engine.give(Shown(made, CONCEALED, 0.0))  # its time has gone by
         pump.mailbox.put(video(64, 48, pts=9000))
         await until(lambda: len(engine.waiting) == 3)  # both slots are free again
         engine.waiting[2][1].set_result(Shown(engine.waiting[2][0], EDITED, 0.0))
         await until(lambda: len(given) == 4)
-        assert meters.counts["predicted"] == 1
+        assert meters.counts["concealed"] == 1
 
     run(pumping(story, 2))
 
@@ -210,7 +210,7 @@ def test_frames_that_the_engine_gives_up_or_fails_on_leave_the_rest_alone() -> N
             settle(number)
         await until(lambda: outlet.mailbox.counts.put == 3)
         counts = meters.counts
-        assert (counts["dropped"], counts["concealed"], counts["edited"]) == (1, 1, 2)
+        assert (counts["dropped"], counts["passed"], counts["edited"]) == (1, 1, 2)
 
     run(pumping(story, 1))
 

@@ -12,7 +12,8 @@ import pytest
 from dynstream.pipelines.serve.control_messages import Controller
 from dynstream.pipelines.serve.engine_interface import NotAvailableError
 from dynstream.pipelines.serve.http_errors import RefusalError
-from dynstream.pipelines.serve.session import BYPASS_SECONDS, CONNECT_SECONDS, LiveSession
+from dynstream.pipelines.serve.rights import ALL, WATCH, Caller
+from dynstream.pipelines.serve.session import BYPASS_SECONDS, LiveSession
 from dynstream.pipelines.serve.sessions import Sessions
 from dynstream.pipelines.serve.settings import Limits, ServeSettings
 from dynstream.pipelines.serve.sound_pump import SoundPump
@@ -90,10 +91,10 @@ def test_a_lost_session_is_kept_for_its_grace_time() -> None:
         async with house() as (sessions, clock):
             session = await enter(sessions)
             token = session.renew_token()
-            clock.now += CONNECT_SECONDS - 1  # being answered is not being lost
+            clock.now += LIMITS.connect_seconds - 1  # being answered is not being lost
             await sessions.sweep()
             assert session.state == "connecting"
-            session._lost_since = clock.now
+            session._lost_since, session._was_connected = clock.now, True
             assert session.state == "lost"
             clock.now += 29
             await sessions.sweep()
@@ -126,7 +127,7 @@ def test_silence_and_age_end_a_session() -> None:
             assert notices == ["ending"]
             clock.now += 60
             assert "maximum time" in (session.why_over() or "")
-            session._connecting_since = clock.now - CONNECT_SECONDS - 1
+            session._connecting_since = clock.now - LIMITS.connect_seconds - 1
             assert "no connection" in (session.why_over() or "")
 
     run(story())
@@ -201,16 +202,48 @@ def test_an_overload_is_told_once_and_its_end_too() -> None:
 
 
 def test_the_stream_to_watch() -> None:
+    everybody = Caller(rights=ALL)
+
     async def story() -> None:
         async with house() as (sessions, _):
             with pytest.raises(RefusalError, match="0 streams"):
-                sessions.stream(None)
-            session = await enter(sessions, name="stage")
-            assert sessions.stream(None) is session
-            await enter(sessions)
+                sessions.stream(None, everybody)
+            stage = await sessions.open("a", "whip", sessions.defaults(), "stage")
+            assert sessions.stream(None, everybody) == (stage, False)
+            assert sessions.stream("stage", everybody) == (stage, False)
+            await sessions.open("a", "whip", sessions.defaults(), "other")
             with pytest.raises(RefusalError, match="2 streams"):
-                sessions.stream(None)
-            assert sessions.stream("stage") is session
+                sessions.stream(None, everybody)
+            one = Caller("x", frozenset({WATCH}), ("st*",))
+            assert sessions.stream(None, one) == (stage, False)
+            with pytest.raises(RefusalError, match="not the right to watch"):
+                sessions.stream("other", one)
+            for who in (Caller(), Caller("x", frozenset({"publish"}))):
+                with pytest.raises(RefusalError):
+                    sessions.stream("stage", who)
+
+    run(story())
+
+
+def test_a_pages_stream_is_watched_by_its_share_link_alone_until_that_is_taken_back() -> None:
+    async def story() -> None:
+        async with house() as (sessions, _):
+            page = await enter(sessions)
+            name = page.place.name
+            for secret in ("", "guess"):
+                with pytest.raises(RefusalError, match="nobody publishes"):
+                    sessions.stream(name, Caller(secret, ALL))
+            key = page.share(True)
+            assert key is not None
+            assert page.share(True) == key
+            assert page.as_dict()["shared"] is True
+            assert sessions.stream(name, Caller(key)) == (page, True)
+            assert sessions.is_share_key(key)
+            assert page.share(False) is None
+            with pytest.raises(RefusalError, match="a token is needed"):
+                sessions.stream(name, Caller(key))
+            assert not sessions.is_share_key(key)
+            assert page.share(True) != key
 
     run(story())
 

@@ -1,4 +1,5 @@
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +7,10 @@ import pytest
 
 from dynstream.pipelines.serve.ice import as_json, as_link, turn_server
 from dynstream.pipelines.serve.options import read_ice, read_presets, read_secret
-from dynstream.pipelines.serve.settings import Limits, ServeSettings, ServeSettingsError, TurnSecret
+from dynstream.pipelines.serve.rights import Token
+from dynstream.pipelines.serve.settings import Limits, ServeSettings, TurnSecret
+from dynstream.pipelines.serve.settings_error import ServeSettingsError
+from dynstream.stream.webrtc.network import PortRange
 from dynstream.stream.webrtc.peer import IceServer
 
 TOKEN = "a-token-of-enough-characters"
@@ -17,8 +21,17 @@ TOKEN = "a-token-of-enough-characters"
     [
         ({"host": "0.0.0.0"}, "--token-file"),
         ({"host": "example.org"}, "--insecure"),
-        ({"token": "short"}, "at least 16"),
-        ({"token": "with spaces in the middle"}, "without"),
+        ({"max_latency_ms": -5.0}, "--max-latency -5: expected 50"),
+        ({"addresses": ("203.0.113.9",)}, "--media-address 203.0.113.9: expected an address of this machine"),
+        ({"addresses": ("example.org",)}, "--media-address"),
+        ({"base_path": "/faces/"}, "--base-path"),
+        ({"base_path": "faces"}, "--base-path"),
+        ({"server": "A b"}, "--server-name"),
+        ({"port_of_all": 80}, "--udp-port 80"),
+        ({"port_of_all": 5000, "ports": PortRange(5000, 5001)}, "give one of them"),
+        ({"max_source": (8, 8)}, "--max-source"),
+        ({"drain_seconds": -1.0}, "--drain"),
+        ({"proxies": (ip_network("10.0.0.0/8"),)}, "--trusted-proxy"),
         ({"port": 70_000}, "--port"),
         ({"certificate": Path("cert.pem")}, "both"),
         ({"public_address": "example.org"}, "--public-ip"),
@@ -37,9 +50,9 @@ def test_this_machine_needs_no_token(host: str) -> None:
 
 
 def test_others_are_let_in_with_a_token_or_knowingly() -> None:
-    ServeSettings(host="0.0.0.0", token=TOKEN)
+    ServeSettings(host="0.0.0.0", tokens=(Token(TOKEN),))
     ServeSettings(host="0.0.0.0", insecure=True)
-    assert TOKEN not in repr(ServeSettings(token=TOKEN))
+    assert TOKEN not in repr(ServeSettings(tokens=(Token(TOKEN),)))
     assert "s3cret" not in repr(TurnSecret("turn:x", "s3cret"))
 
 

@@ -58,7 +58,7 @@ def test_what_a_slow_engine_shows_is_counted_by_what_it_is() -> None:
     assert result.fps_edited == pytest.approx(25.0, rel=0.01)  # type: ignore[attr-defined]
     assert result.fps_drawn == 0  # type: ignore[attr-defined]
     assert result.drawings == pytest.approx(6.25, rel=0.05)  # type: ignore[attr-defined]
-    assert result.outcomes == {"moved: between drawings": 250}  # type: ignore[attr-defined]
+    assert result.outcomes == {"edited: moved, between drawings": 250}  # type: ignore[attr-defined]
     assert result.engine["quality_level"] == "quarter"  # type: ignore[attr-defined]
 
 
