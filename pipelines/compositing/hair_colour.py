@@ -34,11 +34,13 @@ class HairChange:
         shift: (3,) what the edit adds.
         gain: (3,) what it does to contrast; 0.6 to 1.5.
         mean: (3,) of the frame's hair.
+        lack: (3,) what the inversion's hair lacks to the frame's.
     """
 
     shift: Float64Array
     gain: Float64Array
     mean: Float64Array
+    lack: Float64Array
 
     def apply(self, picture: FloatImage) -> FloatImage:
         """(S, S, 3) float32 in 0..255 -> what the edit adds to it, were it hair: (S, S, 3) float32."""
@@ -63,21 +65,19 @@ def measure(
     shift[1] = min(shift[1], max(0.0, bluest - own[1]) if own[1] + shift[1] > bluest else shift[1])
     shift[0] = np.clip(shift[0], 8 - own[0], 235 - own[0])
     gain = np.clip((wanted + 2) / (spread + 2), 0.6, 1.5)
-    return HairChange(shift, gain, own)
+    return HairChange(shift, gain, own, np.clip(own - before, -50, 50))
 
 
 def match(
-    face: FloatImage, drawn: FloatImage, edited: FloatImage, hair: Mask, drawn_hair: Mask, edited_hair: Mask
+    change: HairChange | None, drawn: FloatImage, edited: FloatImage, drawn_hair: Mask, edited_hair: Mask
 ) -> tuple[FloatImage, FloatImage]:
-    """Both drawings with the mean colour of their hair moved by what the inversion's lacks to the frame's.
+    """Both drawings with their hair moved by what the inversion's lacks to the frame's.
 
     Where the frame's own hair is carried along, this changes nothing; where hair is drawn anew, it fits the rest.
     """
-    if min(hair.sum(), drawn_hair.sum()) < LEAST_HAIR:
+    if change is None:
         return drawn, edited
-    own, _ = _statistics(face, np.square(hair))
-    other, _ = _statistics(drawn, np.square(drawn_hair))
-    lack = (FROM_LUMA @ np.clip(own - other, -50, 50)).astype(np.float32)
+    lack = (FROM_LUMA @ change.lack).astype(np.float32)
     return drawn + drawn_hair[..., None] * lack, edited + edited_hair[..., None] * lack
 
 
@@ -100,8 +100,8 @@ def outside_of_crop() -> Mask:
     return mask
 
 
-def _fields(change: HairChange) -> tuple[Float64Array, Float64Array, Float64Array]:
-    return change.shift, change.gain, change.mean
+def _fields(change: HairChange) -> tuple[Float64Array, ...]:
+    return change.shift, change.gain, change.mean, change.lack
 
 
 def _statistics(picture: FloatImage, weight: Mask) -> tuple[Float64Array, Float64Array]:

@@ -27,6 +27,8 @@ TURNED_BORDER: Final = 56
 """Crop pixels over which a turned head fades at the crop's border."""
 NECK: Final = 36.0
 """Crop pixels below the chin over which a neck that turns fades into the one that stays."""
+BOTTOM: Final = 44.0
+"""Crop pixels over which the neck fades at the crop's lower border."""
 BARED: Final = (0.25, 0.55)
 """How much smaller a' must be than a_I for the background to be bared, from not at all to wholly."""
 FEW_MISSING: Final = (0.04, 0.1)
@@ -61,7 +63,9 @@ def head_layers(
     # A head that turns is cut by the crop where hair or neck leave it: there it fades over a longer way.
     shown = (1 - front) * border_fade(round(BORDER + motion.turn * (TURNED_BORDER - BORDER)))
     below = np.clip((np.arange(CROP, dtype=np.float32) - chin) / NECK, 0, 1)[:, None]
-    shown = shown * (1 - np.float32(motion.turn) * below)
+    # A neck that is another colour ends softly, and does not show how the crop moves.
+    lowest = np.clip((CROP - 4 - np.arange(CROP, dtype=np.float32)) / BOTTOM, 0, 1)[:, None]
+    shown = shown * (1 - np.float32(motion.turn) * below) * lowest
     change = edited - keep[..., None] * warp(inversion, motion.flow)
     bared = bared_area(face.head, outline, motion.turn) * shown
     layers = Layers(

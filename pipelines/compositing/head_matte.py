@@ -22,9 +22,11 @@ BORDER: Final = 12
 """Crop pixels over which a matte fades at the crop's border."""
 SECONDS: Final = 0.1
 """Time constant of the average over time, where the picture does not change."""
-FRONT: Final = (0.08, 0.25)
+FRONT: Final = (0.15, 0.35)
 """Share of the region `front` from which on a place is covered, not at all and wholly."""
 FRONT_SECONDS: Final = 0.15
+DRAWN_SECONDS: Final = 0.3
+"""Time constant of the mattes of drawn faces."""
 CHANGED: Final = 12.0
 """Of 255: a change of brightness from which on the matte of now counts alone."""
 LEAST_CERTAIN: Final = 0.6
@@ -119,6 +121,17 @@ def follow(before: SteadyMatte | None, now: Matte, face: Pixels, points: Points,
     )
     steady = Matte(head, hair, follow_front(before.matte.front, now.front, elapsed))
     return SteadyMatte(steady, np.asarray(grey, np.uint8), points)
+
+
+def follow_drawn(before: tuple[Matte, Matte] | None, now: tuple[Matte, Matte], elapsed: float) -> tuple[Matte, Matte]:
+    """The average over time of the mattes of the inversion and of the edit, which change slowly in the crop."""
+    if before is None or elapsed < 0:
+        return now
+    share = np.float32(1 - np.exp(-elapsed / DRAWN_SECONDS))
+    return tuple(  # type: ignore[return-value]
+        Matte(*(old + share * (new - old) for old, new in ((a.head, b.head), (a.hair, b.hair), (a.front, b.front))))
+        for a, b in zip(before, now, strict=True)
+    )
 
 
 def certain(matte: Matte, hull: Mask) -> bool:

@@ -7,7 +7,7 @@ from ..compositing.background import Plate
 from ..compositing.colour_match import ColourMatch
 from ..compositing.composite import Motion
 from ..compositing.hair_colour import HairChange
-from ..compositing.head_matte import SteadyMatte
+from ..compositing.head_matte import Matte, SteadyMatte
 from ..compositing.reproject import ReprojectableLayers
 
 
@@ -21,7 +21,8 @@ class CompositeState:
         seconds: time of its last frame.
         drawn: its last layers.
         front: (S, S) in 0..1, what is in front of it; None where the matte gives it.
-        matte, plate, hair: of its head, the background behind it and its hair; None for edits inside the face's hull.
+        matte, drawn_mattes, plate, hair: of its head, of the inversion and the edit, the background behind it and its
+            hair; None for edits inside the face's hull.
     """
 
     colours: ColourMatch | None = None
@@ -30,5 +31,6 @@ class CompositeState:
     drawn: ReprojectableLayers | None = None
     front: Mask | None = None
     matte: SteadyMatte | None = None
+    drawn_mattes: tuple[Matte, Matte] | None = None
     plate: Plate | None = None
     hair: HairChange | None = None

@@ -118,7 +118,7 @@ class FaceCompositor:
                     steady = head_matte.follow(before.matte, mattes[0], drawn.face, points, elapsed)
             if front is None:
                 if head_matte.certain(steady.matte, hull):
-                    own = (steady.matte, mattes[1], mattes[2])
+                    own = (steady.matte, *head_matte.follow_drawn(before.drawn_mattes, (mattes[1], mattes[2]), elapsed))
                     return self._head(
                         before, state, drawn, points, inverted, edited, own, steady, touched, mode, elapsed, network
                     )
@@ -152,9 +152,7 @@ class FaceCompositor:
         )
         motion, plate, main = before.motion, before.plate, None
         if touched.head:
-            inverted, edited = hair_colour.match(
-                drawn.face.astype(np.float32), inverted, edited, mattes[0].hair, mattes[1].hair, mattes[2].hair
-            )
+            inverted, edited = hair_colour.match(hair, inverted, edited, mattes[1].hair, mattes[2].hair)
             measured = measure_motion(inverted, edited, self._flow, *self._guess(points, edited))
             motion = follow_motion(before.motion, measured, elapsed)
             unfree = np.maximum(mattes[0].head, front)
@@ -182,7 +180,9 @@ class FaceCompositor:
             None if tint is None else tint.fading(weight), None if beyond is None else beyond.fading(weight),
             hull=not touched.head,
         )  # fmt: skip
-        after = CompositeState(state.colours, motion, drawn.seconds, kept, None, steady, plate, hair)
+        after = CompositeState(
+            state.colours, motion, drawn.seconds, kept, None, steady, (mattes[1], mattes[2]), plate, hair
+        )
         if main is None or mode == "replace":
             return after, kept
         return after, kept.showing(keep_source(main, mouth_inside(points, drawn.track.layout)))
