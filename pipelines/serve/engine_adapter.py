@@ -26,11 +26,26 @@ REOPEN_SECONDS: Final = 5.0
 """Least time between two attempts to open a session again after its model failed."""
 
 WARM_UP_FRAMES: Final = 3
-GROUPS: Final[Mapping[str, Sequence[str]]] = {
-    "Expression": ("smile", "mouth-open", "eyes-closed", "surprise", "anger", "sadness", "brows-up", "frown"),
-    "Person": ("age", "gender", "beard", "glasses", "hair-length", "hair-colour", "make-up", "weight"),
-    "Pose": ("yaw", "pitch", "roll", "gaze-x", "gaze-y"),
+GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
+    "Expression": {
+        "smile": "Smile",
+        "mouth-open": "Open mouth",
+        "brow": "Raise brows",
+        "eyes-closed": "Close eyes",
+        "gaze": "Look aside",
+    },
+    "Person": {
+        "age": "Age",
+        "gender": "Gender",
+        "chubby": "Wide face",
+        "skin": "Light skin",
+        "beard": "Beard",
+        "glasses": "Glasses",
+    },
+    "Hair": {"blond": "Blond", "black": "Black", "grey": "Grey"},
+    "Pose": {"yaw": "Turn head", "pitch": "Lift head"},
 }
+"""Group -> edit -> its label, in the order of display."""
 
 log = logging.getLogger(__name__)
 
@@ -167,16 +182,14 @@ class FaceSession:
 
 
 def list_choices(directions: Mapping[str, Direction]) -> list[EditChoice]:
-    """The directions as a page lists them: by group, the known ones first."""
-    places = {name: (group, place) for group, names in GROUPS.items() for place, name in enumerate(names)}
-    order = {group: number for number, group in enumerate((*GROUPS, "More"))}
-    choices = []
-    for name, direction in directions.items():
-        group, place = places.get(name, ("More", 0))
-        label = name.replace("-", " ").capitalize()
-        choice = EditChoice(name, label, group, direction.low, direction.high, direction.about)
-        choices.append(((order[group], place, name), choice))
-    return [choice for _, choice in sorted(choices, key=lambda entry: entry[0])]
+    """The directions as a page lists them: by group, those without one at the end."""
+    known = {name: (group, label) for group, labels in GROUPS.items() for name, label in labels.items()}
+    others = {name: ("More", name.replace("-", " ").capitalize()) for name in sorted(directions) if name not in known}
+    return [
+        EditChoice(name, label, group, direction.low, direction.high, direction.about)
+        for name, (group, label) in (known | others).items()
+        if (direction := directions.get(name)) is not None
+    ]
 
 
 def load_face_engine(

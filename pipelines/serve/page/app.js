@@ -1,228 +1,294 @@
-// The page: what is clicked, what is said, and who is told.
+// The page: one visit from the beginning to the end, and who is told of what.
 
-import { Connection, request } from "./connection.js";
-import { Edits, presets } from "./edits.js";
+import { Connection } from "./connection.js";
+import { Devices } from "./devices.js";
+import { $ } from "./dom.js";
+import { Edits } from "./edits.js";
+import { figures } from "./figures.js";
+import { Hold } from "./hold.js";
+import { beginIntro } from "./intro.js";
+import { forThisTab } from "./kept.js";
+import { listenToKeys } from "./keys.js";
+import { Rejected } from "./link.js";
 import { Numbers } from "./numbers.js";
-import { Recorder } from "./recorder.js";
+import { Overlay } from "./overlay.js";
+import { Presets } from "./presets.js";
 import { Result } from "./result.js";
-import { placeIn, Source } from "./source.js";
+import { Settings } from "./settings.js";
+import { Share } from "./share.js";
+import { Sliders } from "./sliders.js";
+import { Source } from "./source.js";
+import { whyNoSource } from "./states.js";
+import { Toast } from "./toast.js";
+import { configured, forgetToken, token } from "./token.js";
+import { View } from "./view.js";
+import { invitation, Watching } from "./watch.js";
 
-const STATES = {
-  idle: "Not connected", connecting: "Connecting…", live: "Live", noface: "Live, no face in the picture",
-  slow: "Live, but overloaded: most pictures are unedited", overloaded: "The server is full; trying again", reconnecting: "Reconnecting…", lost: "Connection lost; trying again", error: "Stopped",
+const STATS_MS = 500;
+const NOTES = { // what is said over a picture that is seen, the first that holds
+  paused: "Paused", bypass: "This is the original", restarting: "The server restarts. This page goes on by itself.",
+  noface: "No face found. Look into the camera, with light on your face.", slow: "The server is slow: many pictures are shown unedited.",
 };
-const STATS_MS = 500, HOLD_MS = 1000;
+const NOTICES = { no_face: ["noface", true], face: ["noface", false], overloaded: ["slow", true], relieved: ["slow", false], restarting: ["restarting", true] };
 
-const $ = (id) => document.getElementById(id);
-const view = $("view");
+const toast = new Toast($("toasts")), say = (...what) => toast.say(...what);
 const numbers = new Numbers($("numbers"));
-const result = new Result($("edited"), (number) => {
-  if (number !== null) source?.show(number);
-});
-const edits = new Edits($("edits"), (strengths) => ask("set", { edits: strengths }));
+const overlay = new Overlay(act, cover);
+const result = new Result($("edited"), pictureCame);
+const edits = new Edits(tellEdits, forThisTab.read("edits", {}));
+const presets = new Presets($("presets"), $("preset-form"), edits, say);
+const settings = new Settings(chose), devices = new Devices({ camera: $("camera"), microphone: $("microphone") }, changeDevices);
+const share = new Share(ask, say);
+const view = new View(result, { onface: (at) => connection && ask("faces", { at }), said: say, isEdited: () => !notes.bypass && Object.keys(edits.active).length > 0 });
+const hold = new Hold($("bypass"), (on) => ask("bypass", { on }));
+new Sliders($("edits"), edits);
 
-let token = new URLSearchParams(location.hash.slice(1)).get("token") ?? sessionStorage.getItem("dynstream.token");
-let config, source, connection, recorder, holding, paused = false, lastStats = performance.now();
-if (location.hash) {
-  if (token) sessionStorage.setItem("dynstream.token", token);
-  history.replaceState(null, "", location.pathname + location.search);
+let config, source, connection, watching, attempt = 0; // a new attempt ends what an older one still waits for
+let held, notes = {}, firstPicture = false, counted = {}, lastStats = 0;
+
+async function start() {
+  if (source) return;
+  const mine = ++attempt, over = () => mine !== attempt;
+  document.body.dataset.screen = "stage";
+  $("stop").disabled = false;
+  scrollTo(0, 0);
+  overlay.say("camera");
+  try {
+    config = await configured();
+    if (over()) return;
+    source = new Source(config.video, $("source"));
+    Object.assign(source, { onended: () => finish("stopped"), onsize: (aspect) => $("view").style.setProperty("--aspect", aspect) });
+    source.setQuality(settings.quality);
+    const opened = source, stream = await source.open($("kind").value, { file: $("file").files[0], sound: $("sound").checked, devices: devices.chosen });
+    if (over()) return opened.close();
+    mirror();
+    devices.list(source.devices);
+    const own = connection = new Connection(config, token(), stream, () => ({ ...settings.forOffer(), edits: wishes(), stamp: true }), () => result.lastFrame);
+    connection.bitrate = config.video.max_bitrate * settings.quality.bitrate;
+    const heard = { state: (detail) => overlay.say(detail.state, detail), tracks: take, message: told, hello: greeted };
+    for (const [name, act] of Object.entries(heard)) own.addEventListener(name, ({ detail }) => own === connection && act(detail)); // not after its end
+    await connection.run();
+  } catch (error) {
+    if (over()) return;
+    if (error.status === 401) forgetToken();
+    finish(whyNot(error), { message: error.message });
+  }
 }
 
-function say(state, message) {
-  $("status").dataset.state = state;
-  $("status-text").textContent = message && state !== "live" ? `${STATES[state]}: ${message}` : STATES[state];
+function whyNot(error) {
+  if (error.status === 403) return "forbidden";
+  if (error.name === "cancelled") return "stopped";
+  return whyNoSource(error) ?? (error instanceof TypeError ? "unreachable" : "error");
 }
 
-const announce = (text) => ($("announce").textContent = text);
+function finish(state, detail) {
+  attempt += 1;
+  view.record(false);
+  share.close();
+  connection?.close();
+  watching?.close();
+  source?.close();
+  connection = source = watching = undefined;
+  $("stop").disabled = true;
+  overlay.say(state, detail);
+}
 
+// Something else than the picture is shown: nothing of it stays.
+function cover() {
+  result.clear();
+  numbers.clear();
+  notes = {};
+  enable(false);
+  showNotes();
+}
+
+function enable(live) {
+  for (const control of document.querySelectorAll(".live")) control.disabled = !live;
+  if (!live) hold.set(false);
+}
+
+const wishes = () => (edits.items.size ? edits.values : edits.wish);
+
+async function tellEdits(changed) {
+  try {
+    const reply = await connection.ask("set", { edits: changed });
+    held = reply.state;
+    return held.edits;
+  } catch (error) {
+    return rejected(error) ? held?.edits : undefined; // unheard, it stays a wish
+  }
+}
+
+// A control message; resolves to null where it was refused or not heard.
 async function ask(type, fields) {
   try {
     const reply = await connection.ask(type, fields);
     if (reply.state) show(reply.state);
     return reply;
   } catch (error) {
-    announce(error.message);
+    if (rejected(error) && held) show(held);
     return null;
   }
 }
 
+function rejected(error) {
+  if (error instanceof Rejected) say(error.message, true);
+  return error instanceof Rejected;
+}
+
 function show(state) {
-  edits.show(state.edits);
-  $("mode").value = state.mode;
-  for (const id of ["latency", "faces"]) {
-    const value = String(id === "latency" ? state.max_latency_ms : state.faces);
-    if (![...$(id).options].some((option) => option.value === value)) $(id).add(new Option(id === "latency" ? `${value} ms` : value, value));
-    $(id).value = value;
-  }
-  paused = state.paused;
-  $("pause").setAttribute("aria-pressed", paused);
-  $("bypass").setAttribute("aria-pressed", state.bypass);
-  $("badge").hidden = !(paused || state.bypass);
-  $("badge").textContent = paused ? "Paused" : "Source shown";
+  held = state;
+  edits.adopt(state.edits);
+  settings.show(state);
+  Object.assign(notes, { paused: state.paused, bypass: state.bypass });
+  $("pause").setAttribute("aria-pressed", state.paused);
+  $("share").dataset.on = Boolean(state.shared);
+  $("share").textContent = state.shared ? "Shared" : "Share link";
+  showNotes();
 }
 
-async function start() {
-  if (connection) return stop();
-  $("start").disabled = true;
-  say("connecting");
-  try {
-    config = await request("GET", "api/config", token);
-    if (config.auth && !token) {
-      token = prompt("This server wants a token:")?.trim();
-      if (!token) throw new Error("a token is needed");
-      sessionStorage.setItem("dynstream.token", token);
-      config = await request("GET", "api/config", token);
-    }
-    source = new Source(config.video, $("source"));
-    source.onended = stop;
-    const stream = await source.open($("kind").value, $("file").files[0], $("sound").checked);
-    delete view.dataset.empty;
-    view.style.setProperty("--aspect", source.aspect);
-    const wish = edits.values();
-    connection = new Connection(config, token, stream, () => ({ edits: edits.inputs.size ? edits.values() : wish, stamp: true }));
-    connection.lastFrame = () => result.lastFrame;
-    connection.addEventListener("state", ({ detail }) => { say(detail.state, detail.message); enable(detail.state === "live"); });
-    connection.addEventListener("track", ({ detail }) => result.take(detail));
-    connection.addEventListener("message", ({ detail }) => told(detail));
-    connection.addEventListener("hello", ({ detail }) => greeted(detail));
-    $("start").textContent = "Stop";
-    $("start").disabled = false;
-    await connection.run();
-  } catch (error) {
-    if (error.status === 401) sessionStorage.removeItem("dynstream.token"), (token = null);
-    stop();
-    say("error", error.name === "NotAllowedError" ? "the browser was not allowed to use the camera" : error.message);
-  } finally {
-    $("start").disabled = false;
-  }
+function showNotes() {
+  const note = Object.keys(NOTES).find((name) => notes[name]);
+  $("badge").hidden = !note;
+  $("badge").textContent = note ? NOTES[note] : "";
+  $("badge").classList.toggle("warning", ["paused", "bypass"].includes(note));
 }
 
-function stop() {
-  if (recorder) record();
-  connection?.close();
-  source?.close();
-  connection = source = undefined;
-  $("start").textContent = "Start";
-  enable(false);
-  say("idle");
+const liveState = () => ["restarting", "noface", "slow"].find((name) => notes[name]) ?? "live";
+
+function take(tracks) {
+  for (const track of tracks) result.take(track);
+  firstPicture = true;
 }
 
-function enable(live) {
-  for (const id of ["pause", "bypass", "record", "reset", "mode", "latency", "faces", "preset-save"]) $(id).disabled = !live;
+function pictureCame(number) {
+  if (number !== null) source?.show(number);
+  if (!firstPicture) return;
+  firstPicture = false;
+  notes.restarting = false;
+  overlay.say(watching ? "watching" : liveState());
+  showNotes();
+  enable(!watching);
 }
 
-async function greeted(hello) {
-  const wish = edits.inputs.size && edits.values(); // what was moved while there was no connection
-  edits.build(hello.edits);
+function greeted(hello) {
+  held = hello.state;
+  presets.ofServer = hello.presets ?? [];
+  edits.list(hello.edits, hello.state.edits);
   show(hello.state);
-  if (wish) edits.set(wish);
-  listPresets(hello.presets ?? []);
+  if (hello.rate) source.setRate(hello.rate);
+  share.connected(hello.session);
+  counted = {};
   lastStats = performance.now();
   result.numbers(1); // begin to count here
-  await ask("stats", { every_ms: STATS_MS });
+  ask("stats", { every_ms: STATS_MS });
 }
 
 function told(message) {
-  if (message.type === "notice") {
-    announce(message.message);
-    if (message.notice === "no_face") say("noface");
-    if (["face", "relieved"].includes(message.notice)) say("live");
-    if (message.notice === "overloaded") say("slow");
-    if (message.notice === "ended") stop();
-    return;
+  if (message.type === "stats") return measured(message);
+  if (message.type !== "notice") return;
+  if (message.notice === "ended") return finish("ended", message);
+  if (message.notice === "rate") return source?.setRate(message.rate);
+  if (["ending", "too_large"].includes(message.notice)) say(message.message, true);
+  const [note, on] = NOTICES[message.notice] ?? [];
+  if (!note) return;
+  notes[note] = on;
+  showNotes();
+  if (!firstPicture && $("overlay").hidden) overlay.say(liveState());
+}
+
+function measured(stats) {
+  const now = performance.now(), own = result.numbers((now - lastStats) / 1000);
+  lastStats = now;
+  if ($("overlay").hidden) for (const number of figures(stats, counted, own)) numbers.add(...number);
+  counted = stats.frames ?? {};
+}
+
+function chose(name, value) {
+  if (name === "mode") ask("mode", { mode: value });
+  if (name === "latency") ask("latency", { max_ms: Number(value) });
+  if (name === "faces") ask("faces", { faces: Number(value) || value });
+  if (name === "layout") $("view").dataset.layout = value;
+  if (name === "mirror") mirror();
+  if (name === "quality" && source) {
+    source.setQuality(settings.quality);
+    connection?.limitBitrate(config.video.max_bitrate * settings.quality.bitrate);
   }
-  if (message.type !== "stats") return;
-  const seconds = (performance.now() - lastStats) / 1000, own = result.numbers(seconds), frames = message.frames ?? {};
-  lastStats = performance.now();
-  numbers.add("Shown", own.fps, `${own.fps.toFixed(1)} fps`);
-  numbers.add("Age, end to end", own.age_ms?.p50 ?? null, own.age_ms ? `${Math.round(own.age_ms.p50)} ms` : "–", own.age_ms && `p95 ${Math.round(own.age_ms.p95)} ms`);
-  numbers.add("Age in the server", message.age_ms?.p50 ?? null, message.age_ms ? `${Math.round(message.age_ms.p50)} ms` : "–", message.age_ms && `p95 ${Math.round(message.age_ms.p95)} ms`);
-  numbers.add("Bitrate back", message.bitrate_out, `${((message.bitrate_out ?? 0) / 1e6).toFixed(2)} Mbit/s`);
-  numbers.add("Dropped", frames.dropped, `${frames.dropped ?? 0}`);
-  numbers.add("Concealed", frames.concealed, `${frames.concealed ?? 0}`);
 }
 
-function listPresets(ofServer) {
-  const mine = presets.read();
-  const item = (name, values, own) => {
-    const row = document.createElement("li"), apply = document.createElement("button");
-    Object.assign(apply, { type: "button", textContent: name });
-    apply.addEventListener("click", () => edits.set(values));
-    row.append(apply);
-    if (own) {
-      const remove = document.createElement("button");
-      Object.assign(remove, { type: "button", textContent: "×", ariaLabel: `Remove preset ${name}` });
-      remove.addEventListener("click", () => { presets.remove(name); listPresets(ofServer); });
-      row.append(remove);
-    }
-    return row;
-  };
-  $("presets").replaceChildren(...ofServer.map(({ name, edits: values }) => item(name, values, false)), ...Object.entries(mine).map(([name, values]) => item(name, values, true)));
-  $("preset-form").onsubmit = (event) => {
-    event.preventDefault();
-    presets.save($("preset-name").value.trim(), edits.values());
-    $("preset-name").value = "";
-    listPresets(ofServer);
-  };
+// A camera that looks at its user shows a mirror, unless that is not wanted.
+function mirror() {
+  if (source) source.mirror = source.kind === "camera" && $("mirror").checked && source.facing !== "environment";
 }
 
-async function record() {
-  if (!recorder) {
-    recorder = new Recorder($("edited"), result.sound.srcObject);
-  } else {
-    const running = recorder;
-    recorder = undefined;
-    const { name, blob } = await running.stop();
-    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name, textContent: name });
-    $("recordings").append(link, " ");
-    link.click();
+async function changeDevices() {
+  if (source?.kind !== "camera") return;
+  try {
+    const sound = await source.use(devices.chosen, $("sound").checked);
+    if (sound) await connection?.replaceSound(sound);
+    mirror();
+  } catch (error) {
+    say(`That device cannot be used: ${error.message}`, true);
   }
-  $("record").setAttribute("aria-pressed", Boolean(recorder));
-  $("record").textContent = recorder ? "Stop recording" : "Record";
+  if (source) devices.list(source.devices);
 }
 
-function hold(on) {
-  if (!connection || Boolean(holding) === on) return;
-  clearInterval(holding);
-  holding = on ? setInterval(() => ask("bypass", { on: true }), HOLD_MS) : undefined;
-  ask("bypass", { on });
+function act(action) {
+  if (action === "file") $("file").click();
+  if (["again", "start"].includes(action)) begin();
+  if (action === "watch") watch();
+  if (action === "back") {
+    document.body.dataset.screen = "intro";
+    overlay.say("idle");
+    $("start").focus();
+  }
 }
 
-$("start").addEventListener("click", () => ($("kind").value === "file" && !connection && !$("file").files.length ? $("file").click() : start()));
-$("file").addEventListener("change", () => $("file").files.length && !connection && start());
-$("kind").addEventListener("change", () => { if ($("kind").value === "file") $("file").value = ""; });
-$("pause").addEventListener("click", () => ask("pause", { on: !paused }));
-$("bypass").addEventListener("pointerdown", () => hold(true));
-for (const end of ["pointerup", "pointerleave", "pointercancel"]) $("bypass").addEventListener(end, () => hold(false));
-$("record").addEventListener("click", record);
-$("reset").addEventListener("click", () => edits.set({}));
-$("mode").addEventListener("change", () => ask("mode", { mode: $("mode").value }));
-$("latency").addEventListener("change", () => ask("latency", { max_ms: Number($("latency").value) }));
-$("faces").addEventListener("change", () => {
-  const faces = $("faces").value;
-  ask("faces", { faces: Number(faces) || faces });
-});
-$("layout").addEventListener("change", () => (view.dataset.layout = $("layout").value));
-$("divider").addEventListener("input", () => view.style.setProperty("--divide", `${$("divider").value}%`));
-view.addEventListener("click", (event) => {
-  if (!connection || event.target === $("divider")) return;
-  const canvas = event.target.closest(".pane")?.querySelector("canvas");
-  const at = canvas && placeIn(canvas.getBoundingClientRect(), canvas.width, canvas.height, event.clientX, event.clientY);
-  if (at) ask("faces", { at });
-});
+function begin() {
+  if ($("kind").value === "file" && !$("file").files.length) $("file").click();
+  else start();
+}
 
-const typing = (target) => target.matches("input:not([type=range]):not([type=checkbox]), select, textarea");
-addEventListener("keydown", (event) => {
-  if (typing(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
-  const act = {
-    " ": () => !event.target.matches("button") && $("pause").click(),
-    b: () => hold(true), r: () => $("record").click(), 0: () => $("reset").click(),
+async function watch() {
+  $("stop").disabled = false;
+  watching = new Watching(invited, () => result.lastFrame);
+  watching.addEventListener("state", ({ detail }) => overlay.say(detail.state));
+  watching.addEventListener("tracks", ({ detail }) => take(detail));
+  await watching.run();
+  watching = undefined;
+}
+
+$("start").addEventListener("click", begin);
+$("stop").addEventListener("click", () => (invited ? finish("invited") : finish("stopped")));
+$("file").addEventListener("change", () => {
+  if (!$("file").files.length) return;
+  $("kind").value = "file";
+  start();
+});
+$("kind").addEventListener("change", () => ($("file").value = ""));
+$("pause").addEventListener("click", () => ask("pause", { on: !held.paused }));
+$("reset").addEventListener("click", () => edits.replace({}));
+$("undo").addEventListener("click", () => edits.undo());
+edits.addEventListener("change", () => {
+  forThisTab.write("edits", edits.active);
+  $("undo").disabled = !edits.canUndo;
+  $("reset").disabled = !Object.keys(edits.active).length;
+});
+listenToKeys(
+  {
+    undo: () => edits.undo(), " ": () => $("pause").click(), r: () => $("record").click(), s: () => $("snapshot").click(),
+    f: () => view.fill(), 0: () => edits.items.size && edits.replace({}),
     v: () => { $("layout").selectedIndex = ($("layout").selectedIndex + 1) % 3; $("layout").dispatchEvent(new Event("change")); },
-  }[event.key.toLowerCase()];
-  if (!act || (event.repeat && event.key !== "b")) return;
-  if (event.key === " " && !event.target.matches("button")) event.preventDefault();
-  act();
-});
-addEventListener("keyup", (event) => event.key.toLowerCase() === "b" && hold(false));
-addEventListener("pagehide", () => connection?.close());
-window.dynstream = { breakOff: () => connection?.breakOff(), result }; // for tests of the page
+  },
+  { key: "b", begin: () => hold.set(true), end: () => hold.set(false) },
+);
+addEventListener("pageshow", (event) => event.persisted && location.reload()); // back again: its connection is gone
+addEventListener("pagehide", () => { connection?.leave(); watching?.close(); });
+
+const invited = invitation(location.hash);
+$("view").dataset.layout = invited ? "edited" : $("layout").value;
+if (invited) {
+  document.body.dataset.screen = "watch";
+  overlay.say("invited");
+} else beginIntro();
+window.dynstream = { breakOff: () => connection?.breakOff(), connection: () => connection, session: () => connection?.place, edits, result, say }; // for tests

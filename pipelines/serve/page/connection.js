@@ -1,148 +1,145 @@
-// One session with the server over as many peer connections as it takes: offer, data channel, resume.
+// One session with the server over as many links as it takes: queue, loss, return, restart of the server.
 
-import { decode, encode } from "./msgpack.js";
+import { Link, wait } from "./link.js";
+import { forGood } from "./kept.js";
+import { untilLost } from "./lost.js";
+import { Refused, request } from "./requests.js";
 
 const BACKOFF = [1, 2, 4, 8]; // seconds
-const LOST_SECONDS = 2, FROZEN_SECONDS = 3, GATHER_SECONDS = 5;
+const CLOSE_SECONDS = 0.2;
+const PLACE = "place"; // {session, resume}: a reloaded or killed page takes its own place back
 
-const wait = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
-
-export class Refused extends Error {
-  constructor(status, error, retryAfter) {
-    super(error?.message ?? `the server answered ${status}`);
-    Object.assign(this, { status, reason: error?.name, retryAfter });
-  }
-}
-
-export async function request(method, path, token, body) {
-  const headers = {};
-  if (token) headers.Authorization = `Bearer ${token}`;
-  if (body) headers["Content-Type"] = "application/json";
-  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
-  const data = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Refused(answer.status, data.error, Number(answer.headers.get("Retry-After")) || undefined);
-  return data;
-}
-
-// Events: "state" (detail: {state, message}), "track", "hello" (detail: reply, resumed), "message".
+// Events: "state" (detail: {state, place}), "tracks" (detail: a list), "hello" (detail: reply), "message".
 export class Connection extends EventTarget {
-  constructor(config, token, stream, settings) {
+  // settings(): those of the offer. lastFrame(): when a picture came last, in ms.
+  constructor(config, token, stream, settings, lastFrame) {
     super();
-    Object.assign(this, { config, token, stream, settings, closed: false, next: 1, waiting: new Map(), lastFrame: () => 0 });
+    Object.assign(this, { config, token, stream, settings, lastFrame, closed: false, place: forGood.read(PLACE), fresh: true });
   }
 
+  // Until it is closed. Raises Refused where trying again is of no use.
   async run() {
-    for (let failures = 0; !this.closed; ) {
-      this.#say(failures || this.resume ? "reconnecting" : "connecting");
-      try {
-        await this.#connect();
-        failures = 0;
-        await this.#untilLost();
-        if (!this.closed) this.#say("lost", "The connection was lost");
-      } catch (error) {
-        if (this.closed) return;
-        const overloaded = error instanceof Refused && [429, 503].includes(error.status);
-        if (error instanceof Refused && !overloaded) throw error;
-        this.#say(overloaded ? "overloaded" : "lost", error.message);
-        this.#drop();
-        await wait(error.retryAfter ?? BACKOFF[Math.min(failures, BACKOFF.length - 1)]);
-        failures += 1;
-      }
+    await this.#reach();
+    while (!this.closed) {
+      const { moving } = await this.#untilLost();
+      if (this.closed) return;
+      this.#say(moving ? "away" : "lost");
       this.#drop();
+      await (moving ?? this.#reach());
     }
   }
 
-  // A control message; resolves to the reply, rejects with the server's message.
-  ask(type, fields = {}) {
-    if (this.channel?.readyState !== "open") return Promise.reject(new Error("not connected"));
-    const id = this.next++;
-    this.channel.send(encode({ ...fields, type, id }));
-    return new Promise((done, failed) => this.waiting.set(id, { done, failed }));
+  ask(type, fields) {
+    return this.link ? this.link.ask(type, fields) : Promise.reject(new Error("not connected"));
   }
 
+  limitBitrate(bits) {
+    this.bitrate = bits;
+    return this.link?.limitBitrate(bits);
+  }
+
+  replaceSound(track) {
+    const [old] = this.stream.getAudioTracks();
+    if (old) this.stream.removeTrack(old);
+    this.stream.addTrack(track); // for the next link
+    return this.link?.replaceSound(track);
+  }
+
+  // The end, on purpose: the session gives its place up.
   close() {
     if (this.closed) return;
     this.ask("bye").catch(() => {});
-    this.closed = true;
-    const { session, resume } = this;
-    if (session && this.channel?.readyState !== "open") request("DELETE", `offer/${session}`, resume).catch(() => {});
-    setTimeout(() => this.#drop(), 200);
-    this.#say("idle");
+    if (this.place && !this.link?.isOpen) request("DELETE", `offer/${this.place.session}`, this.place.resume).catch(() => {});
+    forGood.write(PLACE, null);
+    this.leave(CLOSE_SECONDS);
   }
 
-  // For tests and for a change of network: the peer connection goes, the session stays.
+  // The page goes, as in a reload; the session waits for it.
+  leave(seconds = 0) {
+    this.closed = true;
+    if (seconds) setTimeout(() => this.#drop(), 1000 * seconds);
+    else this.#drop();
+  }
+
+  // For tests and for a change of network: the link goes, the session stays.
   breakOff() {
-    this.peer?.close();
-    this.broken = true;
+    this.link?.peer.close();
   }
 
   async #connect() {
-    const peer = (this.peer = new RTCPeerConnection({ iceServers: this.config.ice_servers ?? [] }));
-    this.broken = false;
-    for (const track of this.stream.getTracks()) peer.addTransceiver(track, { direction: "sendrecv", streams: [this.stream] });
-    peer.addEventListener("track", ({ track, receiver }) => {
-      if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
-      this.dispatchEvent(new CustomEvent("track", { detail: track }));
-    });
-    const { label } = this.config.channel;
-    this.channel = Object.assign(peer.createDataChannel(label), { binaryType: "arraybuffer" });
-    this.channel.addEventListener("message", ({ data }) => this.#receive(data));
-    const open = new Promise((done) => this.channel.addEventListener("open", done));
-    await peer.setLocalDescription();
-    await Promise.race([this.#gathered(peer), wait(GATHER_SECONDS)]);
-    const answer = await request("POST", "offer", this.token, {
-      protocol: this.config.protocol, type: "offer", sdp: peer.localDescription.sdp, resume: this.resume, settings: this.settings(),
-    });
-    await peer.setRemoteDescription({ type: "answer", sdp: answer.sdp });
-    Object.assign(this, { resume: answer.resume, session: answer.session });
-    await this.#limitBitrate(peer);
-    const opened = await Promise.race([open.then(() => true), this.#untilLost(), wait(10)]);
-    if (!opened) throw new Error("no way to the server's media port; is UDP blocked?");
-    const hello = await this.ask("hello", { versions: [this.config.protocol] });
-    this.connectedAt = performance.now();
-    this.#say("live");
-    this.dispatchEvent(new CustomEvent("hello", { detail: { ...hello, resumed: answer.resumed } }));
-  }
-
-  #gathered(peer) {
-    if (peer.iceGatheringState === "complete") return Promise.resolve();
-    return new Promise((done) => peer.addEventListener("icegatheringstatechange", () => peer.iceGatheringState === "complete" && done()));
-  }
-
-  async #limitBitrate(peer) {
-    const sender = peer.getSenders().find(({ track }) => track?.kind === "video");
-    const parameters = sender.getParameters();
-    for (const encoding of parameters.encodings ?? []) encoding.maxBitrate = this.config.video.max_bitrate;
-    await sender.setParameters(parameters).catch(() => {}); // a wish; the server holds its own limits
-  }
-
-  async #untilLost() {
-    const { peer } = this;
-    for (let disconnected = 0; !this.closed; await wait(0.25)) {
-      if (this.broken || ["failed", "closed"].includes(peer.connectionState)) return;
-      disconnected = peer.connectionState === "disconnected" ? disconnected + 0.25 : 0;
-      if (disconnected >= LOST_SECONDS) return;
-      const seen = Math.max(this.lastFrame(), this.connectedAt ?? Infinity);
-      if (!document.hidden && performance.now() - seen > 1000 * FROZEN_SECONDS) return;
+    const link = new Link(this.config, this.stream, (message) => this.#told(link, message));
+    try {
+      const { answer, hello } = await link.open((sdp) => this.#offer(sdp));
+      this.place = { session: answer.session, resume: answer.resume };
+      forGood.write(PLACE, this.place);
+      await link.limitBitrate(this.bitrate ?? this.config.video.max_bitrate);
+      if (this.closed) throw new Error("closed meanwhile");
+      const seen = Boolean(this.link); // the picture of the old link, until the new one's comes
+      this.#drop();
+      Object.assign(this, { link, fresh: false, ticket: undefined });
+      if (!seen) this.#say("waiting");
+      this.dispatchEvent(new CustomEvent("tracks", { detail: link.tracks }));
+      this.dispatchEvent(new CustomEvent("hello", { detail: { rate: answer.rate, ...hello } }));
+    } catch (error) {
+      link.close();
+      throw error;
     }
   }
 
-  #receive(data) {
-    const message = decode(data), waiting = this.waiting.get(message.id);
-    if (!waiting) return this.dispatchEvent(new CustomEvent("message", { detail: message }));
-    this.waiting.delete(message.id);
-    if (message.type === "ok") waiting.done(message);
-    else waiting.failed(new Error(message.message));
+  async #offer(sdp) {
+    const body = { protocol: this.config.protocol, type: "offer", sdp, resume: this.place?.resume, ticket: this.ticket, settings: this.settings() };
+    if (this.place && this.fresh) body.takeover = "stale"; // another tab may be using it
+    try {
+      return await request("POST", this.place ? `offer/${this.place.session}` : "offer", this.token, body);
+    } catch (error) {
+      if (!this.place || ![404, 405].includes(error.status)) throw error;
+      return request("POST", "offer", this.token, body); // the session is gone
+    }
+  }
+
+  // Connects, again and again where need be. old: a link that still shows its picture, so that nothing is said.
+  async #reach(old) {
+    const say = (state, detail) => (!old || this.link !== old) && this.#say(state, detail);
+    for (let failures = 0; !this.closed; failures += 1) {
+      try {
+        say(this.fresh ? "connecting" : "returning");
+        return await this.#connect();
+      } catch (error) {
+        if (this.closed) return;
+        if (!(error instanceof Refused)) say("noway", { message: error instanceof TypeError ? undefined : error.message });
+        else if ([429, 503].includes(error.status)) {
+          this.ticket = error.queue?.ticket;
+          say({ starting: "starting", restarting: "away", stopping: "away" }[error.reason] ?? "queue", { place: error.queue?.place });
+        } else throw error;
+        await wait(error.retryAfter ?? BACKOFF[Math.min(failures, BACKOFF.length - 1)]);
+      }
+    }
+  }
+
+  // Resolves when the link is dead: {moving} is a promise of the next one, where the server has said that it restarts.
+  async #untilLost() {
+    let link;
+    do {
+      link = this.link;
+      await untilLost(link.peer, this.lastFrame, () => this.closed || this.link !== link);
+    } while (!this.closed && this.link !== link); // a restart replaced it
+    return { moving: link.moving };
+  }
+
+  #told(link, message) {
+    if (message.notice === "restarting" && !link.moving) {
+      link.moving = this.#reach(link); // the old link shows its picture until the new one is open
+      link.moving.catch(() => {}); // `run` sees it when the old one has gone
+    }
+    this.dispatchEvent(new CustomEvent("message", { detail: message }));
   }
 
   #drop() {
-    for (const { failed } of this.waiting.values()) failed(new Error("the connection was lost"));
-    this.waiting.clear();
-    this.connectedAt = undefined;
-    this.peer?.close();
+    this.link?.close();
+    this.link = undefined;
   }
 
-  #say(state, message) {
-    this.dispatchEvent(new CustomEvent("state", { detail: { state, message } }));
+  #say(state, detail) {
+    this.dispatchEvent(new CustomEvent("state", { detail: { state, ...detail } }));
   }
 }

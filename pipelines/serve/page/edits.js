@@ -1,95 +1,104 @@
-// Sliders made from the server's list, and presets kept by this browser.
+// The strengths of all edits: what the user set, how it is undone, and how the server is told.
 
-const PRESETS = "dynstream.presets";
 const SEND_MS = 100; // at most ten messages a second while a slider is dragged
+const MOST_UNDO = 50;
 
-export class Edits {
-  // onchange(strengths): strengths by name that have changed.
-  constructor(place, onchange) {
-    this.place = place;
-    this.onchange = onchange;
-    this.inputs = new Map();
-    this.changed = {};
+// Events: "list" (the server's edits have come), "change" (a strength has changed).
+export class Edits extends EventTarget {
+  // tell(strengths): tells the server; resolves to the strengths that it holds now, undefined where it did not hear.
+  constructor(tell, wish = {}) {
+    super();
+    Object.assign(this, { tell, wish, items: new Map(), values: {}, committed: {}, past: [], changed: {}, sending: 0, dragging: false });
   }
 
-  build(list) {
-    const before = this.values(), groups = Map.groupBy ? Map.groupBy(list, (item) => item.group) : group(list);
-    this.inputs.clear();
-    this.place.replaceChildren(...[...groups].map(([name, items]) => {
-      const fields = document.createElement("fieldset"), legend = document.createElement("legend");
-      legend.textContent = name;
-      fields.append(legend, ...items.map((item) => this.#row(item)));
-      return fields;
-    }));
-    this.show(before);
+  // items: `edits` of docs/protocol.md. held: the strengths that the server holds. What the user wished stays.
+  list(items, held) {
+    const before = this.items.size ? this.values : this.wish;
+    this.items = new Map(items.map((item) => [item.name, item]));
+    this.values = this.committed = this.#complete(Object.keys(before).length ? before : held);
+    this.dispatchEvent(new Event("list"));
+    this.#changed();
+    if (this.#differs(this.values, this.#complete(held))) this.#send(this.values);
   }
 
-  values() {
-    return Object.fromEntries([...this.inputs].map(([name, { input }]) => [name, Number(input.value)]));
+  get canUndo() {
+    return this.past.length > 0;
   }
 
-  // Move the sliders to what holds, without telling anybody.
-  show(strengths) {
-    for (const [name, { input, item, output }] of this.inputs) {
-      if (input === document.activeElement && this.dragging) continue;
-      input.value = strengths[name] ?? item.default;
-      output.textContent = Number(input.value).toFixed(1);
-    }
+  // All that is not zero.
+  get active() {
+    return Object.fromEntries(Object.entries(this.values).filter(([name, value]) => value !== this.items.get(name).default));
   }
 
-  set(strengths) {
-    const all = Object.fromEntries([...this.inputs].map(([name, { item }]) => [name, strengths[name] ?? item.default]));
-    this.show(all);
-    this.#tell(all);
+  // While a slider is dragged; `commit` makes one step of it that can be undone.
+  move(name, strength) {
+    this.values = { ...this.values, [name]: strength };
+    this.#changed();
+    this.#send({ [name]: strength });
   }
 
-  #row(item) {
-    const label = document.createElement("label"), name = document.createElement("span");
-    const output = document.createElement("output"), input = document.createElement("input");
-    label.className = "edit";
-    label.title = item.about ?? "";
-    name.textContent = item.label;
-    Object.assign(input, { type: "range", min: item.low, max: item.high, step: item.step, value: item.default, name: item.name, id: `edit-${item.name}` });
-    label.htmlFor = input.id;
-    output.textContent = Number(item.default).toFixed(1);
-    input.addEventListener("input", () => {
-      output.textContent = Number(input.value).toFixed(1);
-      this.dragging = true;
-      this.#tell({ [item.name]: Number(input.value) });
-    });
-    input.addEventListener("change", () => (this.dragging = false));
-    input.addEventListener("dblclick", () => this.set({ ...this.values(), [item.name]: item.default }));
-    label.append(name, output, input);
-    this.inputs.set(item.name, { input, output, item });
-    return label;
+  commit() {
+    this.dragging = false;
+    if (!this.#differs(this.values, this.committed)) return;
+    this.past = [...this.past, this.committed].slice(-MOST_UNDO);
+    this.committed = this.values;
+    this.#changed();
   }
 
-  #tell(strengths) {
+  set(name, strength) {
+    this.move(name, strength);
+    this.commit();
+  }
+
+  reset(name) {
+    this.set(name, this.items.get(name).default);
+  }
+
+  // A preset, or everything to zero: what is not named goes to zero.
+  replace(strengths) {
+    this.values = this.#complete(strengths);
+    this.commit();
+    this.#changed();
+    this.#send(this.values);
+  }
+
+  undo() {
+    if (!this.canUndo) return;
+    this.values = this.committed = this.#complete(this.past.at(-1));
+    this.past = this.past.slice(0, -1);
+    this.#changed();
+    this.#send(this.values);
+  }
+
+  // What the server holds, unless something newer is under way.
+  adopt(held) {
+    if (this.dragging || this.timer || this.sending) return;
+    this.values = this.committed = this.#complete(held);
+    this.#changed();
+  }
+
+  #complete(strengths) {
+    const within = ({ low, high }, value) => Math.max(low, Math.min(high, value));
+    return Object.fromEntries([...this.items].map(([name, item]) => [name, within(item, strengths[name] ?? item.default)]));
+  }
+
+  #differs(one, other) {
+    return [...this.items.keys()].some((name) => Math.abs(one[name] - other[name]) > 1e-6);
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+
+  #send(strengths) {
     Object.assign(this.changed, strengths);
-    this.timer ??= setTimeout(() => {
-      this.timer = undefined;
+    this.timer ??= setTimeout(async () => {
       const changed = this.changed;
+      this.timer = undefined;
       this.changed = {};
-      this.onchange(changed);
+      this.sending += 1;
+      const held = await this.tell(changed).finally(() => (this.sending -= 1));
+      if (held) this.adopt(held);
     }, SEND_MS);
   }
 }
-
-function group(list) {
-  const groups = new Map();
-  for (const item of list) groups.set(item.group, [...(groups.get(item.group) ?? []), item]);
-  return groups;
-}
-
-export const presets = {
-  read() {
-    try { return JSON.parse(localStorage.getItem(PRESETS)) ?? {}; } catch { return {}; }
-  },
-  save(name, edits) {
-    localStorage.setItem(PRESETS, JSON.stringify({ ...presets.read(), [name]: edits }));
-  },
-  remove(name) {
-    const { [name]: _, ...others } = presets.read();
-    localStorage.setItem(PRESETS, JSON.stringify(others));
-  },
-};

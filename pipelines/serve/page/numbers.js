@@ -20,6 +20,16 @@ export class Numbers {
     row.line.setAttribute("points", points.join(" "));
   }
 
+  // Nothing old stays: the names alone.
+  clear() {
+    for (const row of this.rows.values()) {
+      row.text.textContent = "–";
+      row.more.textContent = "";
+      row.values = [];
+      row.line.setAttribute("points", "");
+    }
+  }
+
   #make(name) {
     const box = document.createElement("div"), term = document.createElement("dt"), text = document.createElement("dd");
     const chart = document.createElementNS(SVG, "svg"), line = document.createElementNS(SVG, "polyline");

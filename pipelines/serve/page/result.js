@@ -11,9 +11,8 @@ export class Result {
     this.video = Object.assign(document.createElement("video"), { muted: true, playsInline: true, autoplay: true });
     this.sound = Object.assign(document.createElement("audio"), { autoplay: true });
     this.probe = document.createElement("canvas").getContext("2d", { alpha: false, willReadFrequently: true });
-    this.frames = 0;
-    this.ages = [];
     this.lastFrame = performance.now();
+    this.numbers(1);
     this.#next();
   }
 
@@ -23,12 +22,18 @@ export class Result {
     element.play().catch(() => {}); // sound waits for a click where the browser wants one
   }
 
+  // Nothing old is shown, heard or counted.
+  clear() {
+    this.video.srcObject = this.sound.srcObject = null;
+    this.shown.getContext("2d", { alpha: false }).fillRect(0, 0, this.shown.width, this.shown.height);
+    this.numbers(1);
+  }
+
   // Frames and ages since the last call: {fps, age_ms: {p50, p95} | null}.
   numbers(seconds) {
-    const ages = this.ages.sort((a, b) => a - b), frames = this.frames;
-    this.ages = [];
-    this.frames = 0;
-    const at = (share) => ages[Math.min(ages.length - 1, Math.floor(share * ages.length))];
+    const { ages = [], frames = 0 } = this, at = (share) => ages[Math.min(ages.length - 1, Math.floor(share * ages.length))];
+    ages.sort((a, b) => a - b);
+    Object.assign(this, { ages: [], frames: 0 });
     return { fps: frames / seconds, age_ms: ages.length ? { p50: at(0.5), p95: at(0.95) } : null };
   }
 
@@ -38,8 +43,8 @@ export class Result {
   }
 
   #frame() {
-    const { videoWidth: width, videoHeight: height } = this.video;
-    if (width && height && (this.video.requestVideoFrameCallback || this.video.currentTime !== this.time)) {
+    const { videoWidth: width, videoHeight: height, srcObject } = this.video;
+    if (srcObject && width && height && (this.video.requestVideoFrameCallback || this.video.currentTime !== this.time)) {
       this.time = this.video.currentTime;
       const rows = stampRows(height), canvas = this.probe.canvas;
       if (canvas.width !== width || canvas.height !== rows) { canvas.width = width; canvas.height = rows; }

@@ -119,6 +119,7 @@ def test_every_direction_is_listed_once_and_named_for_people() -> None:
         assert choice.label[0].isupper()
         assert choice.group
     groups = [choice.group for choice in choices]
+    assert "More" not in groups
     assert sorted(set(groups), key=groups.index) == list(dict.fromkeys(groups))
 
 
