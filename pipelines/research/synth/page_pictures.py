@@ -105,7 +105,7 @@ def write_clip(path: Path, pictures: Sequence[Pixels], rate: int) -> None:
 def read_clip(path: Path) -> list[Pixels]:
     """All pictures of a file."""
     with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in container.decode(video=0)]
 
 
 def main(clips: Sequence[Path] = ()) -> None:

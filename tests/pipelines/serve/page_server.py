@@ -11,10 +11,10 @@ from dynstream.models.directions.directions import load_directions
 from dynstream.pipelines.serve.engine_adapter import list_choices
 from dynstream.pipelines.serve.server import RunningServer, running
 from dynstream.pipelines.serve.settings import ServeSettings
-from dynstream.pipelines.serve.stub_engine import StandInEngine
+from dynstream.pipelines.serve.stub_engine import StubEngine
 
 
-class PageEngine(StandInEngine):
+class PageEngine(StubEngine):
     """Tints as the stub does, lists the shipped edits, and is ready when `warm` is set."""
 
     def __init__(self, **options: Any) -> None:
@@ -50,6 +50,16 @@ class PageServer:
         self.loop.call_soon_threadsafe(tell)
 
 
+SERVERS: list[PageServer] = []
+"""Those that run; what a private session is set to cannot be asked for over HTTP."""
+
+
+def settings_of(session: str) -> dict[str, Any]:
+    """The settings of a session of one of `SERVERS`."""
+    found = (server.running.context.sessions.by_name.get(session) for server in SERVERS)
+    return next(one.as_dict() for one in found if one is not None)
+
+
 @contextlib.contextmanager
 def page_server(engine: PageEngine, **settings: Any) -> Iterator[PageServer]:
     """Serve on a thread of its own until the block ends."""
@@ -75,8 +85,10 @@ def page_server(engine: PageEngine, **settings: Any) -> Iterator[PageServer]:
     thread.start()
     try:
         started.wait()
+        SERVERS.append(found[0])
         yield found[0]
     finally:
+        SERVERS[:] = [server for server in SERVERS if server not in found]
         engine.warm.set()
         if found:
             loop.call_soon_threadsafe(stop.set)

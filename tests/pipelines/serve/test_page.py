@@ -4,9 +4,7 @@ Needs Chromium and its driver (Debian: `apt-get install chromium chromium-driver
 """
 
 import itertools
-import json
 import re
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from .browser import PHONE, by_id, errors_of_console, needs_chromium, resize, state, until, until_state
+from .page_server import settings_of
 
 pytestmark = needs_chromium
 
@@ -72,12 +71,9 @@ def said(driver: Chrome) -> str:
     return str(by_id(driver, "toasts").get_attribute("textContent"))
 
 
-def listed(driver: Chrome) -> dict[str, Any]:
-    """What the server says of the page's session."""
-    name = driver.execute_script("return window.dynstream.session().session")
-    with urllib.request.urlopen(driver.current_url + "api/sessions", timeout=30) as answer:
-        found: list[dict[str, Any]] = json.load(answer)["sessions"]
-    return next(session for session in found if session["session"] == name)
+def settings(driver: Chrome) -> dict[str, Any]:
+    """What the server has set for the page's session."""
+    return settings_of(driver.execute_script("return window.dynstream.session().session"))
 
 
 def test_frames_advance_and_their_age_is_measured(page: Chrome) -> None:
@@ -113,7 +109,7 @@ def test_a_click_on_a_picture_asks_for_the_face_there_and_a_refusal_is_seen(page
     assert Select(by_id(page, "faces")).first_selected_option.get_attribute("value") == "largest"
     page.execute_script("document.getElementById('settings').open = true")
     Select(by_id(page, "faces")).select_by_value("2")
-    until(page, lambda: listed(page)["settings"]["faces"] == "2")
+    until(page, lambda: settings(page)["faces"] == "2")
 
 
 def test_a_slider_changes_the_picture_and_reset_changes_it_back(page: Chrome) -> None:
@@ -143,7 +139,7 @@ def test_undo_takes_back_one_step_after_the_other(page: Chrome) -> None:
     assert strength(page, "smile") == pytest.approx(0.1)
     ActionChains(page).key_down(Keys.CONTROL).send_keys("z").key_up(Keys.CONTROL).perform()
     assert strength(page, "smile") == 0
-    until(page, lambda: listed(page)["settings"]["edits"] == {})
+    until(page, lambda: settings(page)["edits"] == {})
 
 
 def test_all_sliders_have_zero_in_the_middle_and_are_filled_from_there(page: Chrome) -> None:
@@ -178,7 +174,7 @@ def test_while_a_key_is_held_the_original_is_shown(page: Chrome, key: str) -> No
 
 def test_a_recording_and_a_snapshot_say_that_they_are_edited(page: Chrome, downloads: Path) -> None:
     press(page, "smile", Keys.END)
-    until(page, lambda: listed(page)["settings"]["edits"] == {"smile": 3})
+    until(page, lambda: settings(page)["edits"] == {"smile": 3})
     record = by_id(page, "record")
     record.click()
     until(page, lambda: record.get_attribute("aria-pressed") == "true")
@@ -208,7 +204,7 @@ def test_a_lost_connection_comes_back_with_its_edits(page: Chrome) -> None:
     until(page, lambda: frames(page) > lost + 500)
     until_state(page, *LIVE)
     assert strength(page, "age") == 1
-    until(page, lambda: listed(page)["settings"]["edits"].get("age") == 1)
+    until(page, lambda: settings(page)["edits"].get("age") == 1)
 
 
 def test_presets_are_kept_by_the_browser(page: Chrome) -> None:
@@ -258,7 +254,7 @@ def test_a_reload_keeps_edits_and_settings_and_stop_shows_nothing_old(page: Chro
     by_id(page, "start").click()
     until_state(page, *LIVE)
     assert strength(page, "age") == 1
-    until(page, lambda: listed(page)["settings"]["edits"] == {"age": 1})
+    until(page, lambda: settings(page)["edits"] == {"age": 1})
     assert Select(by_id(page, "faces")).first_selected_option.get_attribute("value") == "2"
     page.execute_script("document.getElementById('figures').open = true")
     until(page, lambda: re.search(r"Delay that you see\s+\d+ ms", by_id(page, "numbers").text))
