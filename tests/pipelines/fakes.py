@@ -38,7 +38,7 @@ def template() -> npt.NDArray[np.float64]:
     for index, place in MEAN_FACE.items():
         points[index] = place
     for eye, x in ((RIGHT_EYE, -0.3), (LEFT_EYE, 0.3)):
-        points[[index for index, _ in eye]] = (x, 0.14, 0.0)
+        points[[index for index, _ in eye if index not in MEAN_FACE]] = (x, 0.14, 0.0)
     points[61], points[291] = (-0.4, 1.0, 0.0), (0.4, 1.0, 0.0)
     points[list(INNER_LIPS)] = [(0.3 * np.cos(i), 1.0, 0.0) for i in range(len(INNER_LIPS))]  # a closed mouth
     return points

@@ -38,7 +38,7 @@ LOOKS: Final[Sequence[Mapping[str, float]]] = (
     {"blond": 1, "black": -2},
     {"black": 3},
     {"glasses": 1},
-    {"yaw": 2},
+    {"yaw": 1.75},
     {"gender": 2, "beard": 1},
     {"gender": -2},
     {"chubby": 2},

@@ -13,7 +13,7 @@ export const LOOKS = [
   { edits: { blond: 1, black: -2 } },
   { edits: { black: 3 } },
   { name: "Glasses", edits: { glasses: 1 } },
-  { edits: { yaw: 2 } },
+  { edits: { yaw: 1.75 } },
   { edits: { gender: 2, beard: 1 } },
   { edits: { gender: -2 } },
   { edits: { chubby: 2 } },
