@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+from ...stream.clock import Clock, demux
 from ...stream.errors import SourceError
 from ...stream.joined import JoinedWriter, VideoPiece
 from ...stream.reader import VideoReader, open_source
@@ -91,14 +92,18 @@ def _near(source: Path, even: int, reach: int, begin: int, keys: Sequence[int]) 
 
 
 def frame_times(source: Path) -> tuple[list[int], list[int], Fraction] | None:
-    """(pts of all frames in order, those of key frames, their unit); None where a frame has no time of its own.
+    """(pts of all frames in order, those of key frames, their unit), on the clock of `VideoReader`.
 
-    Raises SourceError.
+    None where a frame has no time of its own, or the file's clock jumps: a reader that begins after the jump cannot
+    know of it. Raises SourceError.
     """
     with VideoReader(source) as reader:
         index, unit = reader.stream_index, reader.time_base
     with open_source(source) as container:
-        packets = [packet for packet in container.demux(container.streams[index]) if packet.size]
+        clock = Clock(container)
+        packets = [packet for packet in demux(container, clock, container.streams[index]) if packet.size]
+    if clock.jumps:
+        return None
     shown = [(packet.pts, packet.is_keyframe) for packet in packets if not packet.is_discard]
     times = sorted(pts for pts, _ in shown if pts is not None)
     if not times or len(times) != len(shown) or len(set(times)) != len(times):

@@ -85,6 +85,30 @@ def test_it_holds_what_the_whole_one_holds(
         assert psnr(one, other) > 45
 
 
+def test_a_source_whose_clock_starts_late_is_cut_on_the_clock_of_its_frames(tmp_path: Path) -> None:
+    late = tuple(100 * 12800 + pts for pts in REGULAR)
+    source = make(tmp_path / "in.ts", Clip(pts=late, options={"g": "20", "crf": "5", "preset": "ultrafast"}))
+    with VideoReader(source) as reader:
+        times = [frame.pts for frame in reader]
+    spans = find_spans(source, 3, shortest=0.5)
+    assert [span.frames for span in spans] == [20, 20, 20]
+    assert [span.start for span in spans] == [times[0], times[20], times[40]]
+    whole, joined = tmp_path / "whole.mkv", tmp_path / "joined.mkv"
+    transcode(source, whole, fakes.editor("smile=1"), video=VideoOptions(crf=2.0))
+    in_pieces(source, joined, spans, crf=2.0)
+    assert probe(joined).frame_times == probe(whole).frame_times
+    for one, other in zip(pictures(whole), pictures(joined), strict=True):
+        assert psnr(one, other) > 45
+
+
+def test_a_source_whose_clock_jumps_is_not_cut(tmp_path: Path) -> None:
+    part = make(tmp_path / "part.ts", Clip(pts=REGULAR, options={"g": "20", "preset": "ultrafast"}))
+    twice = tmp_path / "twice.ts"
+    twice.write_bytes(2 * part.read_bytes())
+    assert frame_times(twice) is None
+    assert find_spans(twice, 3, shortest=0.5) == ()
+
+
 def test_a_lead_in_settles_what_is_remembered(tmp_path: Path) -> None:
     places = [(80 + 0.5 * i, 60 + 0.2 * i) for i in range(50)]
     source = fakes.write_clip(tmp_path / "in.mp4", [fakes.scene(place) for place in places])
