@@ -10,13 +10,19 @@ if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
 
 
-def model_files(generator: str, backend: str, encoder: str, zoo: "Zoo") -> list[Path]:
-    """The weight files of networks by name. Raises WeightsError where one is not there."""
-    from ...models.directions import directions
+def model_files(generator: str, backend: str, encoder: str, zoo: "Zoo", nonlinear: bool = False) -> list[Path]:
+    """The weight files of networks by name, and of those that every edit uses. nonlinear: whether one of them is.
+
+    Raises WeightsError where one is not there.
+    """
+    from ...models.directions import directions, latent_transformer
     from ...models.encoders import encoder as frame_encoder
     from ...models.encoders import recurrent_encoder
+    from ...models.faces import matte
 
-    own = [frame_encoder.WEIGHTS, directions.WEIGHTS]
+    own = [frame_encoder.WEIGHTS, directions.WEIGHTS, matte.WEIGHTS]
+    if nonlinear:
+        own.append(latent_transformer.WEIGHTS)
     if encoder == "recurrent":
         own.append(recurrent_encoder.WEIGHTS)
     fetched = [zoo.path(generator)]

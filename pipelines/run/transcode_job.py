@@ -115,7 +115,7 @@ def seal_of(job: TranscodeJob, zoo: "Zoo") -> Seal | None:
     """Signs what is done into the result of a job; None where it has no identity to sign with."""
     if job.identity is None:
         return None
-    files = model_digests.model_files(job.generator, job.backend, job.encoder, zoo)
+    files = model_digests.model_files(job.generator, job.backend, job.encoder, zoo, bool(job.edits.nonlinear))
     record = EditRecord(
         title=job.target.name,
         source=job.source,
