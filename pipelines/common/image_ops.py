@@ -1,13 +1,18 @@
-"""Shared operations on pictures: warping and mean squared error."""
+"""Shared operations on pictures: rounding to bytes, warping and mean squared error."""
 
 from typing import cast
 
 import cv2
 import numpy as np
 
-from ...models.arrays import FlowField
+from ...models.arrays import FloatImage, FlowField
 from ...stream.frame import Pixels
 from .errors import PipelineError
+
+
+def to_bytes(picture: FloatImage) -> Pixels:
+    """Levels in 0..255, rounded and clipped, as uint8 of the same shape."""
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
 def warp_pixels(before: Pixels, back: FlowField) -> Pixels:

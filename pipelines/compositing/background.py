@@ -10,9 +10,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from ...models.arrays import FloatImage, Mask, Pixels, Quad
+from ...models.arrays import FloatImage, Mask, Matrix, Pixels, Quad
 from ...models.faces.patch import patch_to_frame
-from ...stream.frame import Pixels as FramePixels
 from ..tracking.align import CROP, side
 
 CELLS: Final = 384
@@ -51,14 +50,13 @@ class Plate:
     scale: float
 
 
-def update(before: Plate | None, pixels: FramePixels, quad: Quad, head: Mask, elapsed: float) -> Plate:
+def update(before: Plate | None, pixels: Pixels, quad: Quad, head: Mask, elapsed: float) -> Plate:
     """The plate after one more frame.
 
     pixels: (H, W, 3), the frame. quad: of the crop. head: (S, S) in 0..1, what in the crop is no background: the head,
     and things in front.
     """
-    fits = before is not None and elapsed >= 0 and _holds(before, quad)
-    base = before if fits and before is not None else _begin(quad)
+    base = before if before is not None and elapsed >= 0 and _holds(before, quad) else _begin(quad)
     place = np.array([[base.scale, 0, -base.left * base.scale], [0, base.scale, -base.top * base.scale]])
     size = (base.seen.shape[1], base.seen.shape[0])
     now = np.asarray(
@@ -67,7 +65,7 @@ def update(before: Plate | None, pixels: FramePixels, quad: Quad, head: Mask, el
     grey = np.asarray(cv2.cvtColor(now, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     free = _free(head, quad, base, size)
     kept, seen = base.pixels, base.seen
-    if fits:
+    if base is before:
         motion = _camera_motion(base.grey, grey, np.minimum(base.still, free))
         if motion is None:
             seen = np.zeros_like(seen)
@@ -96,10 +94,7 @@ def behind(plate: Plate | None, quad: Quad, face: Pixels, head: Mask) -> FloatIm
     weight = np.asarray(1 - _grown(head), dtype=np.float32)
     picture = np.asarray(own * weight[..., None], dtype=np.float32)
     if plate is not None:
-        matrix = patch_to_frame(quad, CROP)
-        offset = np.array([plate.left, plate.top])
-        to_plate = np.column_stack([matrix[:, :2] * plate.scale, (matrix[:, 2] - offset) * plate.scale])
-        flags = cv2.WARP_INVERSE_MAP
+        to_plate, flags = _crop_to_plate(plate, quad), cv2.WARP_INVERSE_MAP
         known = cv2.warpAffine(
             plate.pixels, to_plate, (CROP, CROP), flags=flags | cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
@@ -144,13 +139,18 @@ def _holds(plate: Plate, quad: Quad) -> bool:
 
 def _free(head: Mask, quad: Quad, plate: Plate, size: tuple[int, int]) -> Pixels:
     """(h, w) uint8: where the plate sees background now, which is known inside the crop only."""
-    matrix = patch_to_frame(quad, CROP)
-    offset = np.array([plate.left, plate.top])
-    to_plate = np.column_stack([matrix[:, :2] * plate.scale, (matrix[:, 2] - offset) * plate.scale])
     free = np.where(_grown(head) < 0.02, np.uint8(255), np.uint8(0))
     free[[0, -1]] = 0
     free[:, [0, -1]] = 0
-    return np.asarray(cv2.warpAffine(free, to_plate, size, flags=cv2.INTER_NEAREST), dtype=np.uint8)
+    placed = cv2.warpAffine(free, _crop_to_plate(plate, quad), size, flags=cv2.INTER_NEAREST)
+    return np.asarray(placed, dtype=np.uint8)
+
+
+def _crop_to_plate(plate: Plate, quad: Quad) -> Matrix:
+    """(2, 3) affine matrix from crop pixels to those of the plate."""
+    matrix = patch_to_frame(quad, CROP)
+    offset = np.array([plate.left, plate.top])
+    return np.column_stack([matrix[:, :2] * plate.scale, (matrix[:, 2] - offset) * plate.scale])
 
 
 def _grown(head: Mask) -> Mask:

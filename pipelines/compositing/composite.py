@@ -27,6 +27,7 @@ import numpy.typing as npt
 from ...models.arrays import FloatImage, Quad
 from ...stream.frame import Pixels
 from ..common.errors import EditError
+from ..common.image_ops import to_bytes
 from ..tracking.align import CROP, frame_to_patch, unalign
 
 Mode = Literal["detail", "replace"]
@@ -143,7 +144,7 @@ def measure_motion(
     guess: (S, S, 2) each, the motion from E to O and back where it is known to be large: the search begins there.
     turn: as in `Motion`.
     """
-    first, second = _bytes(edited), _bytes(inversion)
+    first, second = to_bytes(edited), to_bytes(inversion)
     there, back = guess or (None, None)
     forward = _floats(cv2.GaussianBlur(flow(first, second, there), (0, 0), 2.0))
     backward = _floats(cv2.GaussianBlur(flow(second, first, back), (0, 0), 2.0))
@@ -219,7 +220,7 @@ def compose(pixels: Pixels, quad: Quad, layers: Layers) -> Pixels:
     weight = placed_mask.values[..., None]
     blended = under + (result - under) * weight
     out = pixels.copy()
-    out[rows, columns] = np.where(used[..., None], np.clip(np.rint(blended), 0, 255).astype(np.uint8), region)
+    out[rows, columns] = np.where(used[..., None], to_bytes(blended), region)
     return out
 
 
@@ -237,10 +238,6 @@ def hull_mask(points: npt.NDArray[np.float64], *, grow: float = 1.12, feather: f
     # The soft edge lies inside the hull and inside the crop, so nothing outside of them changes.
     soft = cv2.GaussianBlur(mask, (0, 0), feather, borderType=cv2.BORDER_CONSTANT)
     return np.clip(2 * soft - 1, 0, 1).astype(np.float32)
-
-
-def _bytes(picture: FloatImage) -> Pixels:
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
 def _floats(picture: npt.ArrayLike) -> FloatImage:

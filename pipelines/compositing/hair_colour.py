@@ -61,8 +61,7 @@ def measure(
     before, spread = _statistics(drawn, both)
     after, wanted = _statistics(edited, both)
     shift = after - before
-    bluest = max(BLUEST, own[1])
-    shift[1] = min(shift[1], max(0.0, bluest - own[1]) if own[1] + shift[1] > bluest else shift[1])
+    shift[1] = min(shift[1], max(BLUEST, own[1]) - own[1])
     shift[0] = np.clip(shift[0], 8 - own[0], 235 - own[0])
     gain = np.clip((wanted + 2) / (spread + 2), 0.6, 1.5)
     return HairChange(shift, gain, own, np.clip(own - before, -50, 50))

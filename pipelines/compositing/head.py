@@ -6,9 +6,8 @@ same way: with the mattes a of the frame, the inversion and the edit,
     a' = k W(a_I) + (a_E - k W(a_O))
 
 where k is 1 where both drawings have the same matte and, if the head is turned, the flows from E to O and back agree.
-An edit that leaves the
-outline alone keeps the frame's own; what is new in E, such as longer hair or a turned cheek, is new in a'. Where a' is
-smaller than a_I the background is bared.
+An edit that leaves the outline alone keeps the frame's own; what is new in E, such as longer hair or a turned cheek, is
+new in a'. Where a' is smaller than a_I the background is bared.
 """
 
 from typing import Final
@@ -66,14 +65,11 @@ def head_layers(
     # A neck that is another colour ends softly, and does not show how the crop moves.
     lowest = np.clip((CROP - 4 - np.arange(CROP, dtype=np.float32)) / BOTTOM, 0, 1)[:, None]
     shown = shown * (1 - np.float32(motion.turn) * below) * lowest
-    change = edited - keep[..., None] * warp(inversion, motion.flow)
-    bared = bared_area(face.head, outline, motion.turn) * shown
-    layers = Layers(
-        np.asarray(change, dtype=np.float32), keep, motion.flow, np.asarray(outline * shown, dtype=np.float32)
-    )
-    if not bared.any():
-        return layers
-    return Layers(layers.change, keep, motion.flow, layers.mask, bared.astype(np.float32), background)
+    change = np.asarray(edited - keep[..., None] * warp(inversion, motion.flow), dtype=np.float32)
+    mask = np.asarray(outline * shown, dtype=np.float32)
+    bared = np.asarray(bared_area(face.head, outline, motion.turn) * shown, dtype=np.float32)
+    behind = (bared, background) if bared.any() else (None, None)
+    return Layers(change, keep, motion.flow, mask, *behind)
 
 
 def edited_outline(face: Mask, drawn: Mask, edited: Mask, motion: Motion) -> Mask:

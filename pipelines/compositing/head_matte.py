@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...models.arrays import FloatImage, Mask, Pixels, Points
 from ...models.faces.matte import REGIONS, HeadMatte
+from ..common.image_ops import to_bytes
 from ..common.tensors import to_tensor
 from ..tracking.align import CROP
 from .composite import warp
@@ -41,51 +42,55 @@ class Matte:
     Attributes:
         head: skin of the face, hair, ears, glasses and neck.
         hair: of them the hair.
-        front: things in front that are not the head's own.
     """
 
     head: Mask
     hair: Mask
-    front: Mask
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SteadyMatte:
-    """A matte over time.
+    """The matte of a frame's face over time.
 
     Attributes:
         matte: the average.
+        front: (S, S) float32 in 0..1, things in front that are not the head's own.
         grey: (S, S) uint8, the crop that it is of.
         points: (N, 2) landmarks in crop pixels.
     """
 
     matte: Matte
+    front: Mask
     grey: Pixels
     points: Points
 
 
-def measure_mattes(network: HeadMatte, pictures: Sequence[FloatImage]) -> list[Matte]:
-    """The mattes of (256, 256, 3) float32 pictures in 0..255, in one pass of the network."""
-    batch = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).div(127.5).sub(1)
+def measure_mattes(network: HeadMatte, pictures: Sequence[FloatImage]) -> tuple[list[Matte], Mask]:
+    """(the mattes of (256, 256, 3) pictures in 0..255, what is in front in the first), in one pass of the network.
+
+    The first picture is of the frame; in drawings nothing is in front.
+    """
+    shares = _shares(network, np.stack(pictures))
+    mattes = [_matte(picture, own) for picture, own in zip(pictures, shares, strict=True)]
+    return mattes, _front(shares[0])
+
+
+def measure_front(network: HeadMatte, face: Pixels) -> Mask:
+    """(S, S) in 0..1: things in front of a face that are not its own. face: (256, 256, 3) uint8."""
+    return _front(_shares(network, face[None])[0])
+
+
+def _shares(network: HeadMatte, pictures: Pixels | FloatImage) -> Tensor:
     with torch.inference_mode():
-        shares = network.regions(batch.contiguous(memory_format=torch.channels_last))
-    return [_matte(picture, own) for picture, own in zip(pictures, shares, strict=True)]
+        return network.regions(to_tensor(pictures).contiguous(memory_format=torch.channels_last))
 
 
 def _matte(picture: FloatImage, shares: Tensor) -> Matte:
     parts = {name: shares[index].numpy() for index, name in enumerate(REGIONS)}
     head = _large(parts["neck"] + np.sum([parts[name] for name in HEAD], axis=0))
-    grey = grey_of(picture).astype(np.float32)
     both = np.stack([_sharp(head), _sharp(_large(parts["hair"]))], axis=2)
-    fine = np.clip(guided_filter(grey, both), 0, 1)
-    return Matte(fine[..., 0], fine[..., 1], _front(parts["front"]))
-
-
-def measure_front(network: HeadMatte, face: Pixels) -> Mask:
-    """(S, S) in 0..1: things in front of a face that are not its own. face: (256, 256, 3) uint8."""
-    batch = to_tensor(face[None]).contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        return _front(network.regions(batch)[0, REGIONS.index("front")].numpy())
+    fine = np.clip(guided_filter(grey_of(to_bytes(picture)).astype(np.float32), both), 0, 1)
+    return Matte(fine[..., 0], fine[..., 1])
 
 
 def follow_front(before: Mask | None, now: Mask, elapsed: float) -> Mask:
@@ -95,21 +100,23 @@ def follow_front(before: Mask | None, now: Mask, elapsed: float) -> Mask:
     return np.asarray(np.maximum(now, before * np.float32(np.exp(-elapsed / FRONT_SECONDS))), dtype=np.float32)
 
 
-def _front(shares: Mask) -> Mask:
+def _front(shares: Tensor) -> Mask:
     low, high = FRONT
-    sure = np.clip((_large(shares) - low) / (high - low), 0, 1)
+    sure = np.clip((_large(shares[REGIONS.index("front")].numpy()) - low) / (high - low), 0, 1)
     whole = cv2.morphologyEx(sure, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
     grown = cv2.dilate(whole, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (11, 11)))
     return np.asarray(cv2.GaussianBlur(grown, (0, 0), 1.0), dtype=np.float32)
 
 
-def follow(before: SteadyMatte | None, now: Matte, face: Pixels, points: Points, elapsed: float) -> SteadyMatte:
+def follow(
+    before: SteadyMatte | None, now: Matte, front: Mask, face: Pixels, points: Points, elapsed: float
+) -> SteadyMatte:
     """The average over time. The last one is moved along with the face's landmarks, and given up where the picture
     changes. face: (S, S, 3) uint8, the crop. points: (N, 2) in crop pixels.
     """
-    grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)
+    grey = grey_of(face)
     if before is None or before.points.shape != points.shape or elapsed < 0:
-        return SteadyMatte(now, np.asarray(grey, np.uint8), points)
+        return SteadyMatte(now, front, grey, points)
     field = displacement(points, before.points)
     old = np.stack([before.grey.astype(np.float32), before.matte.head, before.matte.hair], axis=2)
     moved = warp(old, field)
@@ -119,8 +126,7 @@ def follow(before: SteadyMatte | None, now: Matte, face: Pixels, points: Points,
         new + kept * (last - new)
         for new, last in zip((now.head, now.hair), np.moveaxis(moved[..., 1:], 2, 0), strict=True)
     )
-    steady = Matte(head, hair, follow_front(before.matte.front, now.front, elapsed))
-    return SteadyMatte(steady, np.asarray(grey, np.uint8), points)
+    return SteadyMatte(Matte(head, hair), follow_front(before.front, front, elapsed), grey, points)
 
 
 def follow_drawn(before: tuple[Matte, Matte] | None, now: tuple[Matte, Matte], elapsed: float) -> tuple[Matte, Matte]:
@@ -128,13 +134,14 @@ def follow_drawn(before: tuple[Matte, Matte] | None, now: tuple[Matte, Matte], e
     if before is None or elapsed < 0:
         return now
     share = np.float32(1 - np.exp(-elapsed / DRAWN_SECONDS))
-    return tuple(  # type: ignore[return-value]
-        Matte(*(old + share * (new - old) for old, new in ((a.head, b.head), (a.hair, b.hair), (a.front, b.front))))
-        for a, b in zip(before, now, strict=True)
+    inversion, edit = (
+        Matte(old.head + share * (new.head - old.head), old.hair + share * (new.hair - old.hair))
+        for old, new in zip(before, now, strict=True)
     )
+    return inversion, edit
 
 
-def certain(matte: Matte, hull: Mask) -> bool:
+def certain(steady: SteadyMatte, hull: Mask) -> bool:
     """Whether the matte finds a head, or something in front of it, where the landmarks see a face.
 
     hull: (S, S), the mask of the face's hull.
@@ -142,7 +149,7 @@ def certain(matte: Matte, hull: Mask) -> bool:
     inside = hull > 0.5
     if not inside.any():
         return False
-    found = np.maximum(matte.head, matte.front)[inside].mean()
+    found = np.maximum(steady.matte.head, steady.front)[inside].mean()
     return bool(found >= LEAST_CERTAIN)
 
 
@@ -163,10 +170,9 @@ def guided_filter(guide: Mask, mask: FloatImage, radius: int = _RADIUS, smooth: 
     return np.asarray(lines[..., :count] * own + lines[..., count:], dtype=np.float32)
 
 
-def grey_of(picture: FloatImage) -> Pixels:
-    """(S, S, 3) float32 in 0..255 -> (S, S) uint8."""
-    levels = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(levels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+def grey_of(picture: Pixels) -> Pixels:
+    """(S, S, 3) uint8 -> (S, S) uint8."""
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 
 @cache

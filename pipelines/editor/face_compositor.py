@@ -1,7 +1,7 @@
 """From the drawings of one face to the layers that are composited into its frame."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
@@ -11,14 +11,17 @@ from ...models.arrays import FloatImage, Mask, Points, Quad
 from ...models.faces.faces import Face, FaceBackend, FaceRegion
 from ...models.faces.matte import HeadMatte, load_matte
 from ...stream.frame import Pixels
+from ..common.image_ops import to_bytes
 from ..common.stage_timing import Stages
 from ..compositing import background, colour_match, hair_colour, head_matte
 from ..compositing.composite import (
     FaceFlow,
     Layers,
     Mode,
+    Motion,
     compose,
     detail_layers,
+    hull_mask,
     keep_source,
     measure_motion,
     replace_layers,
@@ -28,12 +31,11 @@ from ..compositing.composite import follow as follow_motion
 from ..compositing.face_mask import face_mask, hidden_area
 from ..compositing.hair_colour import HairChange
 from ..compositing.head import hair_layers, head_layers
-from ..compositing.head_matte import Matte, SteadyMatte
 from ..compositing.mouth import mouth_inside
 from ..compositing.reproject import ReprojectableLayers
 from ..compositing.shape_match import displacement, wide_displacement
 from ..edits.regions import Touched
-from ..tracking.align import crop, enlarge_quad, to_crop
+from ..tracking.align import CROP, crop, enlarge_quad, side, to_crop
 from ..tracking.face_track import FaceTrack
 from .composite_state import CompositeState
 
@@ -81,6 +83,23 @@ class DrawnFace:
         return to_crop(self.track.landmarks[:, :2].astype(np.float64), self.track.quad)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fitted:
+    """A face and its drawings in the frame's shape and colours.
+
+    Attributes:
+        face, inverted, edited: (S, S, 3) float32 in 0..255.
+        points: (N, 2) landmarks in crop pixels.
+        elapsed: seconds since its last frame.
+    """
+
+    face: FloatImage
+    inverted: FloatImage
+    edited: FloatImage
+    points: Points
+    elapsed: float
+
+
 class FaceCompositor:
     """Makes the layers of faces. It holds networks and no state."""
 
@@ -97,115 +116,105 @@ class FaceCompositor:
     ) -> tuple[CompositeState, ReprojectableLayers]:
         """The layers of one face, and its new state, which keeps the layers that later frames may reproject."""
         points, elapsed = drawn.points, drawn.seconds - before.seconds
-        hull = face_mask(points, drawn.hidden)
+        hull, face = face_mask(points, drawn.hidden), drawn.face.astype(np.float32)
         inverted, edited = drawn.inverted, drawn.edited
         if mode == "detail":
             inverted, edited = self._match_shape(points, inverted, edited)
-        now = colour_match.measure(drawn.face.astype(np.float32), inverted, hull)
-        colours = colour_match.follow(before.colours, now, elapsed)
-        inverted, edited = colours.apply(inverted), colours.apply(edited)
+        colours = colour_match.follow(before.colours, colour_match.measure(face, inverted, hull), elapsed)
+        fitted = _Fitted(face, colours.apply(inverted), colours.apply(edited), points, elapsed)
         state = CompositeState(colours, before.motion, drawn.seconds)
-        front: Mask | None = None
+        # A weak edit is already near the source; the mask closes only at the very end of a fade.
+        weight = np.float32(drawn.weight if mode == "replace" else min(1.0, 4 * drawn.weight))
         if self._load_matte is not None:
             with stages.time("matte"):
                 network = self._load_matte()
-                if not touched.head and not touched.hair:
+                if touched.head or touched.hair:
+                    mattes, front = head_matte.measure_mattes(network, [face, fitted.inverted, fitted.edited])
+                    steady = head_matte.follow(before.matte, mattes[0], front, drawn.face, points, elapsed)
+                    front = steady.front
+                else:
                     front = head_matte.follow_front(
                         before.front, head_matte.measure_front(network, drawn.face), elapsed
                     )
-                else:
-                    mattes = head_matte.measure_mattes(network, [drawn.face.astype(np.float32), inverted, edited])
-                    steady = head_matte.follow(before.matte, mattes[0], drawn.face, points, elapsed)
-            if front is None:
-                if head_matte.certain(steady.matte, hull):
-                    own = (steady.matte, *head_matte.follow_drawn(before.drawn_mattes, (mattes[1], mattes[2]), elapsed))
-                    return self._head(
-                        before, state, drawn, points, inverted, edited, own, steady, touched, mode, elapsed, network
-                    )
+            if touched.head or touched.hair:
+                if head_matte.certain(steady, hull):
+                    pair = head_matte.follow_drawn(before.drawn_mattes, (mattes[1], mattes[2]), elapsed)
+                    state = replace(state, matte=steady, drawn_mattes=pair)
+                    return self._head(before, state, drawn, fitted, hull, weight, touched, mode, network)
                 stages.count("unsure matte", 1)
-                front = steady.matte.front
             hull = np.asarray(hull * (1 - front), dtype=np.float32)
-        motion = before.motion
-        if mode == "replace":
-            layers = replace_layers(edited, hull * np.float32(drawn.weight))
-        else:
-            motion = follow_motion(before.motion, measure_motion(inverted, edited, self._flow), elapsed)
-            layers = detail_layers(inverted, edited, hull * np.float32(min(1.0, 4 * drawn.weight)), motion)
+            state = replace(state, front=front)
+        motion, layers = self._inside(before, fitted, hull * weight, mode)
         kept = ReprojectableLayers(layers, points, drawn.weight, drawn.seconds)
-        own_mouth = mouth_inside(points, drawn.track.layout) if mode == "detail" else None
-        after = CompositeState(colours, motion, drawn.seconds, kept, front)
-        return after, kept.showing(keep_source(layers, own_mouth))
+        return replace(state, motion=motion, drawn=kept), _sparing_the_mouth(kept, drawn, mode)
+
+    def _inside(
+        self, before: CompositeState, fitted: "_Fitted", mask: Mask, mode: Mode
+    ) -> tuple[Motion | None, Layers]:
+        """The motion of the edit and the layers inside the hull."""
+        if mode == "replace":
+            return before.motion, replace_layers(fitted.edited, mask)
+        measured = measure_motion(fitted.inverted, fitted.edited, self._flow)
+        motion = follow_motion(before.motion, measured, fitted.elapsed)
+        return motion, detail_layers(fitted.inverted, fitted.edited, mask, motion)
 
     def _head(
-        self, before: CompositeState, state: CompositeState, drawn: DrawnFace, points: Points, inverted: FloatImage,
-        edited: FloatImage, mattes: tuple[Matte, Matte, Matte], steady: SteadyMatte, touched: Touched, mode: Mode,
-        elapsed: float, network: HeadMatte,
+        self, before: CompositeState, state: CompositeState, drawn: DrawnFace, fitted: "_Fitted", hull: Mask,
+        weight: np.float32, touched: Touched, mode: Mode, network: HeadMatte,
     ) -> tuple[CompositeState, ReprojectableLayers]:  # fmt: skip
-        weight = np.float32(drawn.weight if mode == "replace" else min(1.0, 4 * drawn.weight))
-        front = np.maximum(mattes[0].front, _both(hidden_area(points, drawn.hidden), drawn.nearer))
-        hair = hair_colour.follow(
-            before.hair,
-            hair_colour.measure(
-                drawn.face.astype(np.float32), inverted, edited, mattes[0].hair, mattes[1].hair, mattes[2].hair
-            ),
-            elapsed,
+        """As `layers`, with mattes, which are in `state`."""
+        assert state.matte is not None
+        assert state.drawn_mattes is not None
+        own, (before_edit, after_edit) = state.matte.matte, state.drawn_mattes
+        front = np.maximum(state.matte.front, _both(hidden_area(fitted.points, drawn.hidden), drawn.nearer))
+        measured = hair_colour.measure(
+            fitted.face, fitted.inverted, fitted.edited, own.hair, before_edit.hair, after_edit.hair
         )
+        hair = hair_colour.follow(before.hair, measured, fitted.elapsed)
         motion, plate, main = before.motion, before.plate, None
         if touched.head:
-            inverted, edited = hair_colour.match(hair, inverted, edited, mattes[1].hair, mattes[2].hair)
-            measured = measure_motion(inverted, edited, self._flow, *self._guess(points, edited))
-            motion = follow_motion(before.motion, measured, elapsed)
-            unfree = np.maximum(mattes[0].head, front)
-            plate = background.update(before.plate, drawn.pixels, drawn.track.quad, unfree, elapsed)
+            inverted, edited = hair_colour.match(
+                hair, fitted.inverted, fitted.edited, before_edit.hair, after_edit.hair
+            )
+            now = measure_motion(inverted, edited, self._flow, *self._guess(fitted.points, edited))
+            motion = follow_motion(before.motion, now, fitted.elapsed)
+            unfree = np.maximum(own.head, front)
+            plate = background.update(before.plate, drawn.pixels, drawn.track.quad, unfree, fitted.elapsed)
             behind = background.behind(plate, drawn.track.quad, drawn.face, unfree)
             main = head_layers(
-                inverted,
-                edited,
-                motion,
-                mattes,
-                behind,
-                front,
-                chin=float(points[:, 1].max()),
-                replace=mode == "replace",
-            )
+                inverted, edited, motion, (own, before_edit, after_edit), behind, front,
+                chin=float(fitted.points[:, 1].max()), replace=mode == "replace",
+            )  # fmt: skip
         elif touched.face:
-            hull = face_mask(points, drawn.hidden) * (1 - front)
-            motion = follow_motion(before.motion, measure_motion(inverted, edited, self._flow), elapsed)
-            main = replace_layers(edited, hull) if mode == "replace" else detail_layers(inverted, edited, hull, motion)
-        if main is not None:
-            main = main.fading(weight)
-        tint, beyond = self._hair(drawn, mattes, front, hair, touched, network)
+            motion, main = self._inside(before, fitted, hull * (1 - front), mode)
+        tint, beyond = self._hair(drawn, fitted.face, state, front, hair, touched, network)
+        main, tint, beyond = (None if one is None else one.fading(weight) for one in (main, tint, beyond))
         kept = ReprojectableLayers(
-            main, points, drawn.weight, drawn.seconds,
-            None if tint is None else tint.fading(weight), None if beyond is None else beyond.fading(weight),
-            hull=not touched.head,
-        )  # fmt: skip
-        after = CompositeState(
-            state.colours, motion, drawn.seconds, kept, None, steady, (mattes[1], mattes[2]), plate, hair
+            main, fitted.points, drawn.weight, drawn.seconds, tint, beyond, hull=not touched.head
         )
-        if main is None or mode == "replace":
-            return after, kept
-        return after, kept.showing(keep_source(main, mouth_inside(points, drawn.track.layout)))
+        state = replace(state, motion=motion, drawn=kept, plate=plate, hair=hair)
+        return state, _sparing_the_mouth(kept, drawn, mode)
 
     def _hair(
-        self, drawn: DrawnFace, mattes: tuple[Matte, Matte, Matte], front: Mask, change: HairChange | None,
+        self, drawn: DrawnFace, face: FloatImage, state: CompositeState, front: Mask, change: HairChange | None,
         touched: Touched, network: HeadMatte,
     ) -> tuple[Layers | None, Layers | None]:  # fmt: skip
         """The layers that change the colour of hair: in the crop, and in a wider one around it."""
+        assert state.matte is not None
+        assert state.drawn_mattes is not None
         if change is None or (not touched.hair and np.abs(change.shift).max() < LEAST_CHANGE):
             return None, None
-        hair, tint = mattes[0].hair * (1 - front), None
+        own, tint = state.matte.matte.hair, None
         if touched.hair:
-            share = hair
+            share = own * (1 - front)
             if touched.head:  # hair that was drawn has its new colour already
-                share = hair * (1 - np.minimum(mattes[1].hair, mattes[2].hair))
-            tint = hair_layers(change.apply(drawn.face.astype(np.float32)), share, head_matte.border_fade())
-        if _at_border(mattes[0].hair) < HAIR_AT_BORDER:
+                share = share * (1 - np.minimum(*(matte.hair for matte in state.drawn_mattes)))
+            tint = hair_layers(change.apply(face), share, head_matte.border_fade())
+        if _at_border(own) < HAIR_AT_BORDER:
             return tint, None
-        quad = enlarge_quad(drawn.track.quad, hair_colour.WIDE)
-        wide = crop(drawn.pixels, quad).astype(np.float32)
-        found = head_matte.measure_mattes(network, [wide])[0]
-        hair = found.hair * (1 - found.front) * head_matte.border_fade()
+        wide = crop(drawn.pixels, enlarge_quad(drawn.track.quad, hair_colour.WIDE)).astype(np.float32)
+        (found,), covered = head_matte.measure_mattes(network, [wide])
+        hair = found.hair * (1 - covered) * head_matte.border_fade()
         return tint, hair_layers(change.apply(wide), hair, hair_colour.outside_of_crop())
 
     def _match_shape(self, points: Points, drawn: FloatImage, edited: FloatImage) -> tuple[FloatImage, FloatImage]:
@@ -232,8 +241,7 @@ class FaceCompositor:
         low, high = points.min(axis=0), points.max(axis=0)
         x, y = (low + high) / 2
         region = FaceRegion(float(x), float(y), 1.5 * float((high - low).max()))
-        levels = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
-        seen = self._backend.locate(levels, region)
+        seen = self._backend.locate(to_bytes(picture), region)
         return seen if seen.presence >= LEAST_PRESENCE else None
 
 
@@ -245,6 +253,13 @@ def place(pixels: Pixels, quad: Quad, drawn: ReprojectableLayers) -> Pixels:
         if layers is not None:
             pixels = compose(pixels, quad, layers)
     return pixels
+
+
+def _sparing_the_mouth(kept: ReprojectableLayers, drawn: DrawnFace, mode: Mode) -> ReprojectableLayers:
+    """The layers to show: in `detail` the inside of the mouth stays the frame's own."""
+    if mode == "replace" or kept.layers is None:
+        return kept
+    return kept.showing(keep_source(kept.layers, mouth_inside(kept.points, drawn.track.layout)))
 
 
 def _both(first: Mask | None, second: Mask | None) -> Mask | np.float32:
@@ -261,15 +276,12 @@ def _at_border(hair: Mask) -> float:
 
 def nearer_heads(faces: Sequence[FaceTrack], own: FaceTrack) -> Mask | None:
     """(S, S) in 0..1, in the crop of `own`: heads of larger faces, which are nearer to the camera; None without any."""
-    from ..compositing.composite import hull_mask
-    from ..tracking.align import side
-
     masks = []
     for other in faces:
         if other is own or side(other.quad) <= side(own.quad):
             continue
         points = to_crop(other.landmarks[:, :2].astype(np.float64), own.quad)
         span = np.ptp(points, axis=0).max()
-        if (points.max(axis=0) > -span).all() and (points.min(axis=0) < 256 + span).all():
+        if (points.max(axis=0) > -span).all() and (points.min(axis=0) < CROP + span).all():
             masks.append(hull_mask(points, grow=1.4))
     return np.maximum.reduce(masks) if masks else None

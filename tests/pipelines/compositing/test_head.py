@@ -24,7 +24,7 @@ def disc(x: float = 128, y: float = 128, radius: float = 60) -> Mask:
 
 
 def matte(head: Mask, hair: Mask = NOTHING) -> Matte:
-    return Matte(head, hair, NOTHING)
+    return Matte(head, hair)
 
 
 def still(turn: float = 0.0) -> Motion:
@@ -179,10 +179,10 @@ def test_edges_of_a_mask_move_onto_those_of_the_picture() -> None:
 def test_a_matte_is_averaged_where_the_picture_stays_and_new_where_it_changes() -> None:
     points = np.stack([np.linspace(90, 160, 20), np.linspace(90, 160, 20)], 1)
     face = np.full((S, S, 3), 90, np.uint8)
-    before = head_matte.follow(None, matte(disc()), face, points, 0.0)
-    same = head_matte.follow(before, matte(NOTHING), face, points, 0.04)
+    before = head_matte.follow(None, matte(disc()), NOTHING, face, points, 0.0)
+    same = head_matte.follow(before, matte(NOTHING), NOTHING, face, points, 0.04)
     assert 0.5 < same.matte.head[128, 128] < 0.8
-    changed = head_matte.follow(before, matte(NOTHING), face + np.uint8(90), points, 0.04)
+    changed = head_matte.follow(before, matte(NOTHING), NOTHING, face + np.uint8(90), points, 0.04)
     assert changed.matte.head[128, 128] < 0.01
     assert isinstance(changed, SteadyMatte)
 
@@ -196,10 +196,15 @@ def test_what_comes_in_front_is_there_at_once_and_goes_slowly() -> None:
 
 
 def test_a_matte_without_a_head_is_not_used() -> None:
-    assert head_matte.certain(matte(disc(radius=80)), disc(radius=50))
-    assert not head_matte.certain(matte(NOTHING), disc(radius=50))
-    assert not head_matte.certain(matte(disc()), NOTHING)
-    assert head_matte.certain(Matte(NOTHING, NOTHING, disc(radius=80)), disc(radius=50))
+    grey, points = np.zeros((S, S), np.uint8), np.zeros((1, 2))
+
+    def certain(head: Mask, front: Mask, hull: Mask) -> bool:
+        return head_matte.certain(SteadyMatte(matte(head), front, grey, points), hull)
+
+    assert certain(disc(radius=80), NOTHING, disc(radius=50))
+    assert not certain(NOTHING, NOTHING, disc(radius=50))
+    assert not certain(disc(), NOTHING, NOTHING)
+    assert certain(NOTHING, disc(radius=80), disc(radius=50))
 
 
 class Halves(HeadMatte):
@@ -217,14 +222,14 @@ class Halves(HeadMatte):
 
 def test_mattes_are_measured_in_one_pass() -> None:
     flat = np.full((S, S, 3), 90, np.float32)
-    one, other = head_matte.measure_mattes(Halves(), [flat, flat])
+    (one, other), front = head_matte.measure_mattes(Halves(), [flat, flat])
     for found in (one, other):
         assert found.hair[40, 128] > 0.99
         assert found.head[40, 128] > 0.99
         assert found.head[180, 128] < 0.01
-        assert found.front[210, 128] > 0.99
-        assert found.front[150, 128] < 0.01
-    np.testing.assert_allclose(head_matte.measure_front(Halves(), flat.astype(np.uint8)), one.front)
+    assert front[210, 128] > 0.99
+    assert front[150, 128] < 0.01
+    np.testing.assert_allclose(head_matte.measure_front(Halves(), flat.astype(np.uint8)), front)
 
 
 @pytest.mark.parametrize("width", [12, 56])
