@@ -49,7 +49,7 @@ def command(
     from ...pipelines.compositing.composite import check_mode
     from ...pipelines.editor.load import load_editor
     from ...pipelines.edits.edit import Edits
-    from ...pipelines.edits.regions import check_region
+    from ...pipelines.edits.regions import parse_region
     from ...pipelines.research.bench.edits import EditScorers, bench_edits, contact_sheets, edits_document
     from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.directions.face_scores import load_face_scorer
@@ -62,7 +62,7 @@ def command(
             raise EditError(f"unknown edit {each!r}; known are {', '.join(known)}")
     for path in clip or []:
         VideoReader(path).close()
-    checked, forced = check_mode(mode), check_region(region)
+    checked, forced = check_mode(mode), parse_region(region)
     run.mkdir(parents=True, exist_ok=True)
     with (
         json_report(context, json_file) as (header, write),

@@ -21,6 +21,9 @@ WEIGHTS: Final = Path(__file__).parents[1] / "weights" / "matte.safetensors"
 REGIONS: Final = ("background", "skin", "hair", "ears", "neck", "cloth", "glasses", "front")
 """Classes by index. `front` is what covers the head and does not belong to it: hats, hands, microphones, captions."""
 
+HEAD: Final = ("skin", "hair", "ears", "glasses")
+"""The classes that move with a head; the neck joins it to what stays."""
+
 OF_PARSER: Final = {
     "background": "background",
     "left_ear": "ears",

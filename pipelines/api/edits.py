@@ -32,14 +32,14 @@ def read_edits(edits: EditsLike, mode: "Mode", region: str = "auto", *, stacklev
     from ...models.directions.latent_transformer import SUFFIX, load_nonlinear_directions
     from ..edits.edit import Edits
     from ..edits.parsing import read_preset, read_region
-    from ..edits.regions import check_region
+    from ..edits.regions import parse_region
 
-    forced = check_region(region)
+    forced = parse_region(region)
     if isinstance(edits, Mapping):
         specs = tuple(_spec(name, value) for name, value in edits.items())
     elif isinstance(edits, str | os.PathLike):
         specs = tuple(read_preset(_preset(edits)))
-        forced = forced or check_region(read_region(_preset(edits)))
+        forced = forced or parse_region(read_region(_preset(edits)))
     else:
         raise EditError(f"expected edits as a dict, such as {{'smile': 2}}, or a preset's path, got {_short(edits)}")
     if not specs and mode == "detail":

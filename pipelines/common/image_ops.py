@@ -5,14 +5,14 @@ from typing import cast
 import cv2
 import numpy as np
 
-from ...models.arrays import FloatImage, FlowField
+from ...models.arrays import AnyImage, FlowField
 from ...stream.frame import Pixels
 from .errors import PipelineError
 
 
-def to_bytes(picture: FloatImage) -> Pixels:
+def to_bytes(picture: AnyImage) -> Pixels:
     """Levels in 0..255, rounded and clipped, as uint8 of the same shape."""
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(picture), 0, 255), dtype=np.uint8)
 
 
 def warp_pixels(before: Pixels, back: FlowField) -> Pixels:

@@ -11,14 +11,13 @@ import torch
 from torch import Tensor
 
 from ...models.arrays import FloatImage, Mask, Pixels, Points
-from ...models.faces.matte import REGIONS, HeadMatte
+from ...models.faces.matte import HEAD, REGIONS, HeadMatte
 from ..common.image_ops import to_bytes
 from ..common.tensors import to_tensor
 from ..tracking.align import CROP
 from .composite import warp
 from .shape_match import displacement
 
-HEAD: Final = ("skin", "hair", "ears", "glasses")
 BORDER: Final = 12
 """Crop pixels over which a matte fades at the crop's border."""
 SECONDS: Final = 0.1

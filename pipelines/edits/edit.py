@@ -112,7 +112,8 @@ class Edits:
             strength = spec.strength(seconds) * weight
             if strength and spec.name in self.directions:
                 direction = self.directions[spec.name]
-                step = direction.offset(max(-largest_turn(direction), min(largest_turn(direction), strength)))
+                largest = largest_turn(direction)
+                step = direction.offset(max(-largest, min(largest, strength)))
                 total = step if total is None else total + step
         return total
 
@@ -134,7 +135,7 @@ class Edits:
         for spec in self.specs:
             direction = self.directions.get(spec.name) or self.nonlinear[spec.name]
             for strength in dict.fromkeys((spec.start, spec.end)):
-                largest = largest_turn(direction) if isinstance(direction, Direction) else math.inf
+                largest = largest_turn(direction)
                 if abs(strength) > largest:
                     out.append(
                         f"{spec.name}={strength:g} turns the head further than {LARGEST_TURN:g} degrees; "
@@ -148,7 +149,7 @@ class Edits:
         return out
 
 
-def largest_turn(direction: Direction) -> float:
+def largest_turn(direction: Direction | NonlinearDirection) -> float:
     """The largest strength at which an edit turns a head by at most `LARGEST_TURN`; infinite for other edits."""
     degrees = abs(direction.effect.get(direction.name, 0.0)) if direction.name in TURNS else 0.0
     return LARGEST_TURN / degrees if degrees else math.inf

@@ -9,7 +9,7 @@ from ...models.directions.directions import Direction
 from ...models.directions.latent_transformer import SUFFIX, NonlinearDirection, load_nonlinear_directions
 from ..common.errors import EditError
 from .edit import Edits, EditSpec
-from .regions import AUTO, check_region
+from .regions import AUTO, parse_region
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 
@@ -79,9 +79,9 @@ def parse_edits(
 ) -> Edits:
     """Edits of the command line and of a preset together; the command line's win over the preset's.
 
-    nonlinear: called for the nonlinear edits where one is named. region: what may change, see `check_region`.
+    nonlinear: called for the nonlinear edits where one is named. region: what may change, see `parse_region`.
     """
-    forced = check_region(read_region(preset) if preset and region == AUTO else region)
+    forced = parse_region(read_region(preset) if preset and region == AUTO else region)
     given = [parse_edit(text) for text in texts]
     names = {spec.name for spec in given}
     base = [spec for spec in read_preset(preset) if spec.name not in names] if preset else []

@@ -33,7 +33,7 @@ def touched(regions: Iterable[Region], forced: Region | None = None) -> Touched:
     return Touched(head=head, face=not head and "face" in wanted, hair="hair" in wanted)
 
 
-def check_region(name: str) -> Region | None:
+def parse_region(name: str) -> Region | None:
     """The region of that name, None for `auto`. Raises EditError, which lists the names."""
     if name == AUTO:
         return None

@@ -6,9 +6,9 @@ from typing import Final
 
 from aiohttp import web
 
+from ...stream.webrtc.candidates import Network
 from .settings_error import ServeSettingsError
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 NEIGHBOURS: Final = 64
 """Bits of an IPv6 address that stand for one customer: all of one /64 share their limits."""
 

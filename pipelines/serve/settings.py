@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...stream.webrtc.candidates import CandidateRules
+from ...stream.webrtc.candidates import CandidateRules, Network
 from ...stream.webrtc.encoders import VideoRate
 from ...stream.webrtc.network import PortRange
 from ...stream.webrtc.peer import IceServer
-from .addresses import Network
 from .rights import ADMIN, ALL, Caller, Token, find_token
 from .settings_error import ServeSettingsError
 

@@ -31,7 +31,7 @@ from ...editor.face_editor import AnalysisState, FaceEditor, FaceObservation
 from ...tracking.align import crop, to_crop
 from ..directions.attributes import NAMES
 from ..metrics.editing import shifts
-from ..metrics.identity import Embedder, cosine, distance
+from ..metrics.identity import Embedder, alike
 from ..report.document import Column, Document, Row, Table
 from ..report.format import nth
 
@@ -123,8 +123,7 @@ def bench_compositing(
             assert scores is not None
             values = {}
             for family, embedding in _embed(scorers, picture).items():
-                measure = cosine if family == "arcface" else distance
-                values[family] = float(measure(own[family], embedding))
+                values[family] = alike(family, own[family], embedding)
             place = NAMES.index(scorers.own)
             values["own"] = float(scores[place] - before[place])
             values["others"] = float(np.abs(np.delete(shifts(before, scores), place)).mean())

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from ....stream.reader import VideoReader
 from ...common.annotate import encode_png, write_words
 from ...common.errors import PipelineError
 from ...common.flow import Flow
+from ...common.image_ops import to_bytes
 from ...common.stage_timing import Stages
 from ...editor.face_editor import FaceEditor, SessionState
 from ...edits.edit import EditSpec
@@ -26,7 +27,7 @@ from ..common.array_cache import digest
 from ..common.json_files import write_json
 from ..directions.face_scores import NAMES, SPREADS
 from ..directions.labels import Scorer
-from ..metrics.identity import Embedder, cosine, distance
+from ..metrics.identity import Embedder, alike
 from ..metrics.warp_error import pair_error
 from ..report.document import Column, Document, Row, Table
 
@@ -36,6 +37,10 @@ RING: Final = 9
 """Crop pixels of the border of the head's mask in which the seam is looked for."""
 OWN_SCORE: Final[Mapping[str, str]] = {"chubby": "width"}
 """The score that an edit is meant to move, where it has another name."""
+
+
+MEANS: Final = ("others", "arcface", "dlib", "warp", "seam", "milliseconds")
+"""Fields of a row of which the table has the mean over both ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +167,7 @@ def measure_edit(
         quads.append(faces[0].track.quad if faces else None)
         if number in chosen and faces:
             quad = faces[0].track.quad
-            drawn = (_levels(rendered[0].inverted), _levels(rendered[0].edited))
+            drawn = (to_bytes(rendered[0].inverted), to_bytes(rendered[0].edited))
             judged.append((crop(frame.pixels, quad), *drawn, crop(edited.frame.pixels, quad)))
     if not judged:
         raise PipelineError(f"no frame of {name} has a face to edit; name another clip, or another --start")
@@ -175,7 +180,7 @@ def measure_edit(
     spreads = np.array([SPREADS[each] for each in NAMES])
     moved = np.abs((table[:, 3] - table[:, 0]) / spreads)
     identity = {
-        family: float(np.mean([_alike(family, embedder, one[0], one[3]) for one in judged]))
+        family: float(np.mean([alike(family, *embedder.embed([one[0], one[3]])) for one in judged]))
         for family, embedder in scorers.embedders.items()
     }
     row = EditRow(
@@ -210,7 +215,7 @@ def seam(source: Pixels, result: Pixels) -> float:
 
 
 def edits_document(rows: Sequence[EditRow]) -> Document:
-    """A table of all edits, and one of each strength and clip."""
+    """The table: a row for each edit, means over clips and both ends."""
     columns = [
         Column(name="reach", better="higher", digits=2),
         Column(name="drawn low", digits=3), Column(name="final low", digits=3),
@@ -240,9 +245,6 @@ def edits_document(rows: Sequence[EditRow]) -> Document:
     )
 
 
-MEANS: Final = ("others", "arcface", "dlib", "warp", "seam", "milliseconds")
-
-
 def contact_sheets(rows: Sequence[EditRow], run: Path) -> Iterator[Path]:
     """One picture for each edit out of the strips that `bench_edits` has kept: clips below one another."""
     for name in dict.fromkeys(row.edit for row in rows):
@@ -256,13 +258,8 @@ def contact_sheets(rows: Sequence[EditRow], run: Path) -> Iterator[Path]:
 
 def read_frames(path: Path, start: int, count: int) -> list[Frame]:
     """`count` frames of a clip from `start` on. Raises SourceError, and PipelineError where there are none."""
-    frames = []
     with VideoReader(path) as reader:
-        for number, frame in enumerate(reader):
-            if number >= start + count:
-                break
-            if number >= start:
-                frames.append(frame)
+        frames = list(islice(reader, start, start + count))
     if not frames:
         raise PipelineError(f"{path.name} has no frame number {start}; name a smaller --start")
     return frames
@@ -293,15 +290,6 @@ def _area(quad: Float64Array, shape: tuple[int, ...]) -> Mask:
 def _steepness(picture: Pixels) -> Mask:
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     return np.asarray(np.hypot(cv2.Scharr(grey, -1, 1, 0), cv2.Scharr(grey, -1, 0, 1)) / 16, np.float32)
-
-
-def _alike(family: str, embedder: Embedder, source: Pixels, result: Pixels) -> float:
-    measure = cosine if family == "arcface" else distance
-    return float(measure(embedder.embed([source])[0], embedder.embed([result])[0]))
-
-
-def _levels(picture: Mask) -> Pixels:
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

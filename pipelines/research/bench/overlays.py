@@ -15,7 +15,7 @@ from ...common.stage_timing import Stages
 from ...editor.face_editor import FaceEditor, SessionState
 from ...tracking.align import CROP, unalign
 from ..report.document import Column, Document, Row, Table
-from ..synth.overlays import KINDS
+from ..synth.overlays import KINDS, paste
 
 OPAQUE: Final = 0.7
 """Opacity from which on a pixel belongs to what is in front."""
@@ -62,7 +62,7 @@ def bench_overlays(
             quad = _first_quad(editor, clip)
             for seed in range(1 if kind == "none" else seeds):
                 front, colours = _overlay(kind, quad, clip[0], 100 * number + seed)
-                covered = [Frame(_paste(frame.pixels, colours, front), frame.pts, frame.time_base) for frame in clip]
+                covered = [Frame(paste(frame.pixels, (colours, front)), frame.pts, frame.time_base) for frame in clip]
                 state, stages = SessionState(), Stages()
                 solid = front > OPAQUE
                 few = float(front.sum()) <= MOST_COVERED * float(np.prod(np.ptp(quad, axis=0)))
@@ -116,7 +116,3 @@ def _overlay(kind: str, quad: Quad, frame: Frame, seed: int) -> tuple[Mask, Pixe
     front[placed.window] = placed.values
     colours[placed.window] = unalign(np.ascontiguousarray(picture), quad, (width, height)).values
     return front, colours
-
-
-def _paste(pixels: Pixels, colours: Pixels, front: Mask) -> Pixels:
-    return np.rint(pixels + (colours.astype(np.float32) - pixels) * front[..., None]).astype(np.uint8)

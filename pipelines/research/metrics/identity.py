@@ -130,6 +130,11 @@ def distance(a: Float32Array, b: Float32Array) -> npt.NDArray[np.float64]:
     return found
 
 
+def alike(family: str, a: Float32Array, b: Float32Array) -> float:
+    """How near two embeddings (D,) of a family are: the cosine of ArcFace's, the distance of dlib's."""
+    return float(cosine(a, b) if family == "arcface" else distance(a, b))
+
+
 def local_similarity(embeddings: Float32Array) -> float:
     """Mean cosine between consecutive frames of one video.
 

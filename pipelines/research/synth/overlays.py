@@ -171,7 +171,7 @@ KINDS: Final[Mapping[str, Draw]] = {
 
 
 def paste(picture: Pixels, overlay: Overlay) -> Pixels:
-    """(S, S, 3) uint8 with the overlay in front of it."""
+    """(H, W, 3) uint8 with an overlay of its size in front of it."""
     colours, opacity = overlay
     mixed = picture + (colours.astype(np.float32) - picture) * opacity[..., None]
     return np.rint(mixed).astype(np.uint8)

@@ -8,6 +8,7 @@ import numpy as np
 from ....models.arrays import ByteMask, Float64Array, FloatImage, Quad
 from ....models.faces.patch import patch_to_frame
 from ....stream.frame import Pixels
+from ...common.image_ops import to_bytes
 from ...tracking.align import unalign
 from .mask import as_floats
 from .paths import Drift, drift, random_of
@@ -76,7 +77,7 @@ def compose_scene(
         person = unalign(drawing.astype(np.float32), quad, size).values
         region = frame[rows, columns]
         frame[rows, columns] = region + (person - region) * placed.values[..., None]
-    return np.clip(np.rint(frame * gains), 0, 255).astype(np.uint8)
+    return to_bytes(frame * gains)
 
 
 def _with_body(background: FloatImage, quad: Quad, colour: Float64Array) -> FloatImage:

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ....models.faces.matte import REGIONS, HeadMatte
+from ....models.faces.matte import HEAD, REGIONS, HeadMatte
+from ...common.tensors import to_tensor
 from .loop import LoopConfig, train
 from .matte_data import Parsed, enlarged, prepare
 
@@ -49,7 +50,7 @@ def intersection_over_union(network: nn.Module, data: Parsed) -> dict[str, float
     counts = torch.zeros(len(REGIONS) + 1, 2)
     for start in range(0, len(data), SCORED):
         rows = slice(start, start + SCORED)
-        faces = torch.from_numpy(data.faces[rows].copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
+        faces = to_tensor(data.faces[rows].copy())
         found = network(faces).argmax(1)
         true = enlarged(torch.from_numpy(data.shares[rows].copy())).argmax(1)
         for region in range(len(REGIONS)):
@@ -84,7 +85,7 @@ def train_matte(
 
 
 def _head(labels: Tensor) -> Tensor:
-    wanted = torch.tensor([name in ("skin", "hair", "ears", "glasses") for name in REGIONS])
+    wanted = torch.tensor([name in HEAD for name in REGIONS])
     return wanted[labels]
 
 

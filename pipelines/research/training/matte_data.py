@@ -14,9 +14,9 @@ from torch import Tensor
 from ....models.arrays import AnyArray, ByteMask, Pixels
 from ....models.directions.directions import Direction
 from ....models.faces.bisenet import BiSeNet
-from ....models.faces.matte import CELLS, REGIONS, SIZE, parser_to_regions
+from ....models.faces.matte import CELLS, HEAD, REGIONS, SIZE, parser_to_regions
 from ....models.generator.generator import Generator
-from ...common.tensors import to_pixels
+from ...common.tensors import to_pixels, to_tensor
 from ...inversion.code_sampling import sample_codes
 from ..common.array_cache import cached_map, digest
 from ..synth.overlays import KINDS, Overlay
@@ -26,7 +26,6 @@ CELLS_OF_PARSER: Final = 64
 """Side of the parser's own answer at 512."""
 FRONT: Final = REGIONS.index("front")
 BACKGROUND: Final = REGIONS.index("background")
-HEAD: Final = tuple(REGIONS.index(name) for name in ("skin", "hair", "ears", "glasses"))
 CHUNK: Final = 4
 BLOCK: Final = 100
 """Faces whose parses are cached in one file, so that a kill loses little."""
@@ -55,8 +54,7 @@ def parse_faces(faces: Pixels, parser: BiSeNet, size: int = 512) -> ByteMask:
     """
     table, rows = parser_to_regions(), []
     for start in range(0, len(faces), CHUNK):
-        chunk = torch.from_numpy(np.ascontiguousarray(faces[start : start + CHUNK]))
-        pictures = chunk.permute(0, 3, 1, 2).float() / 127.5 - 1
+        pictures = to_tensor(np.ascontiguousarray(faces[start : start + CHUNK]))
         large = F.interpolate(pictures, (size, size), mode="bilinear", align_corners=False)
         with torch.inference_mode():
             logits = F.interpolate(parser(large), (CELLS_OF_PARSER,) * 2, mode="bilinear", align_corners=True)
@@ -111,7 +109,7 @@ def with_front(face: Tensor, shares: Tensor, overlay: Overlay) -> tuple[Tensor, 
     """(3, S, S) in [-1, 1] and (8, 128, 128) in 0..1 with an overlay in front, which is of region `front`."""
     colours, opacity = overlay
     over = torch.from_numpy(np.ascontiguousarray(opacity))[None]
-    picture = torch.from_numpy(np.ascontiguousarray(colours)).permute(2, 0, 1).float() / 127.5 - 1
+    picture = to_tensor(np.ascontiguousarray(colours)[None])[0]
     cells = F.interpolate(over[None], (CELLS, CELLS), mode="area")[0]
     front = torch.zeros(len(REGIONS), 1, 1)
     front[FRONT] = 1
@@ -125,9 +123,9 @@ def beside(
     scale, shift = float(random.uniform(0.45, 1.2)), random.uniform(0.5, 1.1, 2) * random.choice([-1, 1], 2)
     theta = torch.tensor([[[1 / scale, 0, -shift[0] / scale], [0, 1 / scale, -shift[1] * 0.5 / scale]]]).float()
     moved = _sampled(other[None], theta, SIZE)[0]
-    head = _sampled(other_shares[list(HEAD)].sum(0)[None, None], theta, SIZE)[0].clamp(0, 1)
+    head = _sampled(other_shares[[REGIONS.index(name) for name in HEAD]].sum(0)[None, None], theta, SIZE)[0].clamp(0, 1)
     if random.random() < 0.5:
-        return with_front(face, shares, (_levels(moved), head[0].numpy()))
+        return with_front(face, shares, (to_pixels(moved), head[0].numpy()))
     own = F.interpolate(1 - shares[BACKGROUND][None, None], (SIZE, SIZE), mode="bilinear", align_corners=False)[0]
     return torch.lerp(face, moved, head * (1 - own)), shares
 
@@ -160,8 +158,7 @@ def prepare(
 def _take(data: Sequence[Parsed], random: np.random.Generator) -> tuple[Tensor, Tensor]:
     chosen = data[int(random.integers(len(data)))]
     row = int(random.integers(len(chosen)))
-    face = torch.from_numpy(chosen.faces[row]).permute(2, 0, 1).float() / 127.5 - 1
-    return face, enlarged(torch.from_numpy(chosen.shares[row])[None])[0]
+    return to_tensor(chosen.faces[row : row + 1])[0], enlarged(torch.from_numpy(chosen.shares[row])[None])[0]
 
 
 def enlarged(shares: Tensor) -> Tensor:
@@ -173,7 +170,3 @@ def enlarged(shares: Tensor) -> Tensor:
 def _sampled(x: Tensor, theta: Tensor, size: int) -> Tensor:
     grid = F.affine_grid(theta, [1, x.shape[1], size, size], align_corners=False)
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-
-
-def _levels(face: Tensor) -> Pixels:
-    return face.add(1).mul(127.5).round().clamp(0, 255).byte().permute(1, 2, 0).contiguous().numpy()

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ....models.arrays import Points
 from ....models.faces.faces import FaceBackend, FaceRegion, locate_face
 from ....stream.frame import Pixels
+from ...common.image_ops import to_bytes
 from ...compositing.composite import warp
 from ...compositing.shape_match import displacement
 from ...tracking.align import CROP
@@ -46,7 +47,7 @@ def morph(faces: Sequence[Pixels], points: Sequence[Points], shape: float, skin:
         if share > 0
     ]
     picture = parts[0] if len(parts) == 1 else cv2.addWeighted(parts[0], 1 - skin, parts[1], skin, 0)
-    return np.asarray(np.clip(np.rint(picture), 0, 255), dtype=np.uint8)
+    return to_bytes(picture)
 
 
 class Morphs:

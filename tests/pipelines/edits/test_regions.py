@@ -10,7 +10,7 @@ from dynstream.models.directions.directions import load_directions
 from dynstream.pipelines.common.errors import EditError
 from dynstream.pipelines.edits.edit import LARGEST_TURN, largest_turn
 from dynstream.pipelines.edits.parsing import parse_edits
-from dynstream.pipelines.edits.regions import Touched, check_region, touched
+from dynstream.pipelines.edits.regions import Touched, parse_region, touched
 
 
 def test_the_smallest_region_that_holds_all_is_touched() -> None:
@@ -30,10 +30,10 @@ def test_every_shipped_direction_names_its_region() -> None:
 
 
 def test_a_region_is_read_from_its_name(tmp_path: Path) -> None:
-    assert check_region("auto") is None
-    assert check_region("hair") == "hair"
+    assert parse_region("auto") is None
+    assert parse_region("hair") == "hair"
     with pytest.raises(EditError, match="unknown region 'body'; expected one of auto, face, hair, head"):
-        check_region("body")
+        parse_region("body")
     known = load_directions()
     assert parse_edits(["smile=1"], None, known).touched() == Touched(face=True)
     assert parse_edits(["smile=1"], None, known).touched("replace") == Touched(head=True)
