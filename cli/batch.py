@@ -24,6 +24,7 @@ from .options import (
     Mode,
     PixFmt,
     Preset,
+    Region,
     SignCert,
     Signed,
     SignKey,
@@ -42,6 +43,7 @@ def command(
     edit: Edit = None,
     preset: Preset = None,
     mode: Mode = "detail",
+    region: Region = "auto",
     faces: Faces = "largest",
     encode_every: Annotated[
         str, typer.Option("--encode-every", metavar="K|auto", help="Encode one frame in so many.")
@@ -93,7 +95,8 @@ def command(
     """
     from ..pipelines.api.batch import batch
     from ..pipelines.common.errors import BatchError
-    from ..pipelines.edits.parsing import parse_edit, read_preset
+    from ..pipelines.edits.parsing import read_region, read_specs
+    from ..pipelines.edits.regions import AUTO
     from ..stream.atomic import check_target, write_whole
 
     console = Console(stderr=True, highlight=False, markup=False)
@@ -101,9 +104,8 @@ def command(
         raise typer.BadParameter(f"--segments: expected auto or a number of pieces from 1, got {segments!r}")
     if summary is not None:
         check_target(summary, overwrite=True)
-    given = {parse_edit(text).name for text in edit or []}
-    kept = [spec for spec in read_preset(preset) if spec.name not in given] if preset else []
-    specs = [*kept, *(parse_edit(text) for text in edit or [])]
+    specs = read_specs(edit or [], preset)
+    chosen = read_region(preset) if preset and region == AUTO else region
     with Live(console=console, refresh_per_second=2, transient=True) as live:
 
         def show(status: "BatchStatus") -> None:
@@ -113,9 +115,9 @@ def command(
         status = batch(
             sources, out, specs, suffix=suffix, ledger=ledger, overwrite=overwrite,
             segments="auto" if segments == "auto" else int(segments), workers=workers, cores=cores, device=device,
-            ray=ray, offline=offline, progress=show, mode=mode, faces=faces, encode_every=encode_every, fps=fps,
-            generator=generator, backend=backend, encoder=encoder, codec=codec, crf=crf, encoder_preset=encoder_preset,
-            pix_fmt=pix_fmt, signing=(sign_cert, sign_key) if credentials else None,
+            ray=ray, offline=offline, progress=show, mode=mode, region=chosen, faces=faces,
+            encode_every=encode_every, fps=fps, generator=generator, backend=backend, encoder=encoder, codec=codec,
+            crf=crf, encoder_preset=encoder_preset, pix_fmt=pix_fmt, signing=(sign_cert, sign_key) if credentials else None,
         )  # fmt: skip
     for note in status.notes:
         console.print(f"Note: {note}", style="yellow", soft_wrap=True)

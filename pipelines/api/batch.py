@@ -66,14 +66,15 @@ def batch(
         SinkError: for a folder that cannot be written.
     """
     from ..batch.ledger import Ledger
-    from ..batch.plan import expand, make_plan, read_edits, read_options
+    from ..batch.plan import expand, make_plan, read_edits, read_options, region_of
     from ..batch.run import BatchSettings, run_batch
 
     listed = [sources] if isinstance(sources, str | os.PathLike) else sources
     folder = os.fspath(out)
     common = os.fspath(edits) if isinstance(edits, os.PathLike) else edits
     specs = read_edits(common if isinstance(common, str | Mapping) else list(common)) if common else ()
-    items = make_plan(expand([os.fspath(name) for name in listed], folder, suffix), specs, read_options(options))
+    common_options = {**region_of(common), **read_options(options)}
+    items = make_plan(expand([os.fspath(name) for name in listed], folder, suffix), specs, common_options)
     with Ledger(_ledger_path(folder, ledger)) as opened:
         return run_batch(
             items,

@@ -29,9 +29,7 @@ def read_edits(edits: EditsLike, mode: "Mode", region: str = "auto", *, stacklev
     Warns with StrengthWarning. Raises EditError, OptionError.
     """
     from ...models.directions.directions import load_directions
-    from ...models.directions.latent_transformer import SUFFIX, load_nonlinear_directions
-    from ..edits.edit import Edits
-    from ..edits.parsing import read_preset, read_region
+    from ..edits.parsing import make_edits, read_preset, read_region
     from ..edits.regions import parse_region
 
     forced = parse_region(region)
@@ -44,8 +42,7 @@ def read_edits(edits: EditsLike, mode: "Mode", region: str = "auto", *, stacklev
         raise EditError(f"expected edits as a dict, such as {{'smile': 2}}, or a preset's path, got {_short(edits)}")
     if not specs and mode == "detail":
         raise OptionError("nothing to do: edits holds no edit; give one, as in {'smile': 2}")
-    bent = any(spec.name.endswith(SUFFIX) for spec in specs)
-    checked = Edits(specs, load_directions(), load_nonlinear_directions() if bent else {}, forced)
+    checked = make_edits(specs, load_directions(), region=forced)
     for warning in checked.outside_range():
         warnings.warn(warning, StrengthWarning, stacklevel=stacklevel + 1)
     return checked

@@ -13,15 +13,16 @@ from typing import Any, Final
 
 from ... import DynstreamError
 from ...models.directions.directions import load_directions
-from ...models.directions.latent_transformer import SUFFIX, load_nonlinear_directions
+from ...models.directions.latent_transformer import load_nonlinear_directions
 from ...models.generator.load import GENERATORS
 from ...stream.encoding import find_encoder
 from ..common.clips import VIDEO_SUFFIXES
 from ..common.errors import BatchError, EditError, OptionError
 from ..compositing.composite import check_mode
 from ..editor.encoder_names import ENCODERS
-from ..edits.edit import Edits, EditSpec
-from ..edits.parsing import parse_edit, read_preset
+from ..edits.edit import EditSpec
+from ..edits.parsing import make_edits, parse_edit, read_preset, read_region
+from ..edits.regions import AUTO, parse_region
 from ..motion.keyframes import parse_every
 from ..motion.retimed_reader import parse_rate
 from ..run.transcode import VideoOptions
@@ -82,11 +83,11 @@ def make_job(item: Item, source: Path, target: Path) -> TranscodeJob:
     video = {name: options.pop(name, None) for name in ("crf", "pix_fmt")}
     rate = options.pop("fps", None)
     preset, codec = options.pop("encoder_preset", None), options.pop("codec", "libx264")
-    bent = any(spec.name.endswith(SUFFIX) for spec in item.edits)
+    region = parse_region(str(options.pop("region", AUTO)))
     return TranscodeJob(
         source=source,
         target=target,
-        edits=Edits(item.edits, _directions(), _nonlinear() if bent else {}),
+        edits=make_edits(item.edits, _directions(), _nonlinear, region),
         rate=None if rate is None else parse_rate(str(rate)),
         video=VideoOptions(codec=codec, preset=preset, **video),
         **options,
@@ -115,12 +116,18 @@ def _policy(value: object) -> str:
     return str(value)
 
 
+def _region(value: object) -> str:
+    parse_region(str(value))
+    return str(value)
+
+
 def _codec(value: object) -> str:
     return find_encoder(str(value)).name
 
 
 OPTIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "mode": lambda value: check_mode(str(value)),
+    "region": _region,
     "faces": _policy,
     "generator": _one_of(GENERATORS),
     "backend": _one_of(BACKENDS),
@@ -254,6 +261,14 @@ def read_edits(value: object) -> tuple[EditSpec, ...]:
     return tuple(text if isinstance(text, EditSpec) else parse_edit(str(text)) for text in named if text)
 
 
+def region_of(edits: object) -> Options:
+    """The option `region` of edits that are a preset which names one; nothing otherwise. Raises EditError."""
+    if isinstance(edits, str) and edits and "=" not in edits:
+        region = read_region(Path(edits))
+        return {} if region == AUTO else {"region": region}
+    return {}
+
+
 def make_plan(
     rows: Iterable[Mapping[str, object]], edits: Sequence[EditSpec] = (), options: Options | None = None
 ) -> list[Item]:
@@ -275,7 +290,7 @@ def make_plan(
                 source=places.absolute(str(source)),
                 result=places.absolute(str(result)),
                 edits=read_edits(own) if own else tuple(edits),
-                options={**(options or {}), **read_options(given)},
+                options={**(options or {}), **region_of(own), **read_options(given)},
                 row=name,
             )
             make_job(item, Path(item.source), Path(item.result))

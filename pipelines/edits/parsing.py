@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...models.directions.directions import Direction
 from ...models.directions.latent_transformer import SUFFIX, NonlinearDirection, load_nonlinear_directions
+from ...models.directions.regions import Region
 from ..common.errors import EditError
 from .edit import Edits, EditSpec
 from .regions import AUTO, parse_region
@@ -69,6 +70,25 @@ def _constant(name: str, value: float) -> EditSpec:
         raise EditError(f"edit {name!r}: expected a finite number, got one of {len(str(value))} digits") from None
 
 
+def read_specs(texts: Sequence[str], preset: Path | None) -> tuple[EditSpec, ...]:
+    """The edits of a command line and of a preset together; the command line's win over the preset's."""
+    given = [parse_edit(text) for text in texts]
+    names = {spec.name for spec in given}
+    base = [spec for spec in read_preset(preset) if spec.name not in names] if preset else []
+    return (*base, *given)
+
+
+def make_edits(
+    specs: Sequence[EditSpec],
+    directions: Mapping[str, Direction],
+    nonlinear: Callable[[], Mapping[str, NonlinearDirection]] = load_nonlinear_directions,
+    region: Region | None = None,
+) -> Edits:
+    """Edits with the directions that they use. nonlinear: called for the nonlinear edits where one is named."""
+    any_nonlinear = any(spec.name.endswith(SUFFIX) for spec in specs)
+    return Edits(tuple(specs), directions, nonlinear() if any_nonlinear else {}, region)
+
+
 def parse_edits(
     texts: Sequence[str],
     preset: Path | None,
@@ -77,14 +97,6 @@ def parse_edits(
     *,
     region: str = AUTO,
 ) -> Edits:
-    """Edits of the command line and of a preset together; the command line's win over the preset's.
-
-    nonlinear: called for the nonlinear edits where one is named. region: what may change, see `parse_region`.
-    """
+    """`make_edits` of `read_specs`. region: what may change, see `parse_region`; `auto` takes the preset's."""
     forced = parse_region(read_region(preset) if preset and region == AUTO else region)
-    given = [parse_edit(text) for text in texts]
-    names = {spec.name for spec in given}
-    base = [spec for spec in read_preset(preset) if spec.name not in names] if preset else []
-    specs = tuple(base + given)
-    any_nonlinear = any(spec.name.endswith(SUFFIX) for spec in specs)
-    return Edits(specs, directions, nonlinear() if any_nonlinear else {}, forced)
+    return make_edits(read_specs(texts, preset), directions, nonlinear, forced)

@@ -126,6 +126,20 @@ def test_edits_and_options_of_a_row(tmp_path: Path) -> None:
         read_options({"first_frame_edit": "perhaps"})
 
 
+def test_the_region_of_a_preset_or_of_a_row_reaches_the_job(folder: Path, tmp_path: Path) -> None:
+    preset, path = tmp_path / "head.toml", tmp_path / "list.csv"
+    preset.write_text('region = "head"\n[edits]\nsmile = 1\n')
+    path.write_text(
+        f"source,result,edits,region\n{folder / 'a.mp4'},1.mp4,{preset},\n{folder / 'a.mp4'},2.mp4,{preset},face\n"
+        f"{folder / 'a.mp4'},3.mp4,smile=1,\n"
+    )
+    items = make_plan(expand([str(path)], str(tmp_path / "out")))
+    regions = [make_job(item, Path(item.source), Path(item.result)).edits.region for item in items]
+    assert regions == ["head", "face", None]
+    with pytest.raises(OptionError, match="region: unknown region 'body'; expected one of auto, face, hair, head"):
+        read_options({"region": "body"})
+
+
 def test_the_digest_follows_the_source_the_edits_and_the_options(folder: Path) -> None:
     item = Item(str(folder / "a.mp4"), "r.mp4", SMILE)
     others = [Item(item.source, "r.mp4", (parse_edit("smile=1"),)), Item(item.source, "r.mp4", SMILE, {"crf": 3})]
