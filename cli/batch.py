@@ -117,7 +117,8 @@ def command(
             segments="auto" if segments == "auto" else int(segments), workers=workers, cores=cores, device=device,
             ray=ray, offline=offline, progress=show, mode=mode, region=chosen, faces=faces,
             encode_every=encode_every, fps=fps, generator=generator, backend=backend, encoder=encoder, codec=codec,
-            crf=crf, encoder_preset=encoder_preset, pix_fmt=pix_fmt, signing=(sign_cert, sign_key) if credentials else None,
+            crf=crf, encoder_preset=encoder_preset, pix_fmt=pix_fmt,
+            signing=(sign_cert, sign_key) if credentials else None,
         )  # fmt: skip
     for note in status.notes:
         console.print(f"Note: {note}", style="yellow", soft_wrap=True)
