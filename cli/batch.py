@@ -48,6 +48,7 @@ def command(
     encode_every: Annotated[
         str, typer.Option("--encode-every", metavar="K|auto", help="Encode one frame in so many.")
     ] = "1",
+    draw_every: Annotated[str, typer.Option("--draw-every", metavar="K|auto", help="Draw one frame in so many.")] = "1",
     fps: Annotated[str | None, typer.Option("--fps", metavar="RATE", help="Frames a second of the results.")] = None,
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
@@ -116,8 +117,8 @@ def command(
             sources, out, specs, suffix=suffix, ledger=ledger, overwrite=overwrite,
             segments="auto" if segments == "auto" else int(segments), workers=workers, cores=cores, device=device,
             ray=ray, offline=offline, progress=show, mode=mode, region=chosen, faces=faces,
-            encode_every=encode_every, fps=fps, generator=generator, backend=backend, encoder=encoder, codec=codec,
-            crf=crf, encoder_preset=encoder_preset, pix_fmt=pix_fmt,
+            encode_every=encode_every, draw_every=draw_every, fps=fps, generator=generator, backend=backend,
+            encoder=encoder, codec=codec, crf=crf, encoder_preset=encoder_preset, pix_fmt=pix_fmt,
             signing=(sign_cert, sign_key) if credentials else None,
         )  # fmt: skip
     for note in status.notes:

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO, cast
 
@@ -55,6 +56,10 @@ def command(
             show_default=False,
         ),
     ] = None,
+    draw_every: Annotated[
+        str,
+        typer.Option("--draw-every", metavar="K|auto", help="Draw one frame in so many; carry the edit between them."),
+    ] = "1",
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,
@@ -85,7 +90,9 @@ def command(
     - `... | dynstream filter --size 640x360 --pix-fmt yuv420p --rate 25 --edit age=1 | ...`
     - `... | dynstream filter --edit smile=2 --progress-fd 3 3>progress.txt | ...`
     """
+    from ..pipelines.common.errors import OptionError
     from ..pipelines.common.stage_timing import Stages
+    from ..pipelines.motion.keyframes import parse_every
     from ..pipelines.run.filter import filter_pictures
     from ..stream import pipe
     from ..stream.atomic import write_whole
@@ -95,6 +102,10 @@ def command(
     from ..stream.rawvideo import parse_rate, parse_size
 
     console = Console(stderr=True, highlight=False, markup=False)
+    try:
+        every = parse_every(draw_every, "--draw-every")
+    except OptionError as error:
+        raise typer.BadParameter(str(error)) from None
     options = PipeOptions(
         size=None if size is None else parse_size(size),
         pix_fmt=pix_fmt,
@@ -106,22 +117,24 @@ def command(
     if stats and not stats.absolute().parent.is_dir():
         raise SinkError(f"--stats {stats}: the folder {stats.absolute().parent} does not exist; make it first")
     chosen = None if passthrough else _choose(edit or [], preset, mode, region, console)
-    stages, step = Stages(), None
+    stages, edited = Stages(), None
     blocks = None if progress_fd is None else _Descriptor(progress_fd)
     with pipe.standard_output() as output:
         source, sink = open_pipe(pipe.open_input(), output, options)  # before anything is fetched or loaded
         if chosen is not None:
+            from ..pipelines.editor.frame_stream import edit_frames
             from ..pipelines.editor.load import load_editor
-            from ..pipelines.run.filter import stream_step
 
             edits, checked = chosen
             with open_zoo(offline=offline, index_url=index_url) as zoo:
                 editor = load_editor(
                     zoo, edits, mode=checked, faces=faces, generator=generator, backend=backend, encoder=encoder
                 )
-            step = stream_step(editor, stages)
+            edited = partial(edit_frames, editor=editor, stages=stages, draw_every=every)
         with _count(progress, blocks, float(1 / source.format.rate)) as count:
-            report = filter_pictures(source, sink, step, stages=stages, progress=count, reader_gone=output.reader_gone)
+            report = filter_pictures(
+                source, sink, edited, stages=stages, progress=count, reader_gone=output.reader_gone
+            )
     _say(report, console)
     if stats:
         try:

@@ -54,6 +54,10 @@ def command(
         str,
         typer.Option("--encode-every", metavar="K|auto", help="Encode one frame in so many; foretell those between."),
     ] = "1",
+    draw_every: Annotated[
+        str,
+        typer.Option("--draw-every", metavar="K|auto", help="Draw one frame in so many; carry the edit between them."),
+    ] = "1",
     fps: Annotated[
         str | None,
         typer.Option(
@@ -85,6 +89,7 @@ def command(
     - `dynstream transcode in.mp4 out.mp4 --edit smile=2`
     - `dynstream transcode in.mp4 out.mp4 --edit smile=0:3@2s --edit age=-1`
     - `dynstream transcode in.mkv out.mkv --preset older.toml --faces all --crf 20`
+    - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --draw-every auto`
     - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --encode-every 4`
     - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --fps 60`
     - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --progress ffmpeg --stats stats.json`
@@ -108,10 +113,6 @@ def command(
     checked = check_mode(mode)
     edits = parse_edits(edit or [], preset, load_directions(), region=region)
     try:
-        every = parse_every(encode_every)
-    except ValueError as error:
-        raise typer.BadParameter(f"--encode-every: {error}") from None
-    try:
         job = TranscodeJob(
             source=source,
             target=target,
@@ -123,7 +124,8 @@ def command(
             encoder=encoder,
             refine=refine,
             refine_seconds=refine_seconds,
-            encode_every=every,
+            encode_every=parse_every(encode_every, "--encode-every"),
+            draw_every=parse_every(draw_every, "--draw-every"),
             first_frame_edit=first_frame_edit,
             rate=None if fps is None else parse_rate(fps),
             video=VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt),

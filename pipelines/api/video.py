@@ -45,6 +45,7 @@ def transcode(
     refine: int = 0,
     refine_seconds: float = 120.0,
     encode_every: int | Literal["auto"] = 1,
+    draw_every: int | Literal["auto"] = 1,
     first_frame_edit: bool = False,
     fps: float | Fraction | str | None = None,
     generator: str = "mobilestylegan",
@@ -74,6 +75,7 @@ def transcode(
         refine: steps of fitting the inversion to the clip first: slower, nearer to the person.
         refine_seconds: the most seconds that these steps may take.
         encode_every: see `load_editor`.
+        draw_every: draw one frame in so many, or "auto" where the face changes, and carry the edit between: quicker.
         first_frame_edit: edit the first frame alone, and let the clip's motion carry it on.
         fps: frames a second of the result, those between made by optical flow; None keeps the source's frames.
         generator: see `load_editor`.
@@ -99,7 +101,6 @@ def transcode(
         OptionError: for settings that do not go together; they are named as on the command line.
         DynstreamError: for what `load_editor` refuses.
     """
-    from ..common.errors import OptionError
     from ..compositing.composite import check_mode
     from ..credentials.certificates import find_identity
     from ..motion.keyframes import parse_every
@@ -110,10 +111,6 @@ def transcode(
     from .edits import read_edits
 
     checked_mode = check_mode(mode)
-    try:
-        every = parse_every(str(encode_every))
-    except ValueError as error:
-        raise OptionError(f"encode_every: {error}") from None
     job = TranscodeJob(
         source=Path(source),
         target=Path(target),
@@ -125,7 +122,8 @@ def transcode(
         encoder=encoder,
         refine=refine,
         refine_seconds=refine_seconds,
-        encode_every=every,
+        encode_every=parse_every(str(encode_every), "encode_every"),
+        draw_every=parse_every(str(draw_every), "draw_every"),
         first_frame_edit=first_frame_edit,
         rate=None if fps is None else parse_rate(str(fps)),
         video=VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt),

@@ -37,6 +37,7 @@ class TranscodeJob:
         mode, faces, generator, backend, encoder: see `editor.load.load_editor`.
         refine, refine_seconds: steps to fit the inversion to the clip before the edit, and their time limit.
         encode_every: frames from one encoded frame to the next, or "auto".
+        draw_every: frames from one drawn frame to the next, or "auto"; see `editor.draw_schedule`.
         first_frame_edit: edit only the first frame; the clip's motion moves the edit through the others.
         rate: frames a second of the result, None to keep the source's.
         identity: who signs the result's Content Credentials; None leaves them out.
@@ -53,6 +54,7 @@ class TranscodeJob:
     refine: int = 0
     refine_seconds: float = 120.0
     encode_every: Every = 1
+    draw_every: Every = 1
     first_frame_edit: bool = False
     rate: Fraction | None = None
     video: VideoOptions = field(default_factory=VideoOptions)
@@ -103,6 +105,7 @@ def run_job(job: TranscodeJob, zoo: "Zoo", watch: Watch = unwatched, load: Load 
             job.target,
             editor,
             rate=job.rate,
+            draw_every=job.draw_every,
             video=job.video,
             overwrite=job.overwrite,
             seal=seal_of(job, zoo),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dynstream.pipelines.common.stage_timing import Stages
-from dynstream.pipelines.editor.face_editor import Edited, FaceEditor, SessionState
+from dynstream.pipelines.editor.face_editor import AnalysisState, FaceEditor, FrameAnalysis
 from dynstream.pipelines.run.interpolate import codes_by, interpolate
 from dynstream.pipelines.run.transcode import VideoOptions, transcode
 from dynstream.pipelines.tracking.tracker import Tracker
@@ -131,11 +131,11 @@ class Failing(FaceEditor):
         super().__init__(of.tracker, of.renderer, of.edits, matte=None)
         self.count = 0
 
-    def step(self, state: SessionState, frame: Frame, stages: Stages) -> tuple[SessionState, Edited]:
+    def analyse(self, state: AnalysisState, frame: Frame, stages: Stages) -> tuple[AnalysisState, FrameAnalysis]:
         self.count += 1
         if self.count == 3:
             raise KeyboardInterrupt
-        return super().step(state, frame, stages)
+        return super().analyse(state, frame, stages)
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
