@@ -11,7 +11,21 @@ import typer
 from rich.console import Console
 
 from ..pipelines.run.watch import Count
-from .options import DEFAULT_ENCODER, Backend, Edit, Encoder, Faces, Generator, Mode, Preset, Region
+from .options import (
+    DEFAULT_ENCODER,
+    Backend,
+    Edit,
+    Encoder,
+    Faces,
+    Generator,
+    Mark,
+    MarkOpacity,
+    MarkSize,
+    MarkText,
+    Mode,
+    Preset,
+    Region,
+)
 from .progress import FfmpegBlocks, check_style, count_frames
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -58,6 +72,10 @@ def command(
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,
+    mark: Mark = "none",
+    mark_text: MarkText = None,
+    mark_size: MarkSize = None,
+    mark_opacity: MarkOpacity = None,
     progress: Annotated[
         str,
         typer.Option(
@@ -86,6 +104,7 @@ def command(
     - `... | dynstream filter --edit smile=2 --progress-fd 3 3>progress.txt | ...`
     """
     from ..pipelines.common.stage_timing import Stages
+    from ..pipelines.compositing.mark import read_mark
     from ..pipelines.run.filter import filter_pictures
     from ..stream import pipe
     from ..stream.atomic import write_whole
@@ -105,6 +124,7 @@ def command(
         raise typer.BadParameter("--passthrough edits nothing; leave it out, or leave out --edit and --preset")
     if stats and not stats.absolute().parent.is_dir():
         raise SinkError(f"--stats {stats}: the folder {stats.absolute().parent} does not exist; make it first")
+    style = read_mark(mark, mark_text, mark_size, mark_opacity)
     chosen = None if passthrough else _choose(edit or [], preset, mode, region, console)
     stages, step = Stages(), None
     blocks = None if progress_fd is None else _Descriptor(progress_fd)
@@ -119,7 +139,7 @@ def command(
                 editor = load_editor(
                     zoo, edits, mode=checked, faces=faces, generator=generator, backend=backend, encoder=encoder
                 )
-            step = stream_step(editor, stages)
+            step = stream_step(editor, stages, style)
         with _count(progress, blocks, float(1 / source.format.rate)) as count:
             report = filter_pictures(source, sink, step, stages=stages, progress=count, reader_gone=output.reader_gone)
     _say(report, console)

@@ -16,7 +16,8 @@ from ...stream.reader import VideoReader, open_source
 from ...stream.writer import VideoWriter
 from ..common.stage_timing import Stages
 from ..editor.face_editor import AnalysisState, FaceEditor, SessionState
-from ..run.transcode import Seal, VideoOptions
+from ..run.marking import Marking
+from ..run.transcode import SAID, Seal, VideoOptions
 from ..run.transcode_job import TranscodeJob
 from ..tracking.scene_cut import is_cut, thumbnail
 from .plan import Options
@@ -141,7 +142,7 @@ def edit_piece(
     """
     with VideoReader(job.source) as reader:
         unit = reader.time_base
-    state, first = SessionState(), span.begin
+    state, first, marking = SessionState(), span.begin, Marking(job.mark)
     if span.start > span.begin:
         state = SessionState(AnalysisState(begin=float(span.begin * unit)))
         first = max(span.begin, span.start - int(Fraction(lead) / unit))
@@ -155,9 +156,10 @@ def edit_piece(
             if frame.pts < first:
                 continue
             state, edited = editor.step(state, frame, stages)
+            shown = marking(frame, edited)
             if frame.pts >= span.start:
                 stages.became(edited.outcome)
-                writer.write(edited.frame)
+                writer.write(shown.frame)
                 progress(writer.frames_written)
         if writer.frames_written != span.frames:
             raise SourceError(
@@ -182,7 +184,7 @@ def join_pieces(
     ]
     with VideoReader(job.source) as reader:
         with JoinedWriter(
-            job.target, reader, joined, overwrite=job.overwrite, seal=seal, **_options(job.video)
+            job.target, reader, joined, overwrite=job.overwrite, seal=seal, said=SAID, **_options(job.video)
         ) as writer:
             writer.join()
         notes = [*reader.notes, *writer.notes, *(str(item) for item in writer.left_out)]

@@ -18,6 +18,7 @@ from ...stream.repaint import Repainter
 from ..common.stage_timing import Stages
 
 if TYPE_CHECKING:  # torch takes seconds to import, and is not needed without an edit
+    from ..compositing.mark import MarkStyle
     from ..editor.face_editor import Edited, FaceEditor
 
 WAITING = 3
@@ -53,16 +54,17 @@ class FilterReport:
         return asdict(self)
 
 
-def stream_step(editor: "FaceEditor", stages: Stages) -> Step:
-    """A step function that edits one stream from its first frame on."""
+def stream_step(editor: "FaceEditor", stages: Stages, mark: "MarkStyle | None" = None) -> Step:
+    """A step function that edits one stream from its first frame on. mark: what edited frames say."""
     from ..editor.face_editor import SessionState
+    from .marking import Marking
 
-    state = SessionState()
+    state, marking = SessionState(), Marking(mark)
 
     def step(frame: Frame) -> "Edited":
         nonlocal state
         state, edited = editor.step(state, frame, stages)
-        return edited
+        return marking(frame, edited)
 
     return step
 

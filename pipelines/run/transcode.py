@@ -14,13 +14,18 @@ from ...stream.frame import Frame
 from ...stream.reader import VideoReader
 from ...stream.writer import VideoWriter
 from ..common.stage_timing import Stages
+from ..compositing.mark import MarkStyle
 from ..editor.face_editor import FaceEditor, SessionState
 from ..motion.frame_rate import even_times, retime
 from ..motion.motion_blend import Seen
 from ..motion.retimed_reader import RetimedReader
+from .marking import Marking
 
 Seal = Callable[[Path], bytes | None]
 """Signs a finished file, see `VideoWriter`."""
+
+SAID: Final = "Faces in this video are edited (dynstream)."
+"""What the comment of every result says, with credentials or without."""
 
 LONGEST_STEP: Final = 0.5
 """Seconds between two frames beyond which none is interpolated: files may leave out frames while nothing changes."""
@@ -103,6 +108,7 @@ def open_writer(
         pix_fmt=video.pix_fmt,
         overwrite=overwrite,
         seal=seal,
+        said=SAID,
     )
 
 
@@ -115,13 +121,15 @@ def transcode(
     video: VideoOptions = VideoOptions(),
     overwrite: bool = False,
     seal: Seal | None = None,
+    mark: MarkStyle | None = None,
     progress: Callable[[int], None] = lambda _frames: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Report:
     """Write `source` to `target` with its faces edited. `progress` is called with the frames written so far.
 
     rate: frames a second of the result, evenly spaced from the source's first on, with frames interpolated between the
-    edited ones (see `motion.frame_rate`); None keeps every frame at its own time. seal: see `VideoWriter`.
+    edited ones (see `motion.frame_rate`); None keeps every frame at its own time. seal: see `VideoWriter`. mark: what
+    edited frames say, None for nothing.
 
     Raises SourceError and SinkError; the target then is as it was before.
     """
@@ -133,7 +141,7 @@ def transcode(
         if timed is not None:
             timed.side_data = reader.side_data
         with open_writer(target, timed or reader, video, overwrite=overwrite, seal=seal) as writer:
-            frames = _edited(reader, editor, stages)
+            frames = _edited(reader, editor, stages, mark)
             for frame in frames if timed is None else _at_even_times(frames, reader, timed, stages, kinds):
                 with stages.time("encode"):
                     writer.write(frame)
@@ -155,9 +163,9 @@ def transcode(
     )
 
 
-def _edited(reader: VideoReader, editor: FaceEditor, stages: Stages) -> Iterator[Frame]:
+def _edited(reader: VideoReader, editor: FaceEditor, stages: Stages, mark: MarkStyle | None) -> Iterator[Frame]:
     """Every frame of the source, edited."""
-    state = SessionState()
+    state, marking = SessionState(), Marking(mark)
     frames = iter(reader)
     while True:
         with stages.time("decode"):
@@ -166,7 +174,7 @@ def _edited(reader: VideoReader, editor: FaceEditor, stages: Stages) -> Iterator
             return
         state, edited = editor.step(state, frame, stages)
         stages.became(edited.outcome)
-        yield edited.frame
+        yield marking(frame, edited).frame
 
 
 def _at_even_times(

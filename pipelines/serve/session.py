@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ...stream.webrtc.peer import Line, Peer
 from ...stream.webrtc.tracks import read_sound, read_video
+from ..compositing.mark import PLAIN, MarkStyle
 from .allowance import Allowance
 from .engine_interface import CHOSEN, EditEngine, EditSession
 from .held_rate import HeldRate
@@ -69,6 +70,7 @@ class LiveSession:
         *,
         largest: tuple[int, int],
         highest_rate: Callable[[], float] = lambda: 30.0,
+        mark: MarkStyle = PLAIN,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.place = place
@@ -112,6 +114,7 @@ class LiveSession:
             in_flight=engine.in_flight,
             patience=HUNG_SECONDS if engine.keeps_latency else 0.0,
             held=self.held,
+            mark=mark,
             clock=clock,
         )
         self.sound = SoundPump(lambda: meters.latency, lambda: self.settings.paused, clock)

@@ -109,6 +109,7 @@ class Sessions:
             Meters(self._clock, self._told),
             largest=self.settings.max_size,
             highest_rate=self.rate,
+            mark=self.settings.mark,
             clock=self._clock,
         )
         self.by_name[session.place.name] = session

@@ -11,6 +11,7 @@ from ...stream.webrtc.candidates import CandidateRules, Network
 from ...stream.webrtc.encoders import VideoRate
 from ...stream.webrtc.network import PortRange
 from ...stream.webrtc.peer import IceServer
+from ..compositing.mark import PLAIN, MarkStyle
 from .rights import ADMIN, ALL, Caller, Token, find_token
 from .settings_error import ServeSettingsError
 
@@ -85,6 +86,7 @@ class ServeSettings:
         origins: of other pages that may call.
         addresses: that media listen on, None for every one of the machine.
         certificate, key: PEM files for TLS.
+        watermark, mark: whether edited pictures are marked, and how that looks.
         presets: name -> edits.
         max_size: (width, height), largest size of edited pictures.
         max_source: (width, height), largest size that is decoded at all.
@@ -111,6 +113,7 @@ class ServeSettings:
     certificate: Path | None = None
     key: Path | None = None
     watermark: bool = True
+    mark: MarkStyle = PLAIN
     presets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     max_latency_ms: float = 400.0
     max_size: tuple[int, int] = (1280, 720)
