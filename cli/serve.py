@@ -90,6 +90,9 @@ def command(
         typer.Option(metavar="ADDRESS", help="Where to listen for media. Repeatable."),
     ] = None,
     presets: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Offer its *.toml presets.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Keep the edits of WHIP streams over a restart.")
+    ] = None,
     max_sessions: Annotated[int, typer.Option(min=1, help="Sessions at a time.")] = 8,
     max_per_address: Annotated[int, typer.Option(min=1, help="Sessions at a time of one address.")] = 4,
     max_viewers: Annotated[int, typer.Option(min=0, help="WHEP viewers of a stream.")] = 4,
@@ -193,6 +196,7 @@ def command(
         watermark=watermark,
         mark=read_mark("corner", mark_text, mark_size, mark_opacity) or PLAIN,
         presets=read_presets(presets) if presets else {},
+        keep=keep,
         max_latency_ms=max_latency,
         rate=VideoRate(start=min(1_200_000, highest), lowest=min(200_000, highest), highest=highest),
         limits=Limits(
