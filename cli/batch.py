@@ -21,6 +21,10 @@ from .options import (
     EncoderPreset,
     Faces,
     Generator,
+    Mark,
+    MarkOpacity,
+    MarkSize,
+    MarkText,
     Mode,
     PixFmt,
     Preset,
@@ -76,6 +80,10 @@ def command(
     summary: Annotated[Path | None, typer.Option("--summary", metavar="FILE.json", help="Write the figures here.")] = (
         None
     ),
+    mark: Mark = "none",
+    mark_text: MarkText = None,
+    mark_size: MarkSize = None,
+    mark_opacity: MarkOpacity = None,
     credentials: Signed = True,
     sign_cert: SignCert = None,
     sign_key: SignKey = None,
@@ -119,6 +127,7 @@ def command(
             ray=ray, offline=offline, progress=show, mode=mode, region=chosen, faces=faces,
             encode_every=encode_every, draw_every=draw_every, fps=fps, generator=generator, backend=backend,
             encoder=encoder, codec=codec, crf=crf, encoder_preset=encoder_preset, pix_fmt=pix_fmt,
+            mark=mark, mark_text=mark_text, mark_size=mark_size, mark_opacity=mark_opacity,
             signing=(sign_cert, sign_key) if credentials else None,
         )  # fmt: skip
     for note in status.notes:

@@ -12,7 +12,21 @@ import typer
 from rich.console import Console
 
 from ..pipelines.run.watch import Count
-from .options import DEFAULT_ENCODER, Backend, Edit, Encoder, Faces, Generator, Mode, Preset, Region
+from .options import (
+    DEFAULT_ENCODER,
+    Backend,
+    Edit,
+    Encoder,
+    Faces,
+    Generator,
+    Mark,
+    MarkOpacity,
+    MarkSize,
+    MarkText,
+    Mode,
+    Preset,
+    Region,
+)
 from .progress import FfmpegBlocks, check_style, count_frames
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -63,6 +77,10 @@ def command(
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,
+    mark: Mark = "none",
+    mark_text: MarkText = None,
+    mark_size: MarkSize = None,
+    mark_opacity: MarkOpacity = None,
     progress: Annotated[
         str,
         typer.Option(
@@ -92,6 +110,7 @@ def command(
     """
     from ..pipelines.common.errors import OptionError
     from ..pipelines.common.stage_timing import Stages
+    from ..pipelines.compositing.mark import read_mark
     from ..pipelines.motion.keyframes import parse_every
     from ..pipelines.run.filter import filter_pictures
     from ..stream import pipe
@@ -116,6 +135,7 @@ def command(
         raise typer.BadParameter("--passthrough edits nothing; leave it out, or leave out --edit and --preset")
     if stats and not stats.absolute().parent.is_dir():
         raise SinkError(f"--stats {stats}: the folder {stats.absolute().parent} does not exist; make it first")
+    style = read_mark(mark, mark_text, mark_size, mark_opacity)
     chosen = None if passthrough else _choose(edit or [], preset, mode, region, console)
     stages, edited = Stages(), None
     blocks = None if progress_fd is None else _Descriptor(progress_fd)
@@ -124,13 +144,14 @@ def command(
         if chosen is not None:
             from ..pipelines.editor.frame_stream import edit_frames
             from ..pipelines.editor.load import load_editor
+            from ..pipelines.run.marking import Marking
 
             edits, checked = chosen
             with open_zoo(offline=offline, index_url=index_url) as zoo:
                 editor = load_editor(
                     zoo, edits, mode=checked, faces=faces, generator=generator, backend=backend, encoder=encoder
                 )
-            edited = partial(edit_frames, editor=editor, stages=stages, draw_every=every)
+            edited = partial(edit_frames, editor=editor, stages=stages, draw_every=every, finish=Marking(style))
         with _count(progress, blocks, float(1 / source.format.rate)) as count:
             report = filter_pictures(
                 source, sink, edited, stages=stages, progress=count, reader_gone=output.reader_gone

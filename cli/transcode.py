@@ -20,6 +20,10 @@ from .options import (
     EncoderPreset,
     Faces,
     Generator,
+    Mark,
+    MarkOpacity,
+    MarkSize,
+    MarkText,
     Mode,
     PixFmt,
     Preset,
@@ -74,6 +78,10 @@ def command(
     encoder_preset: EncoderPreset = None,
     pix_fmt: PixFmt = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it exists.")] = False,
+    mark: Mark = "none",
+    mark_text: MarkText = None,
+    mark_size: MarkSize = None,
+    mark_opacity: MarkOpacity = None,
     credentials: Signed = True,
     sign_cert: SignCert = None,
     sign_key: SignKey = None,
@@ -100,6 +108,7 @@ def command(
     from ..models.directions.directions import load_directions
     from ..pipelines.common.errors import OptionError
     from ..pipelines.compositing.composite import check_mode
+    from ..pipelines.compositing.mark import read_mark
     from ..pipelines.credentials.certificates import find_identity
     from ..pipelines.edits.parsing import parse_edits
     from ..pipelines.motion.keyframes import parse_every
@@ -130,6 +139,7 @@ def command(
             rate=None if fps is None else parse_rate(fps),
             video=VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt),
             overwrite=overwrite,
+            mark=read_mark(mark, mark_text, mark_size, mark_opacity),
             identity=find_identity(sign_cert, sign_key) if credentials else None,
         )
     except OptionError as error:

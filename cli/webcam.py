@@ -21,6 +21,10 @@ from .options import (
     Encoder,
     Faces,
     Generator,
+    Mark,
+    MarkOpacity,
+    MarkSize,
+    MarkText,
     Mode,
     OutputRate,
     Preset,
@@ -73,6 +77,10 @@ def command(
     ] = 10.0,
     seconds: Annotated[float | None, typer.Option(metavar="S", min=0, help="Stop after so long.")] = None,
     listing: Annotated[bool, typer.Option("--list", help="Show cameras and virtual cameras, and stop.")] = False,
+    mark: Mark = "corner",
+    mark_text: MarkText = None,
+    mark_size: MarkSize = None,
+    mark_opacity: MarkOpacity = None,
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,
@@ -100,6 +108,7 @@ def command(
         return
     from ..models.directions.directions import load_directions
     from ..pipelines.compositing.composite import check_mode
+    from ..pipelines.compositing.mark import read_mark
     from ..pipelines.edits.parsing import parse_edits
     from ..pipelines.engine.frame_interpolation import slots_of
     from ..pipelines.engine.load import Models, load_engine
@@ -115,6 +124,7 @@ def command(
     strengths = {spec.name: spec.end for spec in edits.specs}
     for warning in edits.outside_range():
         console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
+    style = read_mark(mark, mark_text, mark_size, mark_opacity)
     models = Models(generator=generator, backend=backend, encoder=encoder, device=device, conceal=conceal)
     stop, told = threading.Event(), _Told()
     live_source = open_live(
@@ -147,7 +157,7 @@ def command(
         window = open_preview("dynstream webcam") if preview else None
         settings = LiveSettings(in_flight=engine.settings.live_flight, ramp_ms=ramp)
         session = engine.open(spec)
-        live = Live(live_source, session, sink, settings, strengths=strengths, stop=stop)
+        live = Live(live_source, session, sink, settings, strengths=strengths, stop=stop, mark=style)
         opened.pop_all()  # from here on the run lets source and sink go
     told.live = live
     console.print(f"{live_source.name} to {sink.device}, {sink.size[0]}x{sink.size[1]}; q or Ctrl-C ends it")

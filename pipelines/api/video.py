@@ -56,6 +56,10 @@ def transcode(
     encoder_preset: str | None = None,
     pix_fmt: str | None = None,
     overwrite: bool = False,
+    mark: str = "none",
+    mark_text: str | None = None,
+    mark_size: float | None = None,
+    mark_opacity: float | None = None,
     signing: tuple[Path | None, Path | None] | None = None,
     progress: "Callable[[Progress], object] | None" = None,
     offline: bool = False,
@@ -86,6 +90,10 @@ def transcode(
         encoder_preset: of FFmpeg, likewise: speed against size.
         pix_fmt: of FFmpeg, likewise; "source" keeps the source's.
         overwrite: replace `target` where it exists.
+        mark: "corner" says on edited frames that they are, outside of the face.
+        mark_text: of the mark, ASCII; None for "EDITED".
+        mark_size: of its letters, as a share of the picture's height; None for 0.0275.
+        mark_opacity: of the mark, 0.1 to 1; None for 0.625.
         signing: (certificate, key) for Content Credentials, as PEM files; (None, None) takes those of the environment
             or of `dynstream credentials init`; None signs nothing.
         progress: is called with a `Progress` every half second and at the end; `print` will do.
@@ -102,6 +110,7 @@ def transcode(
         DynstreamError: for what `load_editor` refuses.
     """
     from ..compositing.composite import check_mode
+    from ..compositing.mark import read_mark
     from ..credentials.certificates import find_identity
     from ..motion.keyframes import parse_every
     from ..motion.retimed_reader import parse_rate
@@ -128,6 +137,7 @@ def transcode(
         rate=None if fps is None else parse_rate(str(fps)),
         video=VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt),
         overwrite=overwrite,
+        mark=read_mark(mark, mark_text, mark_size, mark_opacity),
         identity=None if signing is None else find_identity(*signing),
     )
     if zoo is None:

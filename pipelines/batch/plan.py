@@ -19,6 +19,7 @@ from ...stream.encoding import find_encoder
 from ..common.clips import VIDEO_SUFFIXES
 from ..common.errors import BatchError, EditError, OptionError
 from ..compositing.composite import check_mode
+from ..compositing.mark import read_mark
 from ..editor.encoder_names import ENCODERS
 from ..edits.edit import EditSpec
 from ..edits.parsing import make_edits, parse_edit, read_preset, read_region
@@ -84,12 +85,16 @@ def make_job(item: Item, source: Path, target: Path) -> TranscodeJob:
     rate = options.pop("fps", None)
     preset, codec = options.pop("encoder_preset", None), options.pop("codec", "libx264")
     region = parse_region(str(options.pop("region", AUTO)))
+    mark = read_mark(
+        options.pop("mark", "none"), *(options.pop(name, None) for name in ("mark_text", "mark_size", "mark_opacity"))
+    )
     return TranscodeJob(
         source=source,
         target=target,
         edits=make_edits(item.edits, _directions(), _nonlinear, region),
         rate=None if rate is None else parse_rate(str(rate)),
         video=VideoOptions(codec=codec, preset=preset, **video),
+        mark=mark,
         **options,
     )
 
@@ -142,6 +147,10 @@ OPTIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "crf": float,
     "encoder_preset": str,
     "pix_fmt": str,
+    "mark": str,
+    "mark_text": str,
+    "mark_size": float,
+    "mark_opacity": float,
 }
 """Option of `dynstream.transcode` -> how its value is read from a manifest."""
 

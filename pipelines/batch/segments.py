@@ -18,7 +18,8 @@ from ...stream.writer import VideoWriter
 from ..common.stage_timing import Stages
 from ..editor.face_editor import AnalysisState, FaceEditor, SessionState
 from ..editor.frame_stream import edit_frames
-from ..run.transcode import Seal, VideoOptions
+from ..run.marking import Marking
+from ..run.transcode import SAID, Seal, VideoOptions
 from ..run.transcode_job import TranscodeJob
 from ..tracking.scene_cut import is_cut, thumbnail
 from .plan import Options
@@ -153,7 +154,8 @@ def edit_piece(
     ):
         frames = (frame for frame in _before(reader, span.end) if frame.pts >= first)
         state = SessionState(AnalysisState(begin=begin))
-        with closing(edit_frames(frames, editor, stages, draw_every=job.draw_every, state=state)) as results:
+        results = edit_frames(frames, editor, stages, draw_every=job.draw_every, state=state, finish=Marking(job.mark))
+        with closing(results):
             for edited in results:
                 if edited.frame.pts >= span.start:
                     stages.became(edited.outcome)
@@ -186,7 +188,7 @@ def join_pieces(
     ]
     with VideoReader(job.source) as reader:
         with JoinedWriter(
-            job.target, reader, joined, overwrite=job.overwrite, seal=seal, **_options(job.video)
+            job.target, reader, joined, overwrite=job.overwrite, seal=seal, said=SAID, **_options(job.video)
         ) as writer:
             writer.join()
         notes = [*reader.notes, *writer.notes, *(str(item) for item in writer.left_out)]

@@ -1,6 +1,6 @@
 """Edit a stream of frames with its stages side by side, each in a thread of its own; frames stay in order."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -23,19 +23,21 @@ def edit_frames(
     stages: Stages,
     *,
     draw_every: Every = 1,
+    finish: Callable[[Frame, Edited], Edited] = lambda _source, edited: edited,
     state: SessionState | None = None,
 ) -> Generator[Edited, None, None]:
     """Every frame, edited, in order: the state, `SessionState()` at first, goes on as with `FaceEditor.step`.
 
     While a frame is composited, the next is drawn, the one after it is looked at and another is read. draw_every: see
     `draw_schedule.scheduled`; frames between two drawings come from both, so that the result runs behind by as many
-    frames. Errors of the frames and of the editor are raised where the frame would have come, after all before it.
+    frames. finish: what is done last with each frame and its edit, in order. Errors of the frames and of the editor are
+    raised where the frame would have come, after all before it.
     """
     state = state or SessionState()
     read = Ahead(_read(frames, stages), "edit-read")
     planned = Ahead(scheduled(_analysed(read, editor, stages, state.analysis), draw_every), "edit-analyse")
     drawn = Ahead(_drawn(planned, editor, stages, state), "edit-draw")
-    composited = Ahead(_composited(drawn, editor, stages, state), "edit-composite")
+    composited = Ahead(_composited(drawn, editor, stages, state, finish), "edit-composite")
     steps = (read, planned, drawn, composited)
     try:
         yield from composited
@@ -78,7 +80,11 @@ def _drawn(
 
 
 def _composited(
-    drawings: Iterable[Drawing], editor: FaceEditor, stages: Stages, state: SessionState
+    drawings: Iterable[Drawing],
+    editor: FaceEditor,
+    stages: Stages,
+    state: SessionState,
+    finish: Callable[[Frame, Edited], Edited],
 ) -> Iterator[Edited]:
     before = state.composites
     waiting: list[FrameAnalysis] = []
@@ -89,7 +95,8 @@ def _composited(
         after, edited = editor.composite(before, analysis, rendered, stages)
         for between in waiting:
             carried = editor.reproject(before, between, stages, after) or Edited(between.frame, between.outcome)
-            yield replace(carried, outcome=CARRIED if between.outcome == EDITED else between.outcome)
+            outcome = CARRIED if between.outcome == EDITED else between.outcome
+            yield finish(between.frame, replace(carried, outcome=outcome))
         waiting.clear()
         before = after
-        yield edited
+        yield finish(analysis.frame, edited)

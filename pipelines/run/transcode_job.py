@@ -4,19 +4,19 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ...stream.reader import VideoReader
 from ..common.errors import OptionError
 from ..compositing.composite import Mode
+from ..compositing.mark import MarkStyle
 from ..credentials.certificates import Identity
-from ..credentials.record import EditRecord, sign
 from ..edits.edit import Edits
 from ..motion.keyframes import Every
 from ..motion.retimed_reader import RetimedReader
 from . import model_digests
+from .sealing import sealing
 from .transcode import Report, Seal, VideoOptions, open_writer, transcode
 from .watch import Watch, unwatched
 
@@ -40,6 +40,7 @@ class TranscodeJob:
         draw_every: frames from one drawn frame to the next, or "auto"; see `editor.draw_schedule`.
         first_frame_edit: edit only the first frame; the clip's motion moves the edit through the others.
         rate: frames a second of the result, None to keep the source's.
+        mark: the visible mark on edited frames, None for none.
         identity: who signs the result's Content Credentials; None leaves them out.
     """
 
@@ -59,6 +60,7 @@ class TranscodeJob:
     rate: Fraction | None = None
     video: VideoOptions = field(default_factory=VideoOptions)
     overwrite: bool = False
+    mark: MarkStyle | None = None
     identity: Identity | None = None
 
     def __post_init__(self) -> None:
@@ -108,6 +110,7 @@ def run_job(job: TranscodeJob, zoo: "Zoo", watch: Watch = unwatched, load: Load 
             draw_every=job.draw_every,
             video=job.video,
             overwrite=job.overwrite,
+            mark=job.mark,
             seal=seal_of(job, zoo),
             progress=count,
         )
@@ -118,15 +121,14 @@ def seal_of(job: TranscodeJob, zoo: "Zoo") -> Seal | None:
     """Signs what is done into the result of a job; None where it has no identity to sign with."""
     if job.identity is None:
         return None
-    files = model_digests.model_files(job.generator, job.backend, job.encoder, zoo, bool(job.edits.nonlinear))
-    record = EditRecord(
-        title=job.target.name,
-        source=job.source,
-        edits={spec.name: str(spec) for spec in job.edits.specs},
+    return sealing(
+        job.source,
+        job.target,
+        job.identity,
+        edits=job.edits,
         settings={name: getattr(job, name) for name in ("mode", "faces", "generator", "backend", "encoder")},
-        models=model_digests.digests_of(tuple(files)),
+        models=model_digests.model_files(job.generator, job.backend, job.encoder, zoo, bool(job.edits.nonlinear)),
     )
-    return partial(sign, record=record, identity=job.identity)
 
 
 def _load(job: TranscodeJob, zoo: "Zoo") -> "FaceEditor":

@@ -283,7 +283,7 @@ listenToKeys(
   { key: "b", begin: () => hold.set(true), end: () => hold.set(false) },
 );
 addEventListener("pageshow", (event) => event.persisted && location.reload()); // back again: its connection is gone
-addEventListener("pagehide", () => { connection?.leave(); watching?.close(); });
+addEventListener("pagehide", () => { connection?.away(); watching?.close(); });
 
 const invited = invitation(location.hash);
 $("view").dataset.layout = invited ? "edited" : $("layout").value;

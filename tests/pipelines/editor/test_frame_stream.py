@@ -107,10 +107,10 @@ def test_an_error_comes_after_the_frames_before_it() -> None:
         yield from frames_of(STILL)[:7]
         raise OSError("cut off")
 
-    found = []
+    results = edit_frames(frames(), editor("smile=1"), Stages(), draw_every=4)
+    found = [next(results).frame.pts for _ in range(7)]
     with pytest.raises(OSError, match="cut off"):
-        for result in edit_frames(frames(), editor("smile=1"), Stages(), draw_every=4):
-            found.append(result.frame.pts)
+        next(results)
     assert found == [40 * i for i in range(7)]
 
 
