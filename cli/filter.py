@@ -24,6 +24,7 @@ from .options import (
     MarkSize,
     MarkText,
     Mode,
+    Precision,
     Preset,
     Region,
 )
@@ -77,6 +78,7 @@ def command(
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,
+    precision: Precision = "auto",
     mark: Mark = "none",
     mark_text: MarkText = None,
     mark_size: MarkSize = None,
@@ -149,7 +151,14 @@ def command(
             edits, checked = chosen
             with open_zoo(offline=offline, index_url=index_url) as zoo:
                 editor = load_editor(
-                    zoo, edits, mode=checked, faces=faces, generator=generator, backend=backend, encoder=encoder
+                    zoo,
+                    edits,
+                    mode=checked,
+                    faces=faces,
+                    generator=generator,
+                    backend=backend,
+                    encoder=encoder,
+                    precision=precision,
                 )
             edited = partial(edit_frames, editor=editor, stages=stages, draw_every=every, finish=Marking(style))
         with _count(progress, blocks, float(1 / source.format.rate)) as count:

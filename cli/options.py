@@ -26,7 +26,9 @@ Backend = Annotated[str, typer.Option(metavar="mesh|face-alignment", help="Face 
 
 Device = Annotated[str, typer.Option(metavar="cpu|cuda|cuda:N", help="Where the networks run.")]
 Compiled = Annotated[bool, typer.Option("--compile/--eager", help="torch.compile, and CUDA graphs.")]
-Precision = Annotated[str, typer.Option(metavar="float32|bfloat16", help="Of the networks.")]
+Precision = Annotated[
+    str, typer.Option(metavar="auto|float32|bfloat16", help="Of the networks; auto: what is quicker here.")
+]
 Conceal = Annotated[
     bool,
     typer.Option(

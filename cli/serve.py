@@ -124,7 +124,7 @@ def command(
     encoder: Encoder = DEFAULT_ENCODER,
     device: Device = "cpu",
     compiled: Compiled = False,
-    precision: Precision = "float32",
+    precision: Precision = "auto",
     conceal: Conceal = False,
     output_fps: OutputRate = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error.")] = False,

@@ -27,6 +27,7 @@ from .options import (
     MarkText,
     Mode,
     OutputRate,
+    Precision,
     Preset,
     Region,
 )
@@ -84,6 +85,7 @@ def command(
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,
+    precision: Precision = "auto",
     device: Device = "cpu",
     conceal: Conceal = False,
     output_fps: OutputRate = None,
@@ -125,7 +127,9 @@ def command(
     for warning in edits.outside_range():
         console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
     style = read_mark(mark, mark_text, mark_size, mark_opacity)
-    models = Models(generator=generator, backend=backend, encoder=encoder, device=device, conceal=conceal)
+    models = Models(
+        generator=generator, backend=backend, encoder=encoder, device=device, precision=precision, conceal=conceal
+    )
     stop, told = threading.Event(), _Told()
     live_source = open_live(
         source,

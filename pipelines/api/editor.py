@@ -37,6 +37,7 @@ def load_editor(
     generator: str = "mobilestylegan",
     backend: str = "mesh",
     encoder: str = DEFAULT_ENCODER,
+    precision: str = "auto",
     encode_every: int | Literal["auto"] = 1,
     offline: bool = False,
     zoo: "Zoo | None" = None,
@@ -53,6 +54,7 @@ def load_editor(
         generator: name of the network that draws faces, as the command line has it.
         backend: name of the networks that find and measure faces, likewise.
         encoder: name of the network that inverts faces, likewise.
+        precision: of the networks: "float32", "bfloat16" or "auto", what is quicker on this processor.
         encode_every: in streams, encode one frame in so many, or "auto", and predict those between: quicker.
         offline: never fetch weights.
         zoo: where weights come from, instead of the user's cache.
@@ -83,6 +85,7 @@ def load_editor(
             generator=generator,
             backend=backend,
             encoder=encoder,
+            precision=precision,
             encode_every=encode_every,
         )
     )

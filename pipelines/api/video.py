@@ -51,6 +51,7 @@ def transcode(
     generator: str = "mobilestylegan",
     backend: str = "mesh",
     encoder: str = "recurrent",
+    precision: str = "auto",
     codec: str = "libx264",
     crf: float | None = None,
     encoder_preset: str | None = None,
@@ -85,6 +86,7 @@ def transcode(
         generator: see `load_editor`.
         backend: see `load_editor`.
         encoder: see `load_editor`.
+        precision: see `load_editor`.
         codec: of FFmpeg, as on the command line.
         crf: of FFmpeg, likewise; lower is better and larger.
         encoder_preset: of FFmpeg, likewise: speed against size.
@@ -129,6 +131,7 @@ def transcode(
         generator=generator,
         backend=backend,
         encoder=encoder,
+        precision=precision,
         refine=refine,
         refine_seconds=refine_seconds,
         encode_every=parse_every(str(encode_every), "encode_every"),

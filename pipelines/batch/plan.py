@@ -21,6 +21,7 @@ from ..common.errors import BatchError, EditError, OptionError
 from ..compositing.composite import check_mode
 from ..compositing.mark import read_mark
 from ..editor.encoder_names import ENCODERS
+from ..editor.precision import check_precision
 from ..edits.edit import EditSpec
 from ..edits.parsing import make_edits, parse_edit, read_preset, read_region
 from ..edits.regions import AUTO, parse_region
@@ -137,6 +138,7 @@ OPTIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "generator": _one_of(GENERATORS),
     "backend": _one_of(BACKENDS),
     "encoder": _one_of(ENCODERS),
+    "precision": lambda value: check_precision(str(value)),
     "refine": int,
     "refine_seconds": float,
     "encode_every": lambda value: parse_every(str(value), "encode_every"),

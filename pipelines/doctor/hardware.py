@@ -33,7 +33,7 @@ def processor(machine: Machine) -> list[Finding]:
         findings.append(Finding("threads", "warn", f"PyTorch uses {threads} of {cores} cores", mend))
     else:
         findings.append(Finding("threads", "ok", f"PyTorch uses {threads} of {cores} cores"))
-    return findings
+    return [*findings, Finding("precision", "ok", machine.precision(machine.zoo.cache))]
 
 
 def gpu(machine: Machine) -> list[Finding]:

@@ -154,11 +154,15 @@ class FaceEditor:
         self.matte = matte
         self._compositor = FaceCompositor(tracker.backend, matte)
 
-    def plain_renderer(self) -> Renderer:
-        """The renderer with the networks, for fits. Raises PipelineError where another one wraps it already."""
+    def bare_renderer(self) -> Renderer:
+        """The renderer with the networks. Raises PipelineError where another one wraps it already."""
         if not isinstance(self.renderer, Renderer):
             raise PipelineError("fit before frames are encoded by number: make the editor again with encode_every=1")
         return self.renderer
+
+    def plain_renderer(self) -> Renderer:
+        """The renderer with the networks as they were taught, for fits. Raises as `bare_renderer`."""
+        return self.bare_renderer().plain
 
     def step(self, state: SessionState, frame: Frame, stages: Stages) -> tuple[SessionState, Edited]:
         """The next frame of the stream: (new state, the edited frame with the same pts)."""

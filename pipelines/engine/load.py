@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from ...models.dynamics.motion_model import load_motion
 from ...models.faces.faces import FaceBackend
 from ...models.faces.matte import HeadMatte
-from ..editor.accelerate import accelerate, check_device, check_precision
+from ..editor.accelerate import accelerate, check_device
 from ..editor.encoder_names import DEFAULT_ENCODER
 from ..editor.face_compositor import shipped_matte
 from ..editor.face_editor import FaceEditor
 from ..editor.keyframed_renderer import KeyframedRenderer
 from ..editor.load import load_renderer
+from ..editor.precision import check_precision
 from ..editor.renderer import FaceRenderer
 from ..tracking.backends import load_backend
 from ..tracking.face_selection import parse_policy
@@ -59,7 +60,7 @@ class Models:
     encoder: str = DEFAULT_ENCODER
     device: str = "cpu"
     compiled: bool = False
-    precision: str = "float32"
+    precision: str = "auto"
     conceal: bool = False
 
     def __post_init__(self) -> None:
@@ -83,6 +84,7 @@ def load_engine(
         device=models.device,
         compiled=models.compiled,
         precision=check_precision(models.precision),
+        cache=zoo.cache,
     )
     drawn: FaceRenderer = renderer
     fill: FrameConcealment | None = None

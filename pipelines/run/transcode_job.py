@@ -12,6 +12,7 @@ from ..common.errors import OptionError
 from ..compositing.composite import Mode
 from ..compositing.mark import MarkStyle
 from ..credentials.certificates import Identity
+from ..editor.precision import PRECISIONS
 from ..edits.edit import Edits
 from ..motion.keyframes import Every
 from ..motion.retimed_reader import RetimedReader
@@ -34,7 +35,7 @@ class TranscodeJob:
     Raises OptionError for options that do not go together, and if there is nothing to do.
 
     Attributes:
-        mode, faces, generator, backend, encoder: see `editor.load.load_editor`.
+        mode, faces, generator, backend, encoder, precision: see `editor.load.load_editor`.
         refine, refine_seconds: steps to fit the inversion to the clip before the edit, and their time limit.
         encode_every: frames from one encoded frame to the next, or "auto".
         draw_every: frames from one drawn frame to the next, or "auto"; see `editor.draw_schedule`.
@@ -52,6 +53,7 @@ class TranscodeJob:
     generator: str = "mobilestylegan"
     backend: str = "mesh"
     encoder: str = "recurrent"
+    precision: str = "auto"
     refine: int = 0
     refine_seconds: float = 120.0
     encode_every: Every = 1
@@ -64,6 +66,8 @@ class TranscodeJob:
     identity: Identity | None = None
 
     def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise OptionError(f"unknown precision {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
         if not self.edits.specs and self.mode == "detail":
             raise OptionError("nothing to do: give an edit, as in --edit smile=2, or a --preset")
         if self.refine < 0 or not (math.isfinite(self.refine_seconds) and self.refine_seconds >= 1):
@@ -142,12 +146,15 @@ def _load(job: TranscodeJob, zoo: "Zoo") -> "FaceEditor":
         generator=job.generator,
         backend=job.backend,
         encoder=job.encoder,
+        precision=job.precision,
     )
 
 
 def _fitted(job: TranscodeJob, zoo: "Zoo", watch: Watch, load: Load | None) -> "FaceEditor":
     """The editor of a job, fitted to its clip if requested."""
+    from ..editor.accelerate import accelerate
     from ..editor.load import keyframed
+    from ..editor.precision import check_precision
 
     editor = _load(job, zoo) if load is None else load(job)
     if job.refine:
@@ -160,8 +167,10 @@ def _fitted(job: TranscodeJob, zoo: "Zoo", watch: Watch, load: Load | None) -> "
             editor = refine_clip(
                 editor, job.source, zoo, settings=settings, one=job.faces in ONE_FACE, cache=kept, progress=count
             )
+        precision = check_precision(job.precision)
+        editor.renderer = accelerate(editor.plain_renderer(), precision=precision, cache=zoo.cache)
     if job.encode_every != 1:
-        editor.renderer = keyframed(editor.plain_renderer(), job.encode_every)
+        editor.renderer = keyframed(editor.bare_renderer(), job.encode_every)
     if job.first_frame_edit:
         from ...models.dynamics.motion_model import load_motion
         from ..fitting.first_frame_edit import apply_first_frame_edit
