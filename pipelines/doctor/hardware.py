@@ -26,14 +26,14 @@ def processor(machine: Machine) -> list[Finding]:
             Finding("processor", "warn", f"{name}: too few for live editing", "give the machine or container two cores")
         ]
     else:
-        findings = [Finding("processor", "ok", name)]
+        findings = [Finding("processor", "ok", f"{name}; {machine.precision(machine.zoo.cache)}")]
     limit = machine.environment("OMP_NUM_THREADS")
     if threads < min(cores, 2):
         mend = "unset OMP_NUM_THREADS" if limit else f"export OMP_NUM_THREADS={cores}"
         findings.append(Finding("threads", "warn", f"PyTorch uses {threads} of {cores} cores", mend))
     else:
         findings.append(Finding("threads", "ok", f"PyTorch uses {threads} of {cores} cores"))
-    return [*findings, Finding("precision", "ok", machine.precision(machine.zoo.cache))]
+    return findings
 
 
 def gpu(machine: Machine) -> list[Finding]:
