@@ -61,7 +61,7 @@ class TranscodeJob:
 
     def __post_init__(self) -> None:
         if not self.edits.specs and self.mode == "detail":
-            raise OptionError("nothing to do: give an edit, as in --edit smile=2, or a --preset")
+            raise OptionError("nothing to do: give an edit, as in --edit smile=2 or --text older, or a --preset")
         if self.refine < 0 or not (math.isfinite(self.refine_seconds) and self.refine_seconds >= 1):
             raise OptionError(
                 f"expected --refine from 0 and --refine-seconds from 1, got {self.refine} and {self.refine_seconds:g}"
