@@ -30,15 +30,17 @@ from .options import (
 )
 from .progress import FfmpegBlocks, check_style, count_frames
 from .weights import IndexUrl, Offline, open_zoo
+from .wording import Text, TextFrom, TextStrength, edits_and_texts
 
 if TYPE_CHECKING:
-    from ..pipelines.compositing import composite
-    from ..pipelines.edits.edit import Edits
     from ..pipelines.run.filter import FilterReport
 
 
 def command(
     edit: Edit = None,
+    text: Text = None,
+    text_from: TextFrom = None,
+    text_strength: TextStrength = 1.0,
     preset: Preset = None,
     mode: Mode = "detail",
     region: Region = "auto",
@@ -112,6 +114,7 @@ def command(
     """
     from ..pipelines.common.errors import OptionError
     from ..pipelines.common.stage_timing import Stages
+    from ..pipelines.compositing.composite import check_mode
     from ..pipelines.compositing.mark import read_mark
     from ..pipelines.motion.keyframes import parse_every
     from ..pipelines.run.filter import filter_pictures
@@ -133,22 +136,30 @@ def command(
         rate=None if rate is None else parse_rate(rate),
         colours=ColourChoice(matrix=matrix, signal_range=signal_range),
     )
-    if passthrough and (edit or preset):
-        raise typer.BadParameter("--passthrough edits nothing; leave it out, or leave out --edit and --preset")
+    if passthrough and (edit or preset or text):
+        raise typer.BadParameter("--passthrough edits nothing; leave it out, or leave out --edit, --preset and --text")
     if stats and not stats.absolute().parent.is_dir():
         raise SinkError(f"--stats {stats}: the folder {stats.absolute().parent} does not exist; make it first")
     style = read_mark(mark, mark_text, mark_size, mark_opacity)
-    chosen = None if passthrough else _choose(edit or [], preset, mode, region, console)
+    checked = check_mode(mode)
+    edits = None if passthrough else edits_and_texts(
+        edit or [], preset, text or [], console, region=region, text_from=text_from, text_strength=text_strength,
+        offline=offline, index_url=index_url,
+    )  # fmt: skip
+    if edits is not None and not edits.specs and checked == "detail":
+        raise typer.BadParameter(
+            "nothing to do: give an edit, as in --edit smile=2 or --text older, or a --preset; --passthrough edits "
+            "nothing"
+        )
     stages, edited = Stages(), None
     blocks = None if progress_fd is None else _Descriptor(progress_fd)
     with pipe.standard_output() as output:
         source, sink = open_pipe(pipe.open_input(), output, options)  # before anything is fetched or loaded
-        if chosen is not None:
+        if edits is not None:
             from ..pipelines.editor.frame_stream import edit_frames
             from ..pipelines.editor.load import load_editor
             from ..pipelines.run.marking import Marking
 
-            edits, checked = chosen
             with open_zoo(offline=offline, index_url=index_url) as zoo:
                 editor = load_editor(
                     zoo,
@@ -171,24 +182,6 @@ def command(
             write_whole(stats, (json.dumps(report.as_dict(), indent=2) + "\n").encode())
         except SinkError as error:
             raise SinkError(f"the frames are written, but their numbers are not: {error}") from error
-
-
-def _choose(
-    texts: list[str], preset: Path | None, mode: str, region: str, console: Console
-) -> "tuple[Edits, composite.Mode]":
-    from ..models.directions.directions import load_directions
-    from ..pipelines.compositing.composite import check_mode
-    from ..pipelines.edits.parsing import parse_edits
-
-    checked = check_mode(mode)
-    edits = parse_edits(texts, preset, load_directions(), region=region)
-    if not edits.specs and checked == "detail":
-        raise typer.BadParameter(
-            "nothing to do: give an edit, as in --edit smile=2, or a --preset; --passthrough edits nothing"
-        )
-    for warning in edits.outside_range():
-        console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
-    return edits, checked
 
 
 class _Descriptor:

@@ -6,7 +6,7 @@ import math
 import threading
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from ...stream.frame import Frame
@@ -17,7 +17,7 @@ from ..editor import load as load_module
 from ..editor.encoder_names import DEFAULT_ENCODER
 from ..editor.face_editor import FaceEditor, SessionState
 from ..motion.retimed_reader import parse_rate
-from .edits import EditsLike, read_edits
+from .edits import EditsLike, TextLike, read_edits
 from .pictures import P, take
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ KEPT_TIMES: Final = 1000
 
 
 def load_editor(
-    edits: EditsLike,
+    edits: EditsLike = MappingProxyType({}),
     *,
+    text: TextLike = (),
     mode: str = "detail",
     region: str = "auto",
     faces: str | int = "largest",
@@ -47,6 +48,8 @@ def load_editor(
     Args:
         edits: name -> strength, as in {"smile": 2}, or a ramp over a stream's time as text, as in {"age": "0:2@3s"}; or
             the path of a TOML preset. Around 1 to 3 is what is drawn well, negative is the opposite.
+        text: edits in words, as in "older, with grey hair"; several as a list, each with a ramp ("blond hair:0:1@3s")
+            or without. What `edits` names goes before them.
         mode: "detail" keeps skin, hair and light of the source, "replace" shows the drawn face alone.
         region: what may change: "face" inside its landmarks' hull, "hair", "head", or "auto", the least that holds
             what the edits touch.
@@ -69,13 +72,13 @@ def load_editor(
         WeightsError: for weights that cannot be had.
     """
     checked_mode = check_mode(mode)
-    checked = read_edits(edits, checked_mode, region, stacklevel=2)
     if encode_every != "auto" and (not isinstance(encode_every, int) or encode_every < 1):
         raise OptionError(f"encode_every={encode_every!r}: expected 'auto' or a number of frames from 1")
     if zoo is None:
         from ...models.zoo.zoo import Zoo
 
         zoo = Zoo(offline=offline)
+    checked = read_edits(edits, checked_mode, region, text=text, zoo=zoo, stacklevel=2)
     return Editor(
         load_module.load_editor(
             zoo,

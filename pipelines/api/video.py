@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Generator
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from ...stream.frame import Frame
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
     from ..run.transcode import Report
     from ..run.watch import Progress
-    from .edits import EditsLike
+    from .edits import EditsLike, TextLike
 
 
 def read(path: str | os.PathLike[str]) -> Generator[Frame, None, None]:
@@ -37,8 +38,9 @@ def read(path: str | os.PathLike[str]) -> Generator[Frame, None, None]:
 def transcode(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
-    edits: "EditsLike",
+    edits: "EditsLike" = MappingProxyType({}),
     *,
+    text: "TextLike" = (),
     mode: str = "detail",
     region: str = "auto",
     faces: str | int = "largest",
@@ -74,6 +76,7 @@ def transcode(
         source: the file to read.
         target: the file to write; its suffix names the container.
         edits: see `load_editor`.
+        text: see `load_editor`.
         mode: see `load_editor`.
         region: see `load_editor`.
         faces: see `load_editor`.
@@ -122,10 +125,14 @@ def transcode(
     from .edits import read_edits
 
     checked_mode = check_mode(mode)
+    if zoo is None:
+        from ...models.zoo.zoo import Zoo
+
+        zoo = Zoo(offline=offline)
     job = TranscodeJob(
         source=Path(source),
         target=Path(target),
-        edits=read_edits(edits, checked_mode, region, stacklevel=2),
+        edits=read_edits(edits, checked_mode, region, text=text, zoo=zoo, stacklevel=2),
         mode=checked_mode,
         faces=str(faces),
         generator=generator,
@@ -143,8 +150,4 @@ def transcode(
         mark=read_mark(mark, mark_text, mark_size, mark_opacity),
         identity=None if signing is None else find_identity(*signing),
     )
-    if zoo is None:
-        from ...models.zoo.zoo import Zoo
-
-        zoo = Zoo(offline=offline)
     return run_job(job, zoo, unwatched if progress is None else telling(progress))

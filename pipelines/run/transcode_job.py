@@ -69,7 +69,7 @@ class TranscodeJob:
         if self.precision not in PRECISIONS:
             raise OptionError(f"unknown precision {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
         if not self.edits.specs and self.mode == "detail":
-            raise OptionError("nothing to do: give an edit, as in --edit smile=2, or a --preset")
+            raise OptionError("nothing to do: give an edit, as in --edit smile=2 or --text older, or a --preset")
         if self.refine < 0 or not (math.isfinite(self.refine_seconds) and self.refine_seconds >= 1):
             raise OptionError(
                 f"expected --refine from 0 and --refine-seconds from 1, got {self.refine} and {self.refine_seconds:g}"
