@@ -84,8 +84,12 @@ def follow(before: HairChange | None, now: HairChange | None, elapsed: float) ->
     """An exponential average over time; the last one where nothing is known now."""
     if before is None or now is None:
         return now if before is None else before
-    share = float(1 - np.exp(-max(0.0, elapsed) / SECONDS))
-    return HairChange(*(old + share * (new - old) for old, new in zip(_fields(before), _fields(now), strict=True)))
+    return between(before, now, float(1 - np.exp(-max(0.0, elapsed) / SECONDS)))
+
+
+def between(first: HairChange, second: HairChange, share: float) -> HairChange:
+    """The change on the way from one to another; share: 0..1, how far."""
+    return HairChange(*(old + share * (new - old) for old, new in zip(_fields(first), _fields(second), strict=True)))
 
 
 @cache

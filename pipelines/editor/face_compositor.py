@@ -204,18 +204,61 @@ class FaceCompositor:
         assert state.drawn_mattes is not None
         if change is None or (not touched.hair and np.abs(change.shift).max() < LEAST_CHANGE):
             return None, None
-        own, tint = state.matte.matte.hair, None
-        if touched.hair:
-            share = own * (1 - front)
-            if touched.head:  # hair that was drawn has its new colour already
-                share = share * (1 - np.minimum(*(matte.hair for matte in state.drawn_mattes)))
-            tint = hair_layers(change.apply(face), share, head_matte.border_fade())
-        if _at_border(own) < HAIR_AT_BORDER:
+        share = state.matte.matte.hair * (1 - front)
+        if touched.head:  # hair that was drawn has its new colour already
+            share = share * (1 - np.minimum(*(matte.hair for matte in state.drawn_mattes)))
+        tint, beyond = self._tints(
+            drawn.pixels, drawn.track.quad, face, share, change, network, border=_at_border(state.matte.matte.hair)
+        )
+        return (tint if touched.hair else None), beyond
+
+    def _tints(
+        self, pixels: Pixels, quad: Quad, face: FloatImage, hair: Mask, change: HairChange, network: HeadMatte,
+        border: float,
+    ) -> tuple[Layers, Layers | None]:  # fmt: skip
+        """Hair of another colour in the crop, and in a wider one where it reaches the crop's border.
+
+        hair: (S, S), where it is and may change. border: share of the crop's border that is hair.
+        """
+        tint = hair_layers(change.apply(face), hair, head_matte.border_fade())
+        if border < HAIR_AT_BORDER:
             return tint, None
-        wide = crop(drawn.pixels, enlarge_quad(drawn.track.quad, hair_colour.WIDE)).astype(np.float32)
+        wide = crop(pixels, enlarge_quad(quad, hair_colour.WIDE)).astype(np.float32)
         (found,), covered = head_matte.measure_mattes(network, [wide])
-        hair = found.hair * (1 - covered) * head_matte.border_fade()
-        return tint, hair_layers(change.apply(wide), hair, hair_colour.outside_of_crop())
+        around = found.hair * (1 - covered) * head_matte.border_fade()
+        return tint, hair_layers(change.apply(wide), around, hair_colour.outside_of_crop())
+
+    def recolour(
+        self,
+        first: CompositeState,
+        second: CompositeState,
+        share: float,
+        carried: ReprojectableLayers,
+        quad: Quad,
+        pixels: Pixels,
+        face: Pixels,
+        covered: tuple[Mask | None, Mask | None],
+    ) -> tuple[CompositeState, ReprojectableLayers]:
+        """Layers that are carried between two drawings, with the colour of hair put anew on this frame's own strands.
+
+        Strands move as no landmark does, and the change of colour is known without a drawing. first: the state after
+        the frame before, which comes back with the matte of this one; second: after the later drawing. share: 0..1, how
+        far the frame is on the way. pixels, face: the frame and the face's crop. covered: hidden landmarks and nearer
+        heads, (S, S) each.
+        """
+        if self._load_matte is None or first.matte is None or first.hair is None or second.hair is None:
+            return first, carried
+        network, picture = self._load_matte(), face.astype(np.float32)
+        (matte,), front = head_matte.measure_mattes(network, [picture])
+        own = head_matte.follow(first.matte, matte, front, face, carried.points, carried.seconds - first.seconds)
+        hair = own.matte.hair * (1 - np.maximum(own.front, _both(*covered)))
+        change = hair_colour.between(first.hair, second.hair, share)
+        weight = np.float32(min(1.0, 4 * carried.weight))
+        tint, beyond = (
+            None if layers is None else layers.fading(weight)
+            for layers in self._tints(pixels, quad, picture, hair, change, network, border=_at_border(own.matte.hair))
+        )
+        return replace(first, matte=own, seconds=carried.seconds), replace(carried, tint=tint, beyond=beyond)
 
     def _match_shape(self, points: Points, drawn: FloatImage, edited: FloatImage) -> tuple[FloatImage, FloatImage]:
         seen = self._locate(points, drawn)

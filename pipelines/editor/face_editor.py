@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ...models.arrays import Points
+from ...models.arrays import Mask, Points
 from ...models.faces.matte import HeadMatte
 from ...stream.frame import Frame
 from ..common.errors import PipelineError
@@ -18,7 +18,8 @@ from ..common.outcome import EDITED, NO_EDIT, NO_FACE, Outcome, OutcomeKind
 from ..common.stage_timing import Stages
 from ..compositing import fade
 from ..compositing.composite import Mode
-from ..compositing.reproject import between, reproject
+from ..compositing.face_mask import hidden_area
+from ..compositing.reproject import ReprojectableLayers, between, reproject
 from ..edits.edit import Edits
 from ..inversion.latent_memory import LatentState
 from ..tracking.align import crop, side, to_crop
@@ -239,48 +240,62 @@ class FaceEditor:
             kept[observed.track.id] = before
         return kept, Edited(analysis.frame.with_pixels(pixels), analysis.outcome)
 
-    def reproject(
-        self,
-        state: Mapping[int, CompositeState],
-        analysis: FrameAnalysis,
-        stages: Stages,
-        later: Mapping[int, CompositeState] | None = None,
-    ) -> Edited | None:
+    def reproject(self, state: Mapping[int, CompositeState], analysis: FrameAnalysis, stages: Stages) -> Edited | None:
         """The frame with its faces' last drawings reprojected onto them; None if none has a drawing.
 
-        later: the state of a later frame, where it is known: what is between two drawings comes from both, the nearer
-        one in time counting for more. Uses no network and does not change the state.
+        Uses no network and does not change the state.
         """
         pixels = analysis.frame.pixels
         for observed in far_to_near(analysis.faces):
-            states = [None if observed.fresh else state.get(observed.track.id), (later or {}).get(observed.track.id)]
-            if observed.job is None or not any(memory is not None and memory.drawn is not None for memory in states):
-                continue
+            memory = None if observed.fresh else state.get(observed.track.id)
             with stages.time("reproject"):
-                found = [
-                    reproject(
-                        memory.drawn,
-                        observed.track,
-                        observed.visibility.weight,
-                        observed.visibility.hidden,
-                        observed.job.seconds,
-                        memory.plate,
-                        observed.job.face,
-                    )
-                    for memory in states
-                    if memory is not None and memory.drawn is not None
-                ]
-                shown = found[0]
-                if len(found) == 2:
-                    shown = between(found[0], found[1], self._share(states, observed.job.seconds))
+                shown = _reprojected(memory, observed)
                 pixels = pixels if shown is None else place(pixels, observed.track.quad, shown)
         return None if pixels is analysis.frame.pixels else Edited(analysis.frame.with_pixels(pixels), EDITED)
 
+    def carry(
+        self,
+        state: Mapping[int, CompositeState],
+        analysis: FrameAnalysis,
+        later: Mapping[int, CompositeState],
+        stages: Stages,
+    ) -> tuple[dict[int, CompositeState], Edited]:
+        """A frame between two that were drawn, with both drawings reprojected, the nearer in time counting for more.
+
+        state: after the frame before; later: after the drawn frame that follows. Returns the state after this frame,
+        in which the drawings are still those of `state`.
+        """
+        pixels, touched, kept = analysis.frame.pixels, self.edits.touched(self.mode), dict(state)
+        for observed in far_to_near(analysis.faces):
+            first, second = state.get(observed.track.id), later.get(observed.track.id)
+            with stages.time("reproject"):
+                shown, job = _reprojected(first, observed), observed.job
+                if job is None or second is None:
+                    continue
+                if first is None or first.drawn is None or second.drawn is None:
+                    shown = shown or _reprojected(second, observed)
+                else:
+                    span = second.drawn.seconds - first.drawn.seconds
+                    share = (job.seconds - first.drawn.seconds) / span if span > 0 else 1.0
+                    shown = between(shown, _reprojected(second, observed), share)
+                    if shown is not None and touched.hair and not touched.head:
+                        kept[observed.track.id], shown = self._compositor.recolour(
+                            first,
+                            second,
+                            share,
+                            shown,
+                            observed.track.quad,
+                            analysis.frame.pixels,
+                            job.face,
+                            self._covered(analysis, observed),
+                        )
+                pixels = pixels if shown is None else place(pixels, observed.track.quad, shown)
+        return kept, Edited(analysis.frame.with_pixels(pixels), analysis.outcome)
+
     @staticmethod
-    def _share(states: Sequence[CompositeState | None], seconds: float) -> float:
-        """0..1, where a time lies between the drawings of two states."""
-        begin, end = (memory.drawn.seconds for memory in states if memory is not None and memory.drawn is not None)
-        return (seconds - begin) / (end - begin) if end > begin else 1.0
+    def _covered(analysis: FrameAnalysis, observed: FaceObservation) -> tuple[Mask | None, Mask | None]:
+        others = [other.track for other in analysis.faces]
+        return hidden_area(observed.points, observed.visibility.hidden), nearer_heads(others, observed.track)
 
     def _drawn(self, analysis: FrameAnalysis, observed: FaceObservation, job: FaceJob, rendered: Rendered) -> DrawnFace:
         tracks = [other.track for other in analysis.faces]
@@ -295,6 +310,16 @@ class FaceEditor:
             nearer=nearer_heads(tracks, observed.track),
             seconds=job.seconds,
         )
+
+
+def _reprojected(memory: CompositeState | None, observed: FaceObservation) -> ReprojectableLayers | None:
+    """A face's last drawing on another frame; None without one, and where nothing is to be drawn."""
+    if memory is None or memory.drawn is None or observed.job is None:
+        return None
+    seen = observed.visibility
+    return reproject(
+        memory.drawn, observed.track, seen.weight, seen.hidden, observed.job.seconds, memory.plate, observed.job.face
+    )
 
 
 def far_to_near(faces: Sequence[FaceObservation]) -> list[FaceObservation]:

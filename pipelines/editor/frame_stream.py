@@ -1,6 +1,6 @@
 """Edit a stream of frames with its stages side by side, each in a thread of its own; frames stay in order."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -9,6 +9,7 @@ from ..common.ahead import Ahead
 from ..common.outcome import EDITED, moved
 from ..common.stage_timing import Stages
 from ..motion.keyframes import Every
+from .composite_state import CompositeState
 from .draw_schedule import scheduled
 from .face_editor import AnalysisState, Edited, FaceEditor, FrameAnalysis, SessionState
 from .renderer import Rendered
@@ -86,7 +87,7 @@ def _composited(
     state: SessionState,
     finish: Callable[[Frame, Edited], Edited],
 ) -> Iterator[Edited]:
-    before = state.composites
+    before: Mapping[int, CompositeState] = state.composites
     waiting: list[FrameAnalysis] = []
     for analysis, rendered in drawings:
         if rendered is None:
@@ -94,8 +95,8 @@ def _composited(
             continue
         after, edited = editor.composite(before, analysis, rendered, stages)
         for between in waiting:
-            carried = editor.reproject(before, between, stages, after) or Edited(between.frame, between.outcome)
-            outcome = CARRIED if between.outcome == EDITED else between.outcome
+            before, carried = editor.carry(before, between, after, stages)
+            outcome = CARRIED if carried.outcome == EDITED else carried.outcome
             yield finish(between.frame, replace(carried, outcome=outcome))
         waiting.clear()
         before = after
