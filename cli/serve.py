@@ -19,6 +19,8 @@ from .options import (
     MarkText,
     OutputRate,
     Precision,
+    SignCert,
+    SignKey,
 )
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -90,6 +92,11 @@ def command(
         typer.Option(metavar="ADDRESS", help="Where to listen for media. Repeatable."),
     ] = None,
     presets: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Offer its *.toml presets.")] = None,
+    sign_recordings: Annotated[
+        bool, typer.Option("--sign-recordings", help="Sign recordings that pages make, with your pair.")
+    ] = False,
+    sign_cert: SignCert = None,
+    sign_key: SignKey = None,
     keep: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Keep the edits of WHIP streams over a restart.")
     ] = None,
@@ -150,13 +157,15 @@ def command(
     """
     import asyncio
     import os
+    from dataclasses import replace
 
     from ..pipelines.compositing.mark import PLAIN, read_mark
+    from ..pipelines.credentials.certificates import find_identity
     from ..pipelines.serve.addresses import read_networks
     from ..pipelines.serve.logs import start_log
     from ..pipelines.serve.options import read_ice, read_presets, read_size, read_token_file
     from ..pipelines.serve.rights import read_tokens
-    from ..pipelines.serve.settings import Limits, ServeSettings
+    from ..pipelines.serve.settings import Limits, RecordingSigner, ServeSettings
     from ..pipelines.serve.settings_error import ServeSettingsError
     from ..stream.webrtc.candidates import CandidateRules
     from ..stream.webrtc.encoders import VideoRate
@@ -172,6 +181,9 @@ def command(
     secret = os.environ.get("DYNSTREAM_TOKEN", "")
     tokens = read_tokens(secret, "DYNSTREAM_TOKEN") if secret.strip() else ()
     ice, turn = read_ice(ice_server or [], turn_secret_file)
+    identity = find_identity(sign_cert, sign_key) if sign_recordings else None
+    if sign_recordings and identity is None:
+        raise ServeSettingsError("--sign-recordings: no pair to sign with; make one: dynstream credentials init")
     settings = ServeSettings(
         host=host,
         port=port,
@@ -197,6 +209,7 @@ def command(
         mark=read_mark("corner", mark_text, mark_size, mark_opacity) or PLAIN,
         presets=read_presets(presets) if presets else {},
         keep=keep,
+        recordings=RecordingSigner(identity) if identity else None,
         max_latency_ms=max_latency,
         rate=VideoRate(start=min(1_200_000, highest), lowest=min(200_000, highest), highest=highest),
         limits=Limits(
@@ -230,6 +243,11 @@ def command(
         conceal=conceal,
     )
     with open_zoo(offline=offline, index_url=index_url) as zoo:
+        if identity is not None:
+            from ..pipelines.run.model_digests import digests_of, model_files
+
+            models_of = digests_of(tuple(model_files(generator, backend, encoder, zoo)))
+            settings = replace(settings, recordings=RecordingSigner(identity, models_of))
         asyncio.run(_serve(settings, load_face_engine(zoo, models, output_rate=output_fps), console))
 
 

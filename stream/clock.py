@@ -30,10 +30,11 @@ _DECODING_ORDER: Final = frozenset({"avi"})
 @dataclass(slots=True)
 class _Place:
     """Where a stream is: the next decoding time that it would count itself, its epoch, and its first and last time on
-    the clock of all."""
+    the clock of all. rest: what its last packet lasts, where the file does not say, as far as those before it tell."""
 
     next_time: Fraction
     epoch: int
+    rest: Fraction = Fraction(0)
     first: Fraction | None = None
     end: Fraction | None = None
 
@@ -115,6 +116,11 @@ class Clock:
                     place.epoch = newest
                 elif self._jumps(gap, time + self._shifts[place.epoch]):
                     place.epoch = self._begin(packet, time, place)
+        step = time - place.next_time  # from packets without a duration, that is from one to the next
+        if packet.duration:
+            place.rest = Fraction(0)
+        elif 0 < step <= RESTART:
+            place.rest = step
         place.next_time = time + (packet.duration or 0) * packet.time_base
         self._raw[place.epoch] = time
         return place.epoch
@@ -130,11 +136,11 @@ class Clock:
 
         Streams are taken to begin as long before or after each other as at the beginning of the file.
         """
-        shift = place.next_time + self._shifts[place.epoch] - time
+        shift = place.next_time + place.rest + self._shifts[place.epoch] - time
         shown = time if packet.pts is None else packet.pts * packet.time_base
         for other in self._places.values():
             if place.first is not None and other.first is not None and other.end is not None:
-                shift = max(shift, other.end - (shown - place.first + other.first))
+                shift = max(shift, other.end + other.rest - (shown - place.first + other.first))
         self._shifts.append(shift)
         self._raw.append(time)
         self.jumps += 1

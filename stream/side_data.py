@@ -5,7 +5,7 @@ RULES has every kind that PyAV knows; a kind that FFmpeg has and PyAV does not k
 
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
@@ -23,8 +23,8 @@ RULES: Final[dict[Type, tuple[Rule, str]]] = {
     Type.CONTENT_LIGHT_LEVEL: ("stream", "HDR content light level"),
     Type.AFD: ("left out", "active format description"),
     Type.PANSCAN: ("left out", "pan and scan"),
-    Type.GOP_TIMECODE: ("left out", "timecode of groups of pictures"),
-    Type.S12M_TIMECODE: ("left out", "timecode of frames (SMPTE ST 12-1)"),
+    Type.GOP_TIMECODE: ("stream", "timecode of groups of pictures"),
+    Type.S12M_TIMECODE: ("stream", "timecode of frames (SMPTE ST 12-1)"),
     Type.SPHERICAL: ("left out", "spherical projection (360 degrees)"),
     Type.ICC_PROFILE: ("left out", "ICC colour profile"),
     Type.DYNAMIC_HDR_PLUS: ("left out", "HDR10+"),
@@ -33,7 +33,7 @@ RULES: Final[dict[Type, tuple[Rule, str]]] = {
     Type.DOVI_METADATA: ("left out", "Dolby Vision"),
     Type.AMBIENT_VIEWING_ENVIRONMENT: ("left out", "ambient viewing environment"),
     Type.FILM_GRAIN_PARAMS: ("left out", "film grain parameters"),
-    Type.SEI_UNREGISTERED: ("left out", "user data of the video (unregistered SEI)"),
+    Type.SEI_UNREGISTERED: ("frame", "user data of the video (unregistered SEI)"),
     Type.DETECTION_BBOXES: ("left out", "boxes around detected objects"),
     Type.DISPLAYMATRIX: ("no matter", "display matrix"),
     Type.MOTION_VECTORS: ("no matter", "motion vectors"),
@@ -46,7 +46,7 @@ RULES: Final[dict[Type, tuple[Rule, str]]] = {
     Type.SKIP_SAMPLES: ("no matter", "samples to skip"),
     Type.AUDIO_SERVICE_TYPE: ("no matter", "kind of sound"),
 }
-_FRAME_OPTIONS: Final = {Type.A53_CC: "a53cc"}
+_FRAME_OPTIONS: Final = {Type.A53_CC: "a53cc", Type.SEI_UNREGISTERED: "udu_sei"}
 """Kind -> the option of encoders that write it."""
 FRAME_KINDS: Final = frozenset(_FRAME_OPTIONS)
 """Kinds that stay with their frames, if at all."""
@@ -54,6 +54,10 @@ _ENCODER_INFO: Final = tuple(
     bytes.fromhex(uuid) for uuid in ("dc45e9bde6d948b7962cd820d923eeef", "2ca2de09b51747dbbb55a4fe7fc2fc4e")
 )
 """What x264 and x265 write into their first frame: the source's settings, not the result's."""
+_TIMECODES: Final = frozenset({Type.GOP_TIMECODE, Type.S12M_TIMECODE})
+_FROM_ZERO: Final = "00:00:00:00"
+_HOLD_TIMECODE: Final = frozenset({"mov", "mp4", "ipod", "matroska", "mxf"})
+"""Containers that keep the time of the first frame, from which those of the others follow."""
 _PARAMETERS: Final = {"libx264": "x264-params", "libx265": "x265-params", "libsvtav1": "svtav1-params"}
 _LIGHT: Final = {"libx264": "cll", "libx265": "max-cll", "libsvtav1": "content-light"}
 _DISPLAY: Final = {"libx264": "mastering-display", "libx265": "master-display", "libsvtav1": "mastering-display"}
@@ -82,6 +86,16 @@ def side_data(frame: av.VideoFrame) -> tuple[dict[Type, SideData], str | None]:
         return {}, number.group() if number else "?"
 
 
+def brought(frame: av.VideoFrame) -> set[Type]:
+    """The kinds that a frame has, without what its encoder says of itself."""
+    found = side_data(frame)[0]
+    return {kind for kind, data in found.items() if not _of_encoder(kind, data)}
+
+
+def _of_encoder(kind: Type, data: SideData) -> bool:
+    return kind is Type.SEI_UNREGISTERED and bytes(data).startswith(_ENCODER_INFO)
+
+
 class SideDataSeen:
     """The kinds of side data that the frames of a stream had.
 
@@ -99,9 +113,7 @@ class SideDataSeen:
         found, unknown = side_data(frame)
         if unknown is not None:
             self.unknown.add(unknown)
-        for data in found.values():
-            if data.type is not Type.SEI_UNREGISTERED or not bytes(data).startswith(_ENCODER_INFO):
-                self.kinds.add(data.type)
+        self.kinds |= {kind for kind, data in found.items() if not _of_encoder(kind, data)}
 
     def lost(self, kept: Iterable[Type] = ()) -> list[str]:
         """Names of what is not kept and matters, each once."""
@@ -146,6 +158,12 @@ def keep(
         if container in ("matroska", "webm") and kind in _STEREO_MODES:
             metadata["stereo_mode"] = _STEREO_MODES[kind][flags & 1]
             kinds.add(Type.STEREO3D)
+    timecode = _timecode(found)
+    if timecode == _FROM_ZERO:  # every MPEG-2 encoder writes it, and it says nothing
+        kinds |= _TIMECODES
+    elif timecode is not None and container in _HOLD_TIMECODE:
+        metadata["timecode"] = timecode
+        kinds |= _TIMECODES
     if codec in _PARAMETERS:
         if Type.CONTENT_LIGHT_LEVEL in found:
             most, average = struct.unpack_from("=II", found[Type.CONTENT_LIGHT_LEVEL])
@@ -158,6 +176,27 @@ def keep(
         if parameters:
             options[_PARAMETERS[codec]] = ":".join(parameters)
     return Kept(frozenset(kinds), options, metadata)
+
+
+def _timecode(found: Mapping[Type, bytes]) -> str | None:
+    """HH:MM:SS:FF of the first frame, with ; where frame numbers are dropped; None without one.
+
+    The bits are those of MPEG-2's group of pictures, and of SMPTE ST 12-1 as FFmpeg has them.
+    """
+    if len(data := found.get(Type.S12M_TIMECODE, b"")) >= 8 and struct.unpack_from("=I", data)[0]:
+        (code,) = struct.unpack_from("=I", data, 4)
+        drop = code >> 30 & 1
+        parts = [code & 0x3F, code >> 8 & 0x7F, code >> 16 & 0x7F, code >> 24 & 0x3F]
+        hours, minutes, seconds, frames = ((part >> 4) * 10 + (part & 15) for part in parts)
+    elif len(data := found.get(Type.GOP_TIMECODE, b"")) >= 8:
+        (code,) = struct.unpack_from("=q", data)
+        drop = code >> 24 & 1
+        hours, minutes, seconds, frames = code >> 19 & 0x1F, code >> 13 & 0x3F, code >> 6 & 0x3F, code & 0x3F
+    else:
+        return None
+    if hours > 23 or minutes > 59 or seconds > 59:
+        return None
+    return f"{hours:02}:{minutes:02}:{seconds:02}{';' if drop else ':'}{frames:02}"
 
 
 def _display(data: bytes, *, whole: bool) -> str | None:

@@ -14,7 +14,7 @@ from .layout import PixelLayout, layout_of
 from .picture import AS_SAID, Picture, PictureFormat, decoded_siting, fill, packed
 from .reader import VideoReader
 from .repaint import Repainter
-from .side_data import side_data
+from .side_data import brought
 
 
 class ToSamples:
@@ -46,7 +46,7 @@ class ToSamples:
             made = self._from_rgb(frame.pixels)
         else:
             made = self._repainted(frame, original, self._layout)
-        if self.kept.isdisjoint(side_data(original.samples)[0]):
+        if self.kept.isdisjoint(brought(original.samples)):
             return made
         self._copy = self._copy or _CopyWithSideData(original.samples, self.pix_fmt)
         return self._copy(original.samples, made)

@@ -222,7 +222,7 @@ class VideoWriter:
         )
         self._to_samples.kept = self._kept.kinds
         configure(context, self.options, reader.size, self._kept.options)
-        stream.metadata.update(carried(reader.stream_metadata) | self._kept.metadata)
+        stream.metadata.update(self._kept.metadata | carried(reader.stream_metadata))
         stream.disposition = reader.disposition & ~Disposition.attached_pic
         return stream
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -20,25 +20,45 @@ def command(
     workers: Annotated[int, typer.Option(min=1, help="Workers, with one core each.")] = 2,
     simulated: Annotated[int, typer.Option(min=1, help="Workers that pretend to work for a second a file.")] = 32,
     many: Annotated[int, typer.Option(min=100, help="Files over which the driver's memory is watched.")] = 10_000,
+    clip: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|sample",
+            help="Instead: edit this clip with the real networks, whole and in two pieces by two workers.",
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=10, metavar="S", help="Of the clip.")] = 12.0,
+    every: Annotated[int, typer.Option(min=1, metavar="K", help="Take one frame of the clip in so many.")] = 1,
     folder: Annotated[
         Path | None, typer.Option("--folder", metavar="FOLDER", help="An existing folder for the files; default: /tmp.")
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Run batches with stand-in networks, so that the engine is what is measured.
+    """Run batches with stand-in networks, so that the engine is what is measured, or once with the real ones.
 
-    Example: `dynstream bench batch --json batch.json`
+    Examples:
+
+    - `dynstream bench batch --json batch.json`
+    - `dynstream bench batch --clip sample --json joint.json`
     """
+    from ...models.zoo.zoo import Zoo
     from ...pipelines.research.bench.batch import BatchBenchSettings, bench_batch
+    from ...pipelines.research.bench.batch_joint import bench_joint
 
     settings = BatchBenchSettings(files=files, kills=kills, workers=workers, simulated=simulated, many=many)
     with (
         json_report(context, json_file) as (header, write),
         TemporaryDirectory(prefix="dynstream-bench-", dir=folder) as work,
     ):
-        result = bench_batch(Path(work), settings, say)
-        write(header | {"settings": settings, "batch": result})
-    table = Table("what", "measured", title="batch, stand-in networks", title_justify="left")
+        result: Any
+        if clip is None:
+            result, kind = bench_batch(Path(work), settings, say), "stand-in"
+            write(header | {"settings": settings, "batch": result})
+        else:
+            source = Zoo(offline=True).path("sample-clip") if str(clip) == "sample" else clip
+            result, kind = bench_joint(source, Path(work), seconds=seconds, every=every, say=say), "real"
+            write(header | {"seconds": seconds, "every": every, "joint": result})
+    table = Table("what", "measured", title=f"batch, {kind} networks", title_justify="left")
     for name, value in asdict(result).items():
         table.add_row(name.replace("_", " "), f"{value:.3g}" if isinstance(value, float) else str(value))
     table_console(100).print(table)

@@ -46,6 +46,7 @@ def _add_routes(route: web.UrlDispatcher, prefix: str) -> None:
     post(f"{prefix}/offer", _needs(PUBLISH, page_requests.offer))
     post(f"{prefix}/offer/{{session}}", _needs(PUBLISH, page_requests.offer))
     delete(f"{prefix}/offer/{{session}}", page_requests.leave)
+    post(f"{prefix}/offer/{{session}}/recording", page_requests.recording)
     get(f"{prefix}/api/sessions", _needs(ADMIN, page_requests.sessions))
     post(f"{prefix}/api/sessions/{{session}}/control", page_requests.control)
     delete(f"{prefix}/api/sessions/{{session}}", page_requests.end_session)

@@ -13,6 +13,7 @@ from .control_messages import VERSIONS, Controller, initial_settings
 from .http_errors import RefusalError
 from .ice import as_json, ice_servers
 from .logs import SESSION
+from .recordings import sign_recording
 from .rights import ADMIN, CONTROL, same
 from .session import LiveSession
 from .stream_settings import BadRequestError
@@ -51,6 +52,7 @@ async def config(request: web.Request) -> web.Response:
             "grace_seconds": limits.grace_seconds,
             "max_seconds": limits.max_seconds,
             "watermark": settings.watermark,
+            "signs_recordings": settings.recordings is not None,
         }
     )
 
@@ -129,6 +131,14 @@ async def leave(request: web.Request) -> web.Response:
     else:
         await context.sessions.end(session, "the client left")
     return web.Response(status=200)
+
+
+async def recording(request: web.Request) -> web.Response:
+    """POST /offer/{session}/recording: with the session's own token."""
+    session = request.app[CONTEXT].sessions.by_name.get(request.match_info["session"])
+    if not _owned(request, session) or session is None:
+        raise RefusalError("unauthorized", "the session's resume token is needed: Authorization: Bearer TOKEN")
+    return await sign_recording(request, session)
 
 
 async def sessions(request: web.Request) -> web.Response:

@@ -58,7 +58,10 @@ class Place:
 
 
 class LiveSession:
-    """From the first offer to the end of the last grace time. Used on the event loop alone."""
+    """From the first offer to the end of the last grace time. Used on the event loop alone.
+
+    `used`: the strongest that each edit was set to so far.
+    """
 
     def __init__(
         self,
@@ -83,6 +86,7 @@ class LiveSession:
         self.resume_token = ""
         self.peer: Peer | None = None
         self.share_key = ""
+        self.used: dict[str, float] = {}
         self.allowance = Allowance(limits.messages_per_second, clock)
         self.held = HeldRate(highest_rate, clock)
         self.line: Line | None = None
@@ -139,6 +143,9 @@ class LiveSession:
         if settings.bypass:
             self._bypass_until = self._clock() + BYPASS_SECONDS
         self.settings = settings
+        for name, strength in settings.edits.items():
+            if abs(strength) > abs(self.used.get(name, 0.0)):
+                self.used[name] = strength
         self._edit.set({name: strength for name, strength in settings.edits.items() if strength}, ramp_ms)
         self._edit.configure(mode=settings.mode, faces=settings.faces, max_latency_ms=settings.max_latency_ms)
 

@@ -12,6 +12,7 @@ from ...stream.webrtc.encoders import VideoRate
 from ...stream.webrtc.network import PortRange
 from ...stream.webrtc.peer import IceServer
 from ..compositing.mark import PLAIN, MarkStyle
+from ..credentials.certificates import Identity
 from .rights import ADMIN, ALL, Caller, Token, find_token
 from .settings_error import ServeSettingsError
 
@@ -73,6 +74,14 @@ class TurnSecret:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingSigner:
+    """Who signs. models: the files that draw, name -> sha256."""
+
+    identity: Identity
+    models: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ServeSettings:
     """The settings of `dynstream serve`, without the engine.
 
@@ -88,6 +97,7 @@ class ServeSettings:
         certificate, key: PEM files for TLS.
         watermark, mark: whether edited pictures are marked, and how that looks.
         presets: name -> edits.
+        recordings: who signs those of pages, None for nobody.
         keep: folder for the edits of streams that are published by name, None to keep them for a session alone.
         max_size: (width, height), largest size of edited pictures.
         max_source: (width, height), largest size that is decoded at all.
@@ -117,6 +127,7 @@ class ServeSettings:
     mark: MarkStyle = PLAIN
     presets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     keep: Path | None = None
+    recordings: RecordingSigner | None = None
     max_latency_ms: float = 400.0
     max_size: tuple[int, int] = (1280, 720)
     max_source: tuple[int, int] = (1920, 1080)

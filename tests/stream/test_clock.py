@@ -20,6 +20,7 @@ OTHERS = [
     Kind("matroska", "libx264", "aac", 0),
     Kind("matroska", "libx264", "aac", 2),
 ]
+SINGLE = [Kind(name, "libx264", "aac", b) for name in ("flv", "mp4", "mov") for b in (0, 2)]
 STARTS = {"zero": Fraction(0), "second": Fraction(7, 5), "large": Fraction(53128), "wrap": WRAP - Fraction(1, 4)}
 SECOND = {"none": None, "back": Fraction(0), "leap": Fraction(60)}
 
@@ -77,6 +78,27 @@ def test_other_containers(kind: Kind, starts: list[int], tmp_path: Path) -> None
     path = tmp_path / "a"
     path.write_bytes(joined(kind, [Fraction(s) for s in starts], 1))
     check(path, kind, len(starts), 1)
+
+
+@pytest.mark.parametrize("start", [0, 100, 53128])
+@pytest.mark.parametrize("kind", SINGLE, ids=lambda k: f"{k.container}-{k.b_frames}")
+def test_containers_that_cannot_be_joined_by_bytes(kind: Kind, start: int, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{kind.container}"
+    path.write_bytes(joined(kind, [Fraction(start)], 1))
+    assert check(path, kind, 1, 1).jumps == 0
+
+
+@pytest.mark.parametrize("second", [Fraction(0), Fraction(60)])
+@pytest.mark.parametrize("b_frames", [0, 2])
+def test_a_playlist_with_a_discontinuity(b_frames: int, second: Fraction, tmp_path: Path) -> None:
+    kind = Kind("mpegts", "libx264", "aac", b_frames)
+    for name, start in (("a.ts", Fraction(7, 5)), ("b.ts", Fraction(7, 5) + second)):
+        (tmp_path / name).write_bytes(joined(kind, [start], 1))
+    seconds = f"#EXTINF:{FRAMES / RATE:.3f},\n"
+    text = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n{seconds}a.ts\n#EXT-X-DISCONTINUITY\n{seconds}b.ts\n#EXT-X-ENDLIST\n"
+    path = tmp_path / "list.m3u8"
+    path.write_text(text)
+    check(path, kind, 2, 1)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])

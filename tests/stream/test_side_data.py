@@ -1,5 +1,6 @@
 """Data beside the pictures: a rule for every kind there is, and what is kept arrives."""
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 from typing import get_args
@@ -10,7 +11,7 @@ from av.packet import PktSideDataT
 from av.sidedata.sidedata import Type
 
 from dynstream.stream.reader import VideoReader
-from dynstream.stream.side_data import RULES, SideDataSeen, side_data
+from dynstream.stream.side_data import RULES, SideDataSeen, _timecode, side_data
 
 from .media import Clip, make
 from .test_roundtrip import through
@@ -119,3 +120,52 @@ def test_kinds_that_are_not_known_are_told(tmp_path: Path) -> None:
     seen.add(Strange())  # type: ignore[arg-type]
     assert isinstance(seen, SideDataSeen)
     assert seen.lost() == ["side data of FFmpeg's kind 77"]
+
+
+def test_user_data_stays_with_its_frames_and_the_encoders_own_does_not(tmp_path: Path) -> None:
+    plain = make(tmp_path / "plain.ts", Clip(pts=range(0, 36000, 3600), time_base=Fraction(1, 90000), audio=None))
+    source, target = tmp_path / "a.ts", tmp_path / "out.mp4"
+    said = [b"MISPmicrosectime" + bytes([0x1F, index]) for index in range(10)]
+    with av.open(str(plain)) as given, av.open(str(source), "w") as made:
+        copy = made.add_stream_from_template(given.streams.video[0], opaque=True)
+        for index, packet in enumerate(given.demux(given.streams.video[0])):
+            if packet.size:
+                own = b"" if index == 0 else b"\0\0\0\1\x06\x05" + bytes([len(said[index])]) + said[index] + b"\x80"
+                one = av.Packet(own + bytes(packet))
+                one.pts, one.dts, one.time_base, one.stream = packet.pts, packet.dts, packet.time_base, copy
+                one.duration, one.is_keyframe = packet.duration, packet.is_keyframe
+                made.mux_one(one)
+    assert [data for data in found(source, Type.SEI_UNREGISTERED) if b"x264" not in data] == said[1:]
+    assert through(source, target, preset="ultrafast").left_out == ()
+    after = found(target, Type.SEI_UNREGISTERED)
+    assert [data for data in after if b"x264" not in data] == said[1:]
+    assert sum(b"x264" in data for data in after) == 1
+    writer = through(source, tmp_path / "out.mkv", codec="ffv1")
+    assert [entry.what for entry in writer.left_out] == ["user data of the video (unregistered SEI)"]
+
+
+@pytest.mark.parametrize(("suffix", "kept"), [(".mov", True), (".mp4", True), (".mkv", True), (".ts", False)])
+def test_a_timecode_goes_on_from_the_first_frames(suffix: str, kept: bool, tmp_path: Path) -> None:
+    pts, options = range(10), {"gop_timecode": "10:11:12:13", "g": "4"}
+    clip = Clip(pts=pts, time_base=Fraction(1, 25), codec="mpeg2video", options=options, audio=None)
+    source, target = make(tmp_path / "a.mpg", clip), tmp_path / f"out{suffix}"
+    assert found(source, Type.GOP_TIMECODE)
+    writer = through(source, target, preset="ultrafast")
+    assert ("timecode of groups of pictures" in [entry.what for entry in writer.left_out]) != kept
+    with av.open(str(target)) as container:
+        metadata = {key.lower(): text for key, text in container.streams.video[0].metadata.items()}
+    assert metadata.get("timecode") == ("10:11:12:13" if kept else None)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({Type.S12M_TIMECODE: struct.pack("=4I", 1, 0x13121110 | 1 << 30, 0, 0)}, "10:11:12;13"),
+        ({Type.S12M_TIMECODE: struct.pack("=4I", 0, 0x13121110, 0, 0)}, None),
+        ({Type.GOP_TIMECODE: struct.pack("=q", 1 << 24 | 23 << 19 | 59 << 13 | 58 << 6 | 29)}, "23:59:58;29"),
+        ({Type.GOP_TIMECODE: struct.pack("=q", 25 << 19)}, None),
+        ({}, None),
+    ],
+)
+def test_timecodes_are_read_as_ffmpeg_writes_them(data: dict[Type, bytes], said: str | None) -> None:
+    assert _timecode(data) == said

@@ -40,7 +40,7 @@ const edits = new Edits(tellEdits, forThisTab.read("edits", {}));
 const presets = new Presets($("presets"), $("preset-form"), edits, say);
 const settings = new Settings(chose), devices = new Devices({ camera: $("camera"), microphone: $("microphone") }, changeDevices);
 const share = new Share(ask, say);
-const view = new View(result, { onface: (at) => connection && ask("faces", { at }), said: say, isEdited: () => !notes.bypass && Object.keys(edits.active).length > 0 });
+const view = new View(result, { onface: (at) => connection && ask("faces", { at }), sign: async (blob) => connection?.sign(blob), said: say, isEdited: () => !notes.bypass && Object.keys(edits.active).length > 0 });
 const hold = new Hold($("bypass"), (on) => ask("bypass", { on }));
 new Sliders($("edits"), edits);
 new Words($("words"), edits, tellWords);
@@ -85,9 +85,9 @@ function whyNot(error) {
 
 function finish(state, detail) {
   attempt += 1;
-  view.record(false);
+  const last = connection;
+  view.record(false, async (blob) => last?.sign(blob)).finally(() => last?.close()); // it is signed while the session is there
   share.close();
-  connection?.close();
   watching?.close();
   source?.close();
   connection = source = watching = undefined;

@@ -33,6 +33,11 @@ export class Connection extends EventTarget {
     return this.link ? this.link.ask(type, fields) : Promise.reject(new Error("not connected"));
   }
 
+  // A recording's Content Credentials, or the recording with them; null where the server signs none.
+  async sign(blob) {
+    return this.config.signs_recordings && this.place ? request("POST", `offer/${this.place.session}/recording`, this.place.resume, blob) : null;
+  }
+
   limitBitrate(bits) {
     this.bitrate = bits;
     return this.link?.limitBitrate(bits);

@@ -7,14 +7,15 @@ export class Refused extends Error {
   }
 }
 
-// A DELETE is sent even as the page goes. body: an object (JSON), or text (SDP). Resolves to {data, headers}; raises Refused, or TypeError where nothing answers.
+// A DELETE is sent even as the page goes. body: an object (JSON), text (SDP) or a Blob. Resolves to {data, headers}; raises Refused, or TypeError where nothing answers.
 export async function send(method, path, token, body) {
   const headers = {};
   if (token) headers.Authorization = `Bearer ${token}`;
-  if (body) headers["Content-Type"] = typeof body === "string" ? "application/sdp" : "application/json";
-  const answer = await fetch(path, { method, headers, keepalive: method === "DELETE", body: body && (typeof body === "string" ? body : JSON.stringify(body)) });
-  const text = await answer.text(), json = answer.headers.get("Content-Type")?.startsWith("application/json");
-  const data = json ? JSON.parse(text) : text;
+  const file = body instanceof Blob, text = typeof body === "string";
+  if (body) headers["Content-Type"] = file ? body.type : text ? "application/sdp" : "application/json";
+  const answer = await fetch(path, { method, headers, keepalive: method === "DELETE", body: !body || file || text ? body : JSON.stringify(body) });
+  const type = answer.headers.get("Content-Type") ?? "";
+  const data = await (type.startsWith("application/json") ? answer.json() : /^(video|application\/c2pa)/.test(type) ? answer.blob() : answer.text());
   if (!answer.ok) throw new Refused(answer.status, data.error, Number(answer.headers.get("Retry-After")) || undefined);
   return { data, headers: answer.headers };
 }

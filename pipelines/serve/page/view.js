@@ -6,9 +6,9 @@ import { snapshot } from "./snapshot.js";
 import { placeIn } from "./source.js";
 
 export class View {
-  // onface([x, y]): a face was clicked on. said(text, problem): tells the user. isEdited(): whether the picture is.
-  constructor(result, { onface, said, isEdited }) {
-    Object.assign(this, { result, said, isEdited });
+  // onface([x, y]): a face was clicked on. sign(blob): see Connection. said(text, problem): tells the user. isEdited(): whether the picture is.
+  constructor(result, { onface, sign, said, isEdited }) {
+    Object.assign(this, { result, sign, said, isEdited });
     const view = $("view");
     $("divider").addEventListener("input", () => view.style.setProperty("--divide", `${$("divider").value}%`));
     $("fullscreen").hidden = !document.fullscreenEnabled;
@@ -33,15 +33,18 @@ export class View {
     this.said(`Saved ${name}`);
   }
 
-  async record(on) {
+  // sign: of the session that is recorded.
+  async record(on, sign = this.sign) {
     if (on === Boolean(this.recorder)) return;
     const { recorder } = this;
     this.recorder = on ? new Recorder($("edited"), this.result.sound.srcObject) : undefined;
     $("record").setAttribute("aria-pressed", on);
     $("record").textContent = on ? "Stop recording" : "Record";
     if (!recorder) return;
-    const { name, blob } = await recorder.stop();
-    $("recordings").append(download(blob, name), " ");
+    const { name, blob } = await recorder.stop(), signed = await sign(blob).catch(({ message }) => this.said(`Not signed: ${message}`, true));
+    const whole = signed?.type === blob.type;
+    $("recordings").append(download(whole ? signed : blob, name), " ");
+    if (signed && !whole) $("recordings").append(download(signed, `${name}.c2pa`), " ");
     this.said(`Saved ${name}`);
   }
 }

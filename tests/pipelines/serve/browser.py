@@ -39,7 +39,8 @@ def chrome(downloads: Path, camera: Path) -> Iterator[Chrome]:
     options.binary_location = CHROMIUM or ""
     for flag in (*FLAGS, f"--use-file-for-fake-video-capture={camera}"):
         options.add_argument(flag)
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    several = {"profile.default_content_setting_values.automatic_downloads": 1}  # asked of a user, once
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)} | several)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = Chrome(options=options, service=Service(DRIVER, log_output=os.devnull))
     driver.set_script_timeout(PATIENCE)

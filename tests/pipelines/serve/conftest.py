@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from selenium.webdriver import Chrome
 
-from dynstream.pipelines.serve.settings import Limits
+from dynstream.pipelines.credentials.certificates import make_identity
+from dynstream.pipelines.serve.settings import Limits, RecordingSigner
 
 from .browser import chrome, write_scene
 from .page_server import PageEngine, PageServer, page_server
@@ -28,13 +29,14 @@ def browser(downloads: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="session")
-def page_host() -> Iterator[PageServer]:
+def page_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
     """A server that brightens the picture with `smile`, in place of the networks."""
     engine = PageEngine()
     engine.warm.set()
     presets = {"party": {"smile": 2.5, "mouth-open": 1.0}}
     limits = Limits(sessions=64, per_address=64)  # one for each page that a test leaves
-    with page_server(engine, presets=presets, limits=limits) as running:
+    signer = RecordingSigner(make_identity(tmp_path_factory.mktemp("pair")), {"drawing.pt": "ab" * 32})
+    with page_server(engine, presets=presets, limits=limits, recordings=signer) as running:
         yield running
 
 

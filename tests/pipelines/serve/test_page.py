@@ -18,6 +18,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
+from dynstream.pipelines.credentials.read import Verdict, read_credentials
+
 from .browser import PHONE, by_id, errors_of_console, needs_chromium, resize, state, until, until_state
 from .page_server import settings_of
 
@@ -190,6 +192,11 @@ def test_a_recording_and_a_snapshot_say_that_they_are_edited(page: Chrome, downl
     with av.open(str(downloads / link.text)) as recording:
         assert recording.metadata["TITLE"] == "Edited with dynstream"
         assert sum(1 for _ in recording.decode(video=0)) > 3
+    until(page, (downloads / f"{link.text}.c2pa").exists)
+    said = read_credentials(downloads / link.text)
+    assert said is not None
+    assert (said.verdict, said.models) == (Verdict.VALID, {"drawing.pt": "ab" * 32})
+    assert said.edits["smile"] == "3"
     (saved,) = downloads.glob("*-edited.jpg")
     with Image.open(saved) as picture:
         assert picture.size == (480, 264)
