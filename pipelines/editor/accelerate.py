@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ...models.generator.generator import Generator
+from ..common.devices import Device
 from ..common.errors import PipelineError
 from .renderer import Renderer
 
@@ -23,15 +24,7 @@ def check_precision(name: str) -> Precision:
 
 def check_device(name: str) -> torch.device:
     """The device of that name. Raises PipelineError for an unknown or missing device."""
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise PipelineError(
-            f"device {name!r} cannot be used ({reason}); take cpu, or see `dynstream doctor`"
-        ) from error
-    return device
+    return Device(name).where
 
 
 def accelerate(
@@ -43,18 +36,19 @@ def accelerate(
     padded; the first batch of each size takes a minute. precision: of encoder and generator; codes, their averages and
     pictures stay float32. Raises PipelineError for a missing device.
     """
-    where = check_device(device)
+    there = Device(device)
+    where = there.where
     if where.type == "cpu" and not compiled and precision == "float32":
         return renderer
     for network in (renderer.encoder, renderer.generator):
-        cast(nn.Module, network).to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        there.move(cast(nn.Module, network))
     dtype = torch.bfloat16 if precision == "bfloat16" else None
     encoder = FastEncoder(renderer.encoder, where, dtype, compiled)
     generator = FastGenerator(renderer.generator, where, dtype, compiled)
-    offset = None if renderer.code_offset is None else renderer.code_offset.to(where)
+    offset = None if renderer.code_offset is None else there.to(renderer.code_offset)
     recurrent = renderer.recurrent
     if recurrent is not None:
-        recurrent.network.to(where)
+        there.move(recurrent.network)
         recurrent = recurrent.drawing_with(generator)
     return Renderer(cast(Any, encoder), generator, code_offset=offset, recurrent=recurrent)
 
