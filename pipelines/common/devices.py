@@ -4,7 +4,7 @@ A frame goes up once and comes back once. Everything between the two stays on th
 each value that the host asks for (`.item()`, `bool()`, `.cpu()`) waits until all queued work is done.
 """
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,13 +47,13 @@ class Device:
     def download(self, tensor: Tensor) -> npt.NDArray[Any]:
         """The tensor as an array. On CUDA the host waits for what was queued before it, not for what comes later."""
         if self.where.type != "cuda":
-            return cast("npt.NDArray[Any]", tensor.contiguous().cpu().numpy())
+            return tensor.contiguous().cpu().numpy()
         kept = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
         kept.copy_(tensor, non_blocking=True)
         done = torch.cuda.Event()
         done.record()
         done.synchronize()
-        return cast("npt.NDArray[Any]", kept.numpy())
+        return kept.numpy()
 
     def move(self, network: nn.Module) -> None:
         """Put a network's weights on the device, in the memory order that its convolutions take."""

@@ -193,15 +193,15 @@ class DeviceCompositor:
                 chin=masks.points[:, 1].amax(),
                 replace=mode == "replace",
             )
-            assert head.bared is not None
             inside = masks.hull * (1 - state.matte.front)
             side = large[0].shape[-1]
             hairs = (resize(own_hair[None], side)[0] for own_hair in (before_edit[1], after_edit[1]))
             head = sharpened(head, *(hair.match(one, part) for one, part in zip(large, hairs, strict=True)))
+            assert head.bared is not None
             main = replace(head, mask=torch.where(sure > 0, head.mask, inside), bared=head.bared * sure)
         elif touched.face:
-            motion, main = self._inside(before.motion, inverted, edited, masks.hull * (1 - front), mode, elapsed)
-            main = sharpened(main, *large)
+            motion, hull = self._inside(before.motion, inverted, edited, masks.hull * (1 - front), mode, elapsed)
+            main = sharpened(hull, *large)
         tint, beyond = self._hair(drawn, state, front, hair, sure, touched)
         main, tint, beyond = (None if one is None else one.fading(weight) for one in (main, tint, beyond))
         kept = DeviceDrawn(

@@ -84,5 +84,6 @@ def upload(device: Device, pixels: Pixels, faces: Mapping[int, FaceUpload]) -> D
     rest, found = iter(taken), {}
     for number, face in faces.items():
         points, planes = next(rest), next(rest)
-        found[number] = FaceMasks(points, *planes.unbind(), offset=None if face.offset is None else next(rest))
+        hull, hidden, mouth = planes.unbind()
+        found[number] = FaceMasks(points, hull, hidden, mouth, None if face.offset is None else next(rest))
     return DeviceFrame(whole[place:].reshape(pixels.shape).permute(2, 0, 1).contiguous(), found)

@@ -36,7 +36,7 @@ class DeviceMatte:
 def measure_mattes(network: HeadMatte, pictures: Tensor) -> tuple[Tensor, Tensor]:
     """((B, 2, S, S) mattes of (B, 3, S, S) pictures, (S, S) what is in front in the first), in one pass."""
     shares = network.regions(pictures.div(127.5).sub(1).contiguous(memory_format=torch.channels_last))
-    head = sum(shares[:, REGIONS.index(name)] for name in (*HEAD, "neck"))
+    head = torch.stack([shares[:, REGIONS.index(name)] for name in (*HEAD, "neck")]).sum(0)
     hair = shares[:, REGIONS.index("hair")]
     sharp = ((double(torch.stack([head, hair], 1).flatten(0, 1)) - 0.25) / 0.5).clamp(0, 1).unflatten(0, (-1, 2))
     fine = [
