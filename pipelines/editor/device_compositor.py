@@ -174,7 +174,8 @@ class DeviceCompositor:
             measure_hair(drawn.face, inverted, edited, own[1], before_edit[1], after_edit[1]),
             elapsed,
         )
-        motion, plate, main = before.motion, before.plate, None
+        motion, plate = before.motion, before.plate
+        main: DeviceLayers | None = None
         if touched.head:
             inverted, edited = hair.match(inverted, before_edit[1]), hair.match(edited, after_edit[1])
             guess, turn = self._guess(masks.points, edited)
@@ -202,8 +203,8 @@ class DeviceCompositor:
         elif touched.face:
             motion, hull = self._inside(before.motion, inverted, edited, masks.hull * (1 - front), mode, elapsed)
             main = sharpened(hull, *large)
-        tint, beyond = self._hair(drawn, state, front, hair, sure, touched)
-        main, tint, beyond = (None if one is None else one.fading(weight) for one in (main, tint, beyond))
+        tint, wide = self._hair(drawn, state, front, hair, sure, touched)
+        main, tint, beyond = (None if one is None else one.fading(weight) for one in (main, tint, wide))
         kept = DeviceDrawn(
             main,
             masks.points,

@@ -71,9 +71,10 @@ class DeviceEditor(FaceEditor):
         """With its job on the device."""
         if observed.job is None:
             return observed
-        move: Tensor | Move | None = up.faces[observed.track.id].offset
+        offset = up.faces[observed.track.id].offset
+        move: Tensor | Move | None = offset
         if isinstance(observed.job.offset, Move):
-            move = Move(move, tuple((self._there(one), strength) for one, strength in observed.job.offset.nonlinear))
+            move = Move(offset, tuple((self._there(one), strength) for one, strength in observed.job.offset.nonlinear))
         job = replace(observed.job, on_device=crop(up.pixels, observed.track.quad), offset=move)
         return replace(observed, job=job)
 

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Final
 
@@ -163,10 +163,14 @@ class GpuNetworks:
 
     def on(self, device: Device) -> "GpuNetworks":
         """Copies on a device."""
-        moved = [copy.deepcopy(each) for each in (self.encoder, self.generator, self.recurrent, self.mesh, self.matte)]
-        for network in moved:
+        moved = copy.deepcopy(replace(self, backend=_no_backend))
+        for network in (moved.encoder, moved.generator, moved.recurrent, moved.mesh, moved.matte):
             device.move(network)
-        return GpuNetworks(*moved, backend=self.backend)
+        return replace(moved, backend=self.backend)
+
+
+def _no_backend() -> FaceBackend:
+    raise RuntimeError("a copy of networks has no backend yet")
 
 
 @dataclass
