@@ -21,8 +21,13 @@ from .options import (
     EncoderPreset,
     Faces,
     Generator,
+    Mark,
+    MarkOpacity,
+    MarkSize,
+    MarkText,
     Mode,
     PixFmt,
+    Precision,
     Preset,
     Region,
     SignCert,
@@ -48,10 +53,12 @@ def command(
     encode_every: Annotated[
         str, typer.Option("--encode-every", metavar="K|auto", help="Encode one frame in so many.")
     ] = "1",
+    draw_every: Annotated[str, typer.Option("--draw-every", metavar="K|auto", help="Draw one frame in so many.")] = "1",
     fps: Annotated[str | None, typer.Option("--fps", metavar="RATE", help="Frames a second of the results.")] = None,
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,
+    precision: Precision = "auto",
     codec: Codec = "libx264",
     crf: Crf = None,
     encoder_preset: EncoderPreset = None,
@@ -75,6 +82,10 @@ def command(
     summary: Annotated[Path | None, typer.Option("--summary", metavar="FILE.json", help="Write the figures here.")] = (
         None
     ),
+    mark: Mark = "none",
+    mark_text: MarkText = None,
+    mark_size: MarkSize = None,
+    mark_opacity: MarkOpacity = None,
     credentials: Signed = True,
     sign_cert: SignCert = None,
     sign_key: SignKey = None,
@@ -116,8 +127,9 @@ def command(
             sources, out, specs, suffix=suffix, ledger=ledger, overwrite=overwrite,
             segments="auto" if segments == "auto" else int(segments), workers=workers, cores=cores, device=device,
             ray=ray, offline=offline, progress=show, mode=mode, region=chosen, faces=faces,
-            encode_every=encode_every, fps=fps, generator=generator, backend=backend, encoder=encoder, codec=codec,
-            crf=crf, encoder_preset=encoder_preset, pix_fmt=pix_fmt,
+            encode_every=encode_every, draw_every=draw_every, fps=fps, generator=generator, backend=backend,
+            encoder=encoder, precision=precision, codec=codec, crf=crf, encoder_preset=encoder_preset, pix_fmt=pix_fmt,
+            mark=mark, mark_text=mark_text, mark_size=mark_size, mark_opacity=mark_opacity,
             signing=(sign_cert, sign_key) if credentials else None,
         )  # fmt: skip
     for note in status.notes:

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO, cast
 
@@ -11,18 +12,35 @@ import typer
 from rich.console import Console
 
 from ..pipelines.run.watch import Count
-from .options import DEFAULT_ENCODER, Backend, Edit, Encoder, Faces, Generator, Mode, Preset, Region
+from .options import (
+    DEFAULT_ENCODER,
+    Backend,
+    Edit,
+    Encoder,
+    Faces,
+    Generator,
+    Mark,
+    MarkOpacity,
+    MarkSize,
+    MarkText,
+    Mode,
+    Precision,
+    Preset,
+    Region,
+)
 from .progress import FfmpegBlocks, check_style, count_frames
 from .weights import IndexUrl, Offline, open_zoo
+from .wording import Text, TextFrom, TextStrength, edits_and_texts
 
 if TYPE_CHECKING:
-    from ..pipelines.compositing import composite
-    from ..pipelines.edits.edit import Edits
     from ..pipelines.run.filter import FilterReport
 
 
 def command(
     edit: Edit = None,
+    text: Text = None,
+    text_from: TextFrom = None,
+    text_strength: TextStrength = 1.0,
     preset: Preset = None,
     mode: Mode = "detail",
     region: Region = "auto",
@@ -55,9 +73,18 @@ def command(
             show_default=False,
         ),
     ] = None,
+    draw_every: Annotated[
+        str,
+        typer.Option("--draw-every", metavar="K|auto", help="Draw one frame in so many; carry the edit between them."),
+    ] = "1",
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,
+    precision: Precision = "auto",
+    mark: Mark = "none",
+    mark_text: MarkText = None,
+    mark_size: MarkSize = None,
+    mark_opacity: MarkOpacity = None,
     progress: Annotated[
         str,
         typer.Option(
@@ -85,7 +112,11 @@ def command(
     - `... | dynstream filter --size 640x360 --pix-fmt yuv420p --rate 25 --edit age=1 | ...`
     - `... | dynstream filter --edit smile=2 --progress-fd 3 3>progress.txt | ...`
     """
+    from ..pipelines.common.errors import OptionError
     from ..pipelines.common.stage_timing import Stages
+    from ..pipelines.compositing.composite import check_mode
+    from ..pipelines.compositing.mark import read_mark
+    from ..pipelines.motion.keyframes import parse_every
     from ..pipelines.run.filter import filter_pictures
     from ..stream import pipe
     from ..stream.atomic import write_whole
@@ -95,57 +126,62 @@ def command(
     from ..stream.rawvideo import parse_rate, parse_size
 
     console = Console(stderr=True, highlight=False, markup=False)
+    try:
+        every = parse_every(draw_every, "--draw-every")
+    except OptionError as error:
+        raise typer.BadParameter(str(error)) from None
     options = PipeOptions(
         size=None if size is None else parse_size(size),
         pix_fmt=pix_fmt,
         rate=None if rate is None else parse_rate(rate),
         colours=ColourChoice(matrix=matrix, signal_range=signal_range),
     )
-    if passthrough and (edit or preset):
-        raise typer.BadParameter("--passthrough edits nothing; leave it out, or leave out --edit and --preset")
+    if passthrough and (edit or preset or text):
+        raise typer.BadParameter("--passthrough edits nothing; leave it out, or leave out --edit, --preset and --text")
     if stats and not stats.absolute().parent.is_dir():
         raise SinkError(f"--stats {stats}: the folder {stats.absolute().parent} does not exist; make it first")
-    chosen = None if passthrough else _choose(edit or [], preset, mode, region, console)
-    stages, step = Stages(), None
+    style = read_mark(mark, mark_text, mark_size, mark_opacity)
+    checked = check_mode(mode)
+    edits = None if passthrough else edits_and_texts(
+        edit or [], preset, text or [], console, region=region, text_from=text_from, text_strength=text_strength,
+        offline=offline, index_url=index_url,
+    )  # fmt: skip
+    if edits is not None and not edits.specs and checked == "detail":
+        raise typer.BadParameter(
+            "nothing to do: give an edit, as in --edit smile=2 or --text older, or a --preset; --passthrough edits "
+            "nothing"
+        )
+    stages, edited = Stages(), None
     blocks = None if progress_fd is None else _Descriptor(progress_fd)
     with pipe.standard_output() as output:
         source, sink = open_pipe(pipe.open_input(), output, options)  # before anything is fetched or loaded
-        if chosen is not None:
+        if edits is not None:
+            from ..pipelines.editor.frame_stream import edit_frames
             from ..pipelines.editor.load import load_editor
-            from ..pipelines.run.filter import stream_step
+            from ..pipelines.run.marking import Marking
 
-            edits, checked = chosen
             with open_zoo(offline=offline, index_url=index_url) as zoo:
                 editor = load_editor(
-                    zoo, edits, mode=checked, faces=faces, generator=generator, backend=backend, encoder=encoder
+                    zoo,
+                    edits,
+                    mode=checked,
+                    faces=faces,
+                    generator=generator,
+                    backend=backend,
+                    encoder=encoder,
+                    precision=precision,
                 )
-            step = stream_step(editor, stages)
+            edited = partial(edit_frames, editor=editor, stages=stages, draw_every=every, finish=Marking(style))
         with _count(progress, blocks, float(1 / source.format.rate)) as count:
-            report = filter_pictures(source, sink, step, stages=stages, progress=count, reader_gone=output.reader_gone)
+            report = filter_pictures(
+                source, sink, edited, stages=stages, progress=count, reader_gone=output.reader_gone
+            )
     _say(report, console)
     if stats:
         try:
             write_whole(stats, (json.dumps(report.as_dict(), indent=2) + "\n").encode())
         except SinkError as error:
             raise SinkError(f"the frames are written, but their numbers are not: {error}") from error
-
-
-def _choose(
-    texts: list[str], preset: Path | None, mode: str, region: str, console: Console
-) -> "tuple[Edits, composite.Mode]":
-    from ..models.directions.directions import load_directions
-    from ..pipelines.compositing.composite import check_mode
-    from ..pipelines.edits.parsing import parse_edits
-
-    checked = check_mode(mode)
-    edits = parse_edits(texts, preset, load_directions(), region=region)
-    if not edits.specs and checked == "detail":
-        raise typer.BadParameter(
-            "nothing to do: give an edit, as in --edit smile=2, or a --preset; --passthrough edits nothing"
-        )
-    for warning in edits.outside_range():
-        console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
-    return edits, checked
 
 
 class _Descriptor:

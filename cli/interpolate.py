@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .options import Codec, Crf, EncoderPreset, Generator, PixFmt, ProgressStyle
+from .options import Codec, Crf, EncoderPreset, Generator, PixFmt, ProgressStyle, SignCert, Signed, SignKey
 from .progress import count_frames
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -32,6 +32,9 @@ def command(
     encoder_preset: EncoderPreset = None,
     pix_fmt: PixFmt = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it exists.")] = False,
+    credentials: Signed = True,
+    sign_cert: SignCert = None,
+    sign_key: SignKey = None,
     progress: ProgressStyle = "auto",
     offline: Offline = False,
     index_url: IndexUrl = None,
@@ -48,10 +51,14 @@ def command(
     - `dynstream interpolate clip.mp4 straight.mp4 --fps 60 --method linear`
     - `dynstream fit clip.mp4 && dynstream interpolate clip.mp4 out.mp4 --fps 60 --fit clip.ode.safetensors`
     """
+    from ..models.dynamics.motion_model import WEIGHTS as MOTION
     from ..models.dynamics.motion_model import load_motion
     from ..models.generator.load import load_generator
+    from ..pipelines.credentials.certificates import find_identity
     from ..pipelines.motion.retimed_reader import RetimedReader, parse_rate, parse_times
     from ..pipelines.run.interpolate import check_method, codes_by, interpolate, times_at
+    from ..pipelines.run.model_digests import model_files
+    from ..pipelines.run.sealing import sealing
     from ..pipelines.run.transcode import VideoOptions, open_writer
     from ..pipelines.trajectory.fit import fit_trajectory
     from ..pipelines.trajectory.load import load_codes
@@ -61,6 +68,7 @@ def command(
     if (fps is None) == (times is None):
         raise typer.BadParameter("give either --fps or --times")
     checked = check_method(method)
+    identity = find_identity(sign_cert, sign_key) if credentials else None
     asked = parse_times(times) if times else None
     wanted = None if fps is None else parse_rate(fps)
     video = VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt)
@@ -73,6 +81,17 @@ def command(
         network = load_generator(generator, zoo)
         with count_frames(progress, f"encode {source.name}", total) as count:
             series = load_codes(source, zoo, every=every, progress=count)
+        models = model_files(generator, "mesh", "frame", zoo) if identity else []
+        if checked == "ode":
+            models.append(MOTION)
+        seal = sealing(
+            source,
+            target,
+            identity,
+            done="frames between those of the source made by trained models",
+            settings={"method": checked, "rate": str(rate), "every": every, "generator": generator},
+            models=models,
+        )
     if checked == "ode" and trajectory is None:
         trajectory = fit_trajectory(series, load_motion())
     begin, end = float(series.about["begin"]), float(series.about["end"])
@@ -89,6 +108,7 @@ def command(
             every=every,
             video=video,
             overwrite=overwrite,
+            seal=seal,
             progress=count,
         )
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)

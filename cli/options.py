@@ -26,7 +26,9 @@ Backend = Annotated[str, typer.Option(metavar="mesh|face-alignment", help="Face 
 
 Device = Annotated[str, typer.Option(metavar="cpu|cuda|cuda:N", help="Where the networks run.")]
 Compiled = Annotated[bool, typer.Option("--compile/--eager", help="torch.compile, and CUDA graphs.")]
-Precision = Annotated[str, typer.Option(metavar="float32|bfloat16", help="Of the networks.")]
+Precision = Annotated[
+    str, typer.Option(metavar="auto|float32|bfloat16", help="Of the networks; auto: what is quicker here.")
+]
 Conceal = Annotated[
     bool,
     typer.Option(
@@ -62,6 +64,19 @@ Exclude = Annotated[
 JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every number here.")]
 OverwriteJson = Annotated[bool, typer.Option("--overwrite", help="Replace the JSON file.")]
 
+Mark = Annotated[
+    str,
+    typer.Option("--mark", metavar="corner|none", help="Say on edited pictures that they are."),
+]
+MarkText = Annotated[str | None, typer.Option("--mark-text", metavar="TEXT", help="Of the mark; default EDITED.")]
+MarkSize = Annotated[
+    float | None,
+    typer.Option("--mark-size", metavar="SHARE", help="Of its letters in the picture's height; default 0.0275."),
+]
+MarkOpacity = Annotated[
+    float | None, typer.Option("--mark-opacity", metavar="SHARE", help="Of the mark; default 0.625.")
+]
+
 SignCert = Annotated[
     Path | None,
     typer.Option("--sign-cert", metavar="FILE.pem", help="Certificate chain that signs; or DYNSTREAM_SIGN_CERT."),
@@ -75,6 +90,15 @@ Signed = Annotated[
         "--credentials/--no-credentials", help="Sign what was done into the result, where there is a pair to sign with."
     ),
 ]
+
+ConsentFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--consent", metavar="FILE", help="Record of whom the moved face belongs to: dynstream consent record."
+    ),
+]
+IAmTheSubject = Annotated[bool, typer.Option("--i-am-the-subject", help="The face that is moved is your own.")]
+DrawnPerson = Annotated[bool, typer.Option("--drawn-person", help="Nobody has the face that is moved: it was drawn.")]
 
 ProgressStyle = Annotated[
     str, typer.Option(metavar="auto|bar|ffmpeg|none", callback=check_style, help="How to show progress.")

@@ -1,6 +1,6 @@
 """The panel of `dynstream webcam`: what a key does to it, and how it looks. No terminal is needed for either."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -9,14 +9,19 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from .. import DynstreamError
+
 if TYPE_CHECKING:
     from ..models.directions.directions import Direction
+    from ..pipelines.edits.wording import Reading
     from ..pipelines.run.live import LiveStatus
 
 STEP = 0.25
 TRACK = 24
 """Characters of a slider."""
-HELP = "↑ ↓ choose   ← → change   0 reset   space pause   m mirror preview   q quit"
+HELP = "↑ ↓ choose  ← → change  0 reset  t words  space pause  m mirror  q quit"
+TYPING_HELP = "enter applies the words   escape leaves them"
+LONGEST_LINE = 500
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,9 @@ class PanelState:
 
     Attributes:
         selected: index of the slider that the arrows move.
+        typed: the line of words that is being typed, None while there is none.
+        entered: the line that was ended with Enter, until it is read.
+        said: what the last line was understood as, or why it was not.
     """
 
     sliders: tuple[Slider, ...]
@@ -52,6 +60,9 @@ class PanelState:
     paused: bool = False
     mirrored: bool = True
     quitting: bool = False
+    typed: str | None = None
+    entered: str = ""
+    said: str = ""
 
     @property
     def strengths(self) -> dict[str, float]:
@@ -77,6 +88,10 @@ def start(
 
 def press(state: PanelState, key: str) -> PanelState:
     """The state after a key ("up", "down", "left", "right", "space", or a character); others change nothing."""
+    if state.typed is not None:
+        return _type(state, state.typed, key)
+    if key == "t":
+        return replace(state, typed="")
     if key == "q":
         return replace(state, quitting=True)
     if key == "space":
@@ -95,6 +110,36 @@ def press(state: PanelState, key: str) -> PanelState:
         sliders = (*state.sliders[: state.selected], moved, *state.sliders[state.selected + 1 :])
         return replace(state, sliders=sliders)
     return state
+
+
+def _type(state: PanelState, typed: str, key: str) -> PanelState:
+    if key == "escape":
+        return replace(state, typed=None)
+    if key == "enter":
+        return replace(state, typed=None, entered=typed.strip())
+    if key == "backspace":
+        return replace(state, typed=typed[:-1])
+    letter = " " if key == "space" else key
+    return replace(state, typed=(typed + letter)[:LONGEST_LINE] if len(letter) == 1 else typed)
+
+
+def with_words(state: PanelState, read: "Callable[[str], Reading]") -> PanelState:
+    """Sliders moved as the line that was entered asks; the others stay.
+
+    read: raises DynstreamError for what it refuses.
+    """
+    text = state.entered
+    try:
+        reading = read(text)
+    except DynstreamError as error:
+        return replace(state, entered="", said=str(error))
+    sliders = tuple(
+        replace(slider, value=value, low=min(slider.low, value), high=max(slider.high, value))
+        if (value := reading.strengths.get(slider.name)) is not None
+        else slider
+        for slider in state.sliders
+    )
+    return replace(state, entered="", sliders=sliders, said="; ".join([str(reading), *reading.notes()]))
 
 
 def changes(before: PanelState, after: PanelState) -> dict[str, float]:
@@ -117,10 +162,15 @@ def draw(state: PanelState, status: "LiveStatus") -> RenderableType:
             Text(slider.about, style="dim"),
         )
     lines = [Text(line, style=style, no_wrap=True, overflow="ellipsis") for line, style in _lines(state, status)]
+    words = state.said if state.typed is None else f"> {state.typed}▏"
+    if words:
+        lines.append(Text(words, style="cyan", overflow="fold"))
     if status.said:
         lines.append(Text(status.said, style="yellow"))
     return Panel(
-        Group(*lines, Text(), sliders, Text(), Text(HELP, style="dim")), title="dynstream webcam", title_align="left"
+        Group(*lines, Text(), sliders, Text(), Text(HELP if state.typed is None else TYPING_HELP, style="dim")),
+        title="dynstream webcam",
+        title_align="left",
     )
 
 

@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from .options import DEFAULT_ENCODER, Backend, Compiled, Conceal, Device, Encoder, Generator, OutputRate, Precision
+from .options import (
+    DEFAULT_ENCODER,
+    Backend,
+    Compiled,
+    Conceal,
+    Device,
+    Encoder,
+    Generator,
+    MarkOpacity,
+    MarkSize,
+    MarkText,
+    OutputRate,
+    Precision,
+)
 from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
@@ -77,6 +90,9 @@ def command(
         typer.Option(metavar="ADDRESS", help="Where to listen for media. Repeatable."),
     ] = None,
     presets: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Offer its *.toml presets.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Keep the edits of WHIP streams over a restart.")
+    ] = None,
     max_sessions: Annotated[int, typer.Option(min=1, help="Sessions at a time.")] = 8,
     max_per_address: Annotated[int, typer.Option(min=1, help="Sessions at a time of one address.")] = 4,
     max_viewers: Annotated[int, typer.Option(min=0, help="WHEP viewers of a stream.")] = 4,
@@ -96,6 +112,9 @@ def command(
     grace: Annotated[float, typer.Option(metavar="S", help="Keep a lost session for so long.")] = 30.0,
     bitrate: Annotated[float, typer.Option(metavar="MBIT", help="Highest video bit rate, Mbit/s.")] = 2.5,
     watermark: Annotated[bool, typer.Option("--watermark/--no-watermark", help="Mark the picture as edited.")] = True,
+    mark_text: MarkText = None,
+    mark_size: MarkSize = None,
+    mark_opacity: MarkOpacity = None,
     engine: Annotated[
         str, typer.Option(metavar="face|stand-in", help="stand-in: only tint, to try network and browser.")
     ] = "face",
@@ -105,7 +124,7 @@ def command(
     encoder: Encoder = DEFAULT_ENCODER,
     device: Device = "cpu",
     compiled: Compiled = False,
-    precision: Precision = "float32",
+    precision: Precision = "auto",
     conceal: Conceal = False,
     output_fps: OutputRate = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error.")] = False,
@@ -132,6 +151,7 @@ def command(
     import asyncio
     import os
 
+    from ..pipelines.compositing.mark import PLAIN, read_mark
     from ..pipelines.serve.addresses import read_networks
     from ..pipelines.serve.logs import start_log
     from ..pipelines.serve.options import read_ice, read_presets, read_size, read_token_file
@@ -174,7 +194,9 @@ def command(
         certificate=tls_cert,
         key=tls_key,
         watermark=watermark,
+        mark=read_mark("corner", mark_text, mark_size, mark_opacity) or PLAIN,
         presets=read_presets(presets) if presets else {},
+        keep=keep,
         max_latency_ms=max_latency,
         rate=VideoRate(start=min(1_200_000, highest), lowest=min(200_000, highest), highest=highest),
         limits=Limits(

@@ -20,8 +20,13 @@ from .options import (
     EncoderPreset,
     Faces,
     Generator,
+    Mark,
+    MarkOpacity,
+    MarkSize,
+    MarkText,
     Mode,
     PixFmt,
+    Precision,
     Preset,
     ProgressStyle,
     Region,
@@ -31,12 +36,16 @@ from .options import (
 )
 from .progress import count_frames
 from .weights import IndexUrl, Offline, open_zoo
+from .wording import Text, TextFrom, TextStrength, edits_and_texts
 
 
 def command(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A video file.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The result; its suffix names the container.")],
     edit: Edit = None,
+    text: Text = None,
+    text_from: TextFrom = None,
+    text_strength: TextStrength = 1.0,
     preset: Preset = None,
     mode: Mode = "detail",
     region: Region = "auto",
@@ -54,6 +63,10 @@ def command(
         str,
         typer.Option("--encode-every", metavar="K|auto", help="Encode one frame in so many; foretell those between."),
     ] = "1",
+    draw_every: Annotated[
+        str,
+        typer.Option("--draw-every", metavar="K|auto", help="Draw one frame in so many; carry the edit between them."),
+    ] = "1",
     fps: Annotated[
         str | None,
         typer.Option(
@@ -65,11 +78,16 @@ def command(
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,
+    precision: Precision = "auto",
     codec: Codec = "libx264",
     crf: Crf = None,
     encoder_preset: EncoderPreset = None,
     pix_fmt: PixFmt = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it exists.")] = False,
+    mark: Mark = "none",
+    mark_text: MarkText = None,
+    mark_size: MarkSize = None,
+    mark_opacity: MarkOpacity = None,
     credentials: Signed = True,
     sign_cert: SignCert = None,
     sign_key: SignKey = None,
@@ -84,7 +102,9 @@ def command(
 
     - `dynstream transcode in.mp4 out.mp4 --edit smile=2`
     - `dynstream transcode in.mp4 out.mp4 --edit smile=0:3@2s --edit age=-1`
+    - `dynstream transcode in.mp4 out.mp4 --text "older, with grey hair and a warm smile"`
     - `dynstream transcode in.mkv out.mkv --preset older.toml --faces all --crf 20`
+    - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --draw-every auto`
     - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --encode-every 4`
     - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --fps 60`
     - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --progress ffmpeg --stats stats.json`
@@ -92,11 +112,10 @@ def command(
     With --fps the networks see the source's frames alone. Between them faces go straight on from one frame to the next,
     as with `dynstream interpolate --method linear`: the method "ode" must have seen the whole clip first.
     """
-    from ..models.directions.directions import load_directions
     from ..pipelines.common.errors import OptionError
     from ..pipelines.compositing.composite import check_mode
+    from ..pipelines.compositing.mark import read_mark
     from ..pipelines.credentials.certificates import find_identity
-    from ..pipelines.edits.parsing import parse_edits
     from ..pipelines.motion.keyframes import parse_every
     from ..pipelines.motion.retimed_reader import parse_rate
     from ..pipelines.run.transcode import VideoOptions
@@ -106,11 +125,10 @@ def command(
 
     console = Console(stderr=True, highlight=False, markup=False)  # a file may be named "clip [final].mp4"
     checked = check_mode(mode)
-    edits = parse_edits(edit or [], preset, load_directions(), region=region)
-    try:
-        every = parse_every(encode_every)
-    except ValueError as error:
-        raise typer.BadParameter(f"--encode-every: {error}") from None
+    edits = edits_and_texts(
+        edit or [], preset, text or [], console, region=region, text_from=text_from, text_strength=text_strength,
+        offline=offline, index_url=index_url,
+    )  # fmt: skip
     try:
         job = TranscodeJob(
             source=source,
@@ -121,13 +139,16 @@ def command(
             generator=generator,
             backend=backend,
             encoder=encoder,
+            precision=precision,
             refine=refine,
             refine_seconds=refine_seconds,
-            encode_every=every,
+            encode_every=parse_every(encode_every, "--encode-every"),
+            draw_every=parse_every(draw_every, "--draw-every"),
             first_frame_edit=first_frame_edit,
             rate=None if fps is None else parse_rate(fps),
             video=VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt),
             overwrite=overwrite,
+            mark=read_mark(mark, mark_text, mark_size, mark_opacity),
             identity=find_identity(sign_cert, sign_key) if credentials else None,
         )
     except OptionError as error:
@@ -136,8 +157,6 @@ def command(
         raise SinkError(f"--stats {stats}: the folder {stats.absolute().parent} does not exist; make it first")
     if stats and os.path.realpath(stats) in map(os.path.realpath, (source, target)):
         raise SinkError(f"--stats {stats} is one of the videos; name another file for the numbers")
-    for warning in edits.outside_range():
-        console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
 
     def watch(stage: str, total: int | None, seconds_per_frame: float = 0.0) -> AbstractContextManager[Count]:
         if stage == "edit":

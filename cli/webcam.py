@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,15 +22,24 @@ from .options import (
     Encoder,
     Faces,
     Generator,
+    Mark,
+    MarkOpacity,
+    MarkSize,
+    MarkText,
     Mode,
     OutputRate,
+    Precision,
     Preset,
     Region,
 )
 from .preview import Preview, open_preview
 from .weights import IndexUrl, Offline, open_zoo
+from .wording import Text, TextFrom, TextStrength, edits_and_texts
 
 if TYPE_CHECKING:
+    from ..models.directions.directions import Direction
+    from ..pipelines.edits.text import TextReader
+    from ..pipelines.edits.wording import Reading
     from ..pipelines.run.live import Live
     from ..stream.live_source import LiveSource
     from ..stream.virtual_camera import FrameSink
@@ -47,6 +57,9 @@ def command(
         typer.Argument(metavar="[SOURCE]", help='Camera (number or name; default: the first), video file, or "test".'),
     ] = None,
     edit: Edit = None,
+    text: Text = None,
+    text_from: TextFrom = None,
+    text_strength: TextStrength = 1.0,
     preset: Preset = None,
     mode: Mode = "detail",
     region: Region = "auto",
@@ -73,9 +86,14 @@ def command(
     ] = 10.0,
     seconds: Annotated[float | None, typer.Option(metavar="S", min=0, help="Stop after so long.")] = None,
     listing: Annotated[bool, typer.Option("--list", help="Show cameras and virtual cameras, and stop.")] = False,
+    mark: Mark = "corner",
+    mark_text: MarkText = None,
+    mark_size: MarkSize = None,
+    mark_opacity: MarkOpacity = None,
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,
+    precision: Precision = "auto",
     device: Device = "cpu",
     conceal: Conceal = False,
     output_fps: OutputRate = None,
@@ -84,8 +102,9 @@ def command(
 ) -> None:
     """Edit the face of your webcam live: other programs see the result as a camera.
 
-    Keys: up and down choose an edit, left and right change it, 0 resets, space pauses (the source passes through),
-    m mirrors the preview, q quits. When the camera or the edit stops, the picture says so.
+    Keys: up and down choose an edit, left and right change it, 0 resets, t opens a line for words, space pauses
+    (the source passes through), m mirrors the preview, q quits. When the camera or the edit stops, the picture says
+    so.
 
     Examples:
 
@@ -100,7 +119,7 @@ def command(
         return
     from ..models.directions.directions import load_directions
     from ..pipelines.compositing.composite import check_mode
-    from ..pipelines.edits.parsing import parse_edits
+    from ..pipelines.compositing.mark import read_mark
     from ..pipelines.engine.frame_interpolation import slots_of
     from ..pipelines.engine.load import Models, load_engine
     from ..pipelines.engine.settings import SessionSpec
@@ -111,11 +130,15 @@ def command(
     console = Console(stderr=True, highlight=False, markup=False)
     directions = load_directions()
     checked, wanted_size = check_mode(mode), parse_size(size)
-    edits = parse_edits(edit or [], preset, directions, region=region)
+    edits = edits_and_texts(
+        edit or [], preset, text or [], console, region=region, text_from=text_from, text_strength=text_strength,
+        offline=offline, index_url=index_url,
+    )  # fmt: skip
     strengths = {spec.name: spec.end for spec in edits.specs}
-    for warning in edits.outside_range():
-        console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
-    models = Models(generator=generator, backend=backend, encoder=encoder, device=device, conceal=conceal)
+    style = read_mark(mark, mark_text, mark_size, mark_opacity)
+    models = Models(
+        generator=generator, backend=backend, encoder=encoder, device=device, precision=precision, conceal=conceal
+    )
     stop, told = threading.Event(), _Told()
     live_source = open_live(
         source,
@@ -147,7 +170,7 @@ def command(
         window = open_preview("dynstream webcam") if preview else None
         settings = LiveSettings(in_flight=engine.settings.live_flight, ramp_ms=ramp)
         session = engine.open(spec)
-        live = Live(live_source, session, sink, settings, strengths=strengths, stop=stop)
+        live = Live(live_source, session, sink, settings, strengths=strengths, stop=stop, mark=style)
         opened.pop_all()  # from here on the run lets source and sink go
     told.live = live
     console.print(f"{live_source.name} to {sink.device}, {sink.size[0]}x{sink.size[1]}; q or Ctrl-C ends it")
@@ -157,7 +180,7 @@ def command(
     live.start()
     try:
         with open_keys() as keys:
-            steer(live, state, keys, window, console, seconds=seconds)
+            steer(live, state, keys, window, console, read=reader_of(directions, offline, index_url), seconds=seconds)
     finally:
         live.stop()
         engine.close()
@@ -176,11 +199,15 @@ def steer(
     window: Preview | None,
     console: Console,
     *,
+    read: "Callable[[str], Reading] | None" = None,
     seconds: float | None = None,
     clock: Callable[[], float] = time.monotonic,
     wait: Callable[[float], object] = time.sleep,
 ) -> panel.PanelState:
-    """Pass keys on to the run and show how it goes, until it ends, the user quits or `seconds` are over."""
+    """Pass keys on to the run and show how it goes, until it ends, the user quits or `seconds` are over.
+
+    read: what words ask for, for the key that opens a line of them.
+    """
     began = shown = clock()
     with Screen(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as screen:
         while live.running and not state.quitting and (seconds is None or clock() - began < seconds):
@@ -189,6 +216,8 @@ def steer(
                 pressed += window.show(live.picture, mirrored=state.mirrored)
             for key in pressed:
                 before, state = state, panel.press(state, key)
+                if state.entered and read is not None:
+                    state = panel.with_words(state, read)
                 apply(live, before, state)
             if console.is_terminal and (pressed or clock() - shown >= PANEL_SECONDS):
                 screen.update(panel.draw(state, live.status()), refresh=True)
@@ -198,6 +227,21 @@ def steer(
                 shown = clock()
             wait(LOOK_SECONDS)
     return state
+
+
+def reader_of(
+    directions: "Mapping[str, Direction]", offline: bool, index_url: str | None
+) -> "Callable[[str], Reading]":
+    """Reads words as edits; its networks are loaded with the first ones."""
+
+    @cache
+    def reader() -> "TextReader":
+        from ..pipelines.edits.text import load_text_reader
+
+        with open_zoo(offline=offline, index_url=index_url) as zoo:
+            return load_text_reader(zoo, directions)
+
+    return lambda text: reader().read(text)
 
 
 def apply(live: "Live", before: panel.PanelState, after: panel.PanelState) -> None:

@@ -2,11 +2,12 @@
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Final, Self, cast
 
 import av
 from av.container.input import InputContainer
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from av.container.core import Chapter
 
 MAX_PIXELS = 16384 * 16384
+
+LAST_READ_SECONDS: Final = 1.0
+"""For which closing waits for a frame that another thread reads."""
 
 
 def open_source(path: Path) -> InputContainer:
@@ -83,6 +87,7 @@ class VideoReader:
         self._notes: dict[str, str] = {}
         self._first: tuple[av.VideoFrame, int] | None = None
         self._to_rgb = ToRgb()
+        self._reading = threading.Lock()
         self._container = open_source(self.path)
         try:
             self._stream = self._choose_stream()
@@ -239,6 +244,10 @@ class VideoReader:
             yield frame
 
     def _next(self) -> Frame | None:
+        with self._reading:
+            return self._decode_next()
+
+    def _decode_next(self) -> Frame | None:
         timed, self._first = self._first or next(self._decoded, None), None
         if timed is None:
             return None
@@ -290,10 +299,18 @@ class VideoReader:
                 )
 
     def close(self) -> None:
-        """Release the decoder and the file; iterating ends."""
-        self._first = None
-        self._decoded = iter(())
-        self._container.close()
+        """Release the decoder and the file; iterating ends.
+
+        Where another thread still waits for a frame, of a pipe that nobody writes to any more, they are left to it.
+        """
+        if not self._reading.acquire(timeout=LAST_READ_SECONDS):
+            return
+        try:
+            self._first = None
+            self._decoded = iter(())
+            self._container.close()
+        finally:
+            self._reading.release()
 
     def __enter__(self) -> Self:
         return self

@@ -80,6 +80,7 @@ class VideoWriter:
     overwrite: whether a file of that name may be replaced.
     seal: called with the finished file before it gets its name, to sign it; bytes that it returns become a file of the
         same name with the further suffix .c2pa.
+    said: a sentence that is added to the comment of the file, where it is not there already.
     alone: the pictures without the source's other streams, for a piece of a result (see `joined`).
 
     A context manager. The result is written beside the target and renamed when the block ends well; any exception,
@@ -109,8 +110,10 @@ class VideoWriter:
         overwrite: bool = False,
         alone: bool = False,
         seal: Callable[[Path], bytes | None] | None = None,
+        said: str = "",
     ) -> None:
         self.alone = alone
+        self._said = said
         self._seal = seal
         self.target = os.fspath(target)
         self.reader = reader
@@ -224,7 +227,7 @@ class VideoWriter:
         return stream
 
     def _describe_container(self, name: str) -> None:
-        metadata = carried(self.reader.metadata)
+        metadata = _saying(self._said, carried(self.reader.metadata))
         self._container.metadata.update(metadata)
         chapters = self.reader.chapters
         if chapters and name in _HOLD_CHAPTERS:
@@ -358,6 +361,13 @@ class VideoWriter:
 
     def __repr__(self) -> str:
         return f"VideoWriter({self.target!r}, {self.options.codec} {self.pix_fmt}, {self.frames_written} frames)"
+
+
+def _saying(said: str, metadata: dict[str, str]) -> dict[str, str]:
+    """Metadata with a sentence in the comment, after what it says already."""
+    key = next((key for key in metadata if key.lower() == "comment"), "comment")
+    before = metadata.get(key, "")
+    return metadata if said in before else {**metadata, key: f"{before} {said}".strip()}
 
 
 def carried(metadata: dict[str, str]) -> dict[str, str]:

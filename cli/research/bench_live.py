@@ -54,7 +54,7 @@ def command(
     encoder: Encoder = DEFAULT_ENCODER,
     device: Device = "cpu",
     compiled: Compiled = False,
-    precision: Precision = "float32",
+    precision: Precision = "auto",
     conceal: Conceal = False,
     output_fps: OutputRate = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Of torch; default: every usable core.")] = None,

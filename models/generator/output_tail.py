@@ -23,7 +23,7 @@ class OutputTail(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         first, third, fourth = WIDTHS
-        self.up = Modulation(256)
+        self.up = Modulation(256, bands=True)
         self.conv1 = SeparableConv(64, first, 256)
         self.conv2 = SeparableConv(first, LOW, 256)
         self.low = Modulation(LOW)
@@ -33,9 +33,12 @@ class OutputTail(nn.Module):
         self.to_image = nn.Conv2d(fourth, 3, 1)
 
     def forward(self, features: Tensor, w_plus: Tensor) -> Tensor:
-        """features: (B, 256, 128, 128), w_plus: (B, 18, 512) -> (B, 3, 256, 256), RGB in about [-1, 1]."""
+        """features: (B, 256, 128, 128) in the order of bands, w_plus: (B, 18, 512) -> (B, 3, 256, 256).
+
+        RGB in about [-1, 1].
+        """
         c11, c12, c13, c14, c15 = w_plus[:, 11:16].unbind(1)
-        x = haar_synthesis(features * self.up(c11))
+        x = haar_synthesis(features, self.up(c11))
         x = self.conv2(self.conv1(x, c11), c12)
         x = self.conv4(self.conv3(x * self.low(c13), c13), c14)
         image: Tensor = self.to_image(x * self.to_image_modulation(c15))

@@ -15,15 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from pypi_simple import PYPI_SIMPLE_ENDPOINT
-
 from ..errors import DigestError, WeightsError
 from .entries import Archive
 
 if TYPE_CHECKING:
     import requests
 
-PYPI = PYPI_SIMPLE_ENDPOINT
 TIMEOUT = (15.0, 60.0)  # seconds to connect, seconds of silence while reading
 CHUNK = 1 << 18
 RETRIES = 3
@@ -117,7 +114,9 @@ def index_urls(explicit: str | None, environ: Mapping[str, str], settings: Mappi
     """
     if explicit:
         return [explicit]
-    main = environ.get("PIP_INDEX_URL") or settings.get("index-url") or PYPI
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # half a second to import, and seldom needed
+
+    main = environ.get("PIP_INDEX_URL") or settings.get("index-url") or PYPI_SIMPLE_ENDPOINT
     extra = environ.get("PIP_EXTRA_INDEX_URL") or settings.get("extra-index-url") or ""
     return [main, *(url for url in extra.split() if url.startswith(("https://", "http://")) and url != main)]
 

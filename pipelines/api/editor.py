@@ -6,7 +6,7 @@ import math
 import threading
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from ...stream.frame import Frame
@@ -17,7 +17,7 @@ from ..editor import load as load_module
 from ..editor.encoder_names import DEFAULT_ENCODER
 from ..editor.face_editor import FaceEditor, SessionState
 from ..motion.retimed_reader import parse_rate
-from .edits import EditsLike, read_edits
+from .edits import EditsLike, TextLike, read_edits
 from .pictures import P, take
 
 if TYPE_CHECKING:
@@ -29,14 +29,16 @@ KEPT_TIMES: Final = 1000
 
 
 def load_editor(
-    edits: EditsLike,
+    edits: EditsLike = MappingProxyType({}),
     *,
+    text: TextLike = (),
     mode: str = "detail",
     region: str = "auto",
     faces: str | int = "largest",
     generator: str = "mobilestylegan",
     backend: str = "mesh",
     encoder: str = DEFAULT_ENCODER,
+    precision: str = "auto",
     encode_every: int | Literal["auto"] = 1,
     offline: bool = False,
     zoo: "Zoo | None" = None,
@@ -46,6 +48,8 @@ def load_editor(
     Args:
         edits: name -> strength, as in {"smile": 2}, or a ramp over a stream's time as text, as in {"age": "0:2@3s"}; or
             the path of a TOML preset. Around 1 to 3 is what is drawn well, negative is the opposite.
+        text: edits in words, as in "older, with grey hair"; several as a list, each with a ramp ("blond hair:0:1@3s")
+            or without. What `edits` names goes before them.
         mode: "detail" keeps skin, hair and light of the source, "replace" shows the drawn face alone.
         region: what may change: "face" inside its landmarks' hull, "hair", "head", or "auto", the least that holds
             what the edits touch.
@@ -53,6 +57,7 @@ def load_editor(
         generator: name of the network that draws faces, as the command line has it.
         backend: name of the networks that find and measure faces, likewise.
         encoder: name of the network that inverts faces, likewise.
+        precision: of the networks: "float32", "bfloat16" or "auto", what is quicker on this processor.
         encode_every: in streams, encode one frame in so many, or "auto", and predict those between: quicker.
         offline: never fetch weights.
         zoo: where weights come from, instead of the user's cache.
@@ -67,13 +72,13 @@ def load_editor(
         WeightsError: for weights that cannot be had.
     """
     checked_mode = check_mode(mode)
-    checked = read_edits(edits, checked_mode, region, stacklevel=2)
     if encode_every != "auto" and (not isinstance(encode_every, int) or encode_every < 1):
         raise OptionError(f"encode_every={encode_every!r}: expected 'auto' or a number of frames from 1")
     if zoo is None:
         from ...models.zoo.zoo import Zoo
 
         zoo = Zoo(offline=offline)
+    checked = read_edits(edits, checked_mode, region, text=text, zoo=zoo, stacklevel=2)
     return Editor(
         load_module.load_editor(
             zoo,
@@ -83,6 +88,7 @@ def load_editor(
             generator=generator,
             backend=backend,
             encoder=encoder,
+            precision=precision,
             encode_every=encode_every,
         )
     )

@@ -3,7 +3,7 @@
 import math
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,20 +11,33 @@ from typing import TYPE_CHECKING
 from ..common.errors import EditError, OptionError
 
 if TYPE_CHECKING:
+    from ...models.directions.directions import Direction
+    from ...models.weight_files import WeightFiles
     from ..compositing.composite import Mode
     from ..edits.edit import Edits, EditSpec
 
 EditsLike = Mapping[str, float | str] | str | os.PathLike[str]
 """Name -> strength, or a ramp as text ("0:2@3s"); or the path of a TOML preset."""
+TextLike = str | Sequence[str]
+"""Edits in words, "older, with glasses", with a ramp as in "blond hair:0:1@3s" or without; or several."""
 
 
 class StrengthWarning(UserWarning):
     """A strength outside of the range in which its edit was measured; the face may fall apart."""
 
 
-def read_edits(edits: EditsLike, mode: "Mode", region: str = "auto", *, stacklevel: int = 1) -> "Edits":
+def read_edits(
+    edits: EditsLike,
+    mode: "Mode",
+    region: str = "auto",
+    *,
+    text: "TextLike" = (),
+    zoo: "WeightFiles | None" = None,
+    stacklevel: int = 1,
+) -> "Edits":
     """The edits, checked against those that there are. mode: "detail" needs one. region: what may change.
 
+    text: edits in words; what `edits` names goes before them. zoo: where the networks that read them come from.
     stacklevel: of the warnings, as of `warnings.warn` in the caller.
     Warns with StrengthWarning. Raises EditError, OptionError.
     """
@@ -40,12 +53,28 @@ def read_edits(edits: EditsLike, mode: "Mode", region: str = "auto", *, stacklev
         forced = forced or parse_region(read_region(_preset(edits)))
     else:
         raise EditError(f"expected edits as a dict, such as {{'smile': 2}}, or a preset's path, got {_short(edits)}")
-    if not specs and mode == "detail":
-        raise OptionError("nothing to do: edits holds no edit; give one, as in {'smile': 2}")
-    checked = make_edits(specs, load_directions(), region=forced)
-    for warning in checked.outside_range():
+    directions = load_directions()
+    for warning in make_edits(specs, directions).outside_range():
         warnings.warn(warning, StrengthWarning, stacklevel=stacklevel + 1)
-    return checked
+    specs = (*_in_words(text, {spec.name for spec in specs}, directions, zoo), *specs)
+    if not specs and mode == "detail":
+        raise OptionError("nothing to do: edits holds no edit; give one, as in {'smile': 2}, or text='a big smile'")
+    return make_edits(specs, directions, region=forced)
+
+
+def _in_words(
+    text: "TextLike", named: set[str], directions: "Mapping[str, Direction]", zoo: "WeightFiles | None"
+) -> "list[EditSpec]":
+    from ...models.zoo.zoo import Zoo
+    from ..edits.text import load_text_reader, text_edits
+
+    texts = [text] if isinstance(text, str) else list(text)
+    if not texts:
+        return []
+    if not all(isinstance(one, str) for one in texts):
+        raise EditError(f"expected text as words, such as 'older, with glasses', got {_short(text)}")
+    found = text_edits(texts, load_text_reader(zoo or Zoo(), directions))
+    return [spec for spec in found.specs if spec.name not in named]
 
 
 def _spec(name: object, value: object) -> "EditSpec":

@@ -19,7 +19,9 @@ from ...stream.encoding import find_encoder
 from ..common.clips import VIDEO_SUFFIXES
 from ..common.errors import BatchError, EditError, OptionError
 from ..compositing.composite import check_mode
+from ..compositing.mark import read_mark
 from ..editor.encoder_names import ENCODERS
+from ..editor.precision import check_precision
 from ..edits.edit import EditSpec
 from ..edits.parsing import make_edits, parse_edit, read_preset, read_region
 from ..edits.regions import AUTO, parse_region
@@ -84,12 +86,16 @@ def make_job(item: Item, source: Path, target: Path) -> TranscodeJob:
     rate = options.pop("fps", None)
     preset, codec = options.pop("encoder_preset", None), options.pop("codec", "libx264")
     region = parse_region(str(options.pop("region", AUTO)))
+    mark = read_mark(
+        options.pop("mark", "none"), *(options.pop(name, None) for name in ("mark_text", "mark_size", "mark_opacity"))
+    )
     return TranscodeJob(
         source=source,
         target=target,
         edits=make_edits(item.edits, _directions(), _nonlinear, region),
         rate=None if rate is None else parse_rate(str(rate)),
         video=VideoOptions(codec=codec, preset=preset, **video),
+        mark=mark,
         **options,
     )
 
@@ -132,15 +138,21 @@ OPTIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "generator": _one_of(GENERATORS),
     "backend": _one_of(BACKENDS),
     "encoder": _one_of(ENCODERS),
+    "precision": lambda value: check_precision(str(value)),
     "refine": int,
     "refine_seconds": float,
-    "encode_every": lambda value: parse_every(str(value)),
+    "encode_every": lambda value: parse_every(str(value), "encode_every"),
+    "draw_every": lambda value: parse_every(str(value), "draw_every"),
     "first_frame_edit": _flag,
     "fps": lambda value: str(parse_rate(str(value))),
     "codec": _codec,
     "crf": float,
     "encoder_preset": str,
     "pix_fmt": str,
+    "mark": str,
+    "mark_text": str,
+    "mark_size": float,
+    "mark_opacity": float,
 }
 """Option of `dynstream.transcode` -> how its value is read from a manifest."""
 

@@ -1,22 +1,25 @@
 """One long file in pieces: where it is cut, the editing of a piece with its lead-in, and the join."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, Final
 
 from ...stream.clock import Clock, demux
 from ...stream.errors import SourceError
+from ...stream.frame import Frame
 from ...stream.joined import JoinedWriter, VideoPiece
 from ...stream.reader import VideoReader, open_source
 from ...stream.writer import VideoWriter
 from ..common.stage_timing import Stages
 from ..editor.face_editor import AnalysisState, FaceEditor, SessionState
-from ..run.transcode import Seal, VideoOptions
+from ..editor.frame_stream import edit_frames
+from ..run.marking import Marking
+from ..run.transcode import SAID, Seal, VideoOptions
 from ..run.transcode_job import TranscodeJob
 from ..tracking.scene_cut import is_cut, thumbnail
 from .plan import Options
@@ -141,30 +144,33 @@ def edit_piece(
     """
     with VideoReader(job.source) as reader:
         unit = reader.time_base
-    state, first = SessionState(), span.begin
+    begin, first = None, span.begin
     if span.start > span.begin:
-        state = SessionState(AnalysisState(begin=float(span.begin * unit)))
+        begin = float(span.begin * unit)
         first = max(span.begin, span.start - int(Fraction(lead) / unit))
     with (
         reader_at(job.source, first, span.begin) as reader,
         VideoWriter(job.target, reader, alone=True, **_options(job.video)) as writer,
     ):
-        for frame in reader:
-            if span.end is not None and frame.pts >= span.end:
-                break
-            if frame.pts < first:
-                continue
-            state, edited = editor.step(state, frame, stages)
-            if frame.pts >= span.start:
-                stages.became(edited.outcome)
-                writer.write(edited.frame)
-                progress(writer.frames_written)
+        frames = (frame for frame in _before(reader, span.end) if frame.pts >= first)
+        state = SessionState(AnalysisState(begin=begin))
+        results = edit_frames(frames, editor, stages, draw_every=job.draw_every, state=state, finish=Marking(job.mark))
+        with closing(results):
+            for edited in results:
+                if edited.frame.pts >= span.start:
+                    stages.became(edited.outcome)
+                    writer.write(edited.frame)
+                    progress(writer.frames_written)
         if writer.frames_written != span.frames:
             raise SourceError(
                 f"input {job.source}: {writer.frames_written} frames from {float(span.start * unit):.3f} s could be "
                 f"decoded, expected {span.frames}: it is damaged; run it without --segments"
             )
     return writer.frames_written
+
+
+def _before(frames: Iterable[Frame], end: int | None) -> Iterator[Frame]:
+    return iter(frames) if end is None else takewhile(lambda frame: frame.pts < end, frames)
 
 
 def join_pieces(
@@ -182,7 +188,7 @@ def join_pieces(
     ]
     with VideoReader(job.source) as reader:
         with JoinedWriter(
-            job.target, reader, joined, overwrite=job.overwrite, seal=seal, **_options(job.video)
+            job.target, reader, joined, overwrite=job.overwrite, seal=seal, said=SAID, **_options(job.video)
         ) as writer:
             writer.join()
         notes = [*reader.notes, *writer.notes, *(str(item) for item in writer.left_out)]

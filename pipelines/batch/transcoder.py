@@ -41,19 +41,24 @@ class Networks:
         self.zoo = zoo
         self.device = device
         self._backends: dict[str, FaceBackend] = {}
-        self._renderers: dict[tuple[str, str], Renderer] = {}
+        self._renderers: dict[tuple[str, str, str], Renderer] = {}
 
     def editor(self, job: TranscodeJob) -> FaceEditor:
         """An editor for a job. Raises as `editor.load.load_editor`."""
         from ..editor.accelerate import accelerate
         from ..editor.load import load_renderer
+        from ..editor.precision import check_precision
         from ..tracking.backends import load_backend
 
         if job.backend not in self._backends:
             self._backends[job.backend] = load_backend(job.backend, self.zoo)
-        drawn_by = (job.generator, job.encoder)
+        drawn_by = (job.generator, job.encoder, job.precision)
         if drawn_by not in self._renderers:
-            self._renderers[drawn_by] = accelerate(load_renderer(self.zoo, *drawn_by), device=self.device)
+            renderer = load_renderer(self.zoo, job.generator, job.encoder)
+            precision = check_precision(job.precision)
+            self._renderers[drawn_by] = accelerate(
+                renderer, device=self.device, precision=precision, cache=self.zoo.cache
+            )
         tracker = Tracker(self._backends[job.backend], parse_policy(job.faces))
         return FaceEditor(tracker, self._renderers[drawn_by], job.edits, mode=job.mode)
 
@@ -145,7 +150,7 @@ class Transcoder:
 
         editor = self.networks.editor(job)
         if job.encode_every != 1:
-            editor.renderer = keyframed(editor.plain_renderer(), job.encode_every)
+            editor.renderer = keyframed(editor.bare_renderer(), job.encode_every)
         return editor
 
     @contextmanager

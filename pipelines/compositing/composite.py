@@ -28,7 +28,7 @@ from ...models.arrays import FloatImage, Quad
 from ...stream.frame import Pixels
 from ..common.errors import EditError
 from ..common.image_ops import to_bytes
-from ..tracking.align import CROP, frame_to_patch, unalign
+from ..tracking.align import CROP, frame_to_patch, support, unalign
 
 Mode = Literal["detail", "replace"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -36,6 +36,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 TOLERANCE = 1.5  # crop pixels by which the two flows may disagree before the detail fades
 LARGE_CHANGE = 45.0  # of 255, root mean square over colours, by which E and W(O) may differ before the detail fades
 MOTION_SECONDS = 0.4
+LEAST_MASK = 1 / 512  # below it no byte can change
 FEATHER = 9.0  # crop pixels, standard deviation of the mask's edge
 
 
@@ -189,38 +190,43 @@ def replace_layers(edited: FloatImage, mask: FloatImage) -> Layers:
 
 
 def compose(pixels: Pixels, quad: Quad, layers: Layers) -> Pixels:
-    """The frame (H, W, 3) with one face's layers composited at `quad`; outside the mask no byte changes."""
+    """The frame (H, W, 3) with one face's layers composited at `quad`; outside the mask no byte changes.
+
+    Only the window around what changes is looked at, and the frame is copied once.
+    """
+    bares = layers.bared is not None and layers.background is not None
+    reach = np.maximum(layers.mask, layers.bared) if bares and layers.bared is not None else layers.mask
     size = (pixels.shape[1], pixels.shape[0])
-    placed_mask = unalign(layers.mask, quad, size, outside="zero")
-    top, left = placed_mask.top, placed_mask.left
-    rows, columns = placed_mask.window
-    region = pixels[rows, columns]
+    within = support(reach, quad, size, LEAST_MASK)
+    placed = unalign(layers.mask, quad, size, outside="zero", within=within)
+    region = pixels[placed.window]
     if region.size == 0:
         return pixels
-    used = placed_mask.values > 1 / 512
-    under = region
+    used, under = placed.values > LEAST_MASK, region.astype(np.float32)
     if layers.bared is not None and layers.background is not None:
-        bared = unalign(layers.bared, quad, size, outside="zero").values
-        behind = unalign(layers.background, quad, size).values
-        under = region + (behind - region) * bared[..., None]
-        used = used | (bared > 1 / 512)
+        bared = unalign(layers.bared, quad, size, outside="zero", within=within).values
+        behind = unalign(layers.background, quad, size, within=within).values
+        under += (behind - under) * bared[..., None]
+        used = used | (bared > LEAST_MASK)
     if not used.any():
         return pixels
-    change = unalign(layers.change, quad, size).values
-    keep = unalign(layers.keep, quad, size).values
-    flow = unalign(layers.flow, quad, size).values
+    drawn = unalign(np.dstack([layers.change, layers.keep]), quad, size, within=within).values
+    flow = unalign(layers.flow, quad, size, within=within).values
     turn = np.linalg.inv(frame_to_patch(quad, CROP, (0, 0))[:, :2]).astype(np.float32)
     height, width = region.shape[:2]
-    across = np.arange(left, left + width, dtype=np.float32) + flow[..., 0] * turn[0, 0] + flow[..., 1] * turn[0, 1]
-    down = (
-        np.arange(top, top + height, dtype=np.float32)[:, None] + flow[..., 0] * turn[1, 0] + flow[..., 1] * turn[1, 1]
-    )
-    moved = cv2.remap(pixels, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
-    result = moved * keep[..., None] + change
-    weight = placed_mask.values[..., None]
-    blended = under + (result - under) * weight
+    across, down = flow[..., 0] * turn[0, 0], flow[..., 0] * turn[1, 0]
+    across += flow[..., 1] * turn[0, 1]
+    across += np.arange(placed.left, placed.left + width, dtype=np.float32)
+    down += flow[..., 1] * turn[1, 1]
+    down += np.arange(placed.top, placed.top + height, dtype=np.float32)[:, None]
+    result = cv2.remap(pixels, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+    result *= drawn[..., 3:]
+    result += drawn[..., :3]
+    result -= under
+    result *= placed.values[..., None]
+    result += under
     out = pixels.copy()
-    out[rows, columns] = np.where(used[..., None], to_bytes(blended), region)
+    np.copyto(out[placed.window], to_bytes(result), where=used[..., None])
     return out
 
 

@@ -96,3 +96,39 @@ def reproject(
     tint = None if drawn.tint is None else moved(drawn.tint, hull=False)
     beyond = None if drawn.beyond is None else drawn.beyond.fading(fading)
     return ReprojectableLayers(main, points, weight, seconds, tint, beyond)
+
+
+def between(
+    first: ReprojectableLayers | None, second: ReprojectableLayers | None, share: float
+) -> ReprojectableLayers | None:
+    """The layers between those of two drawings, both reprojected onto the same frame; the other where one is None.
+
+    share: 0..1, how far the frame lies on the way from the first to the second.
+    """
+    if first is None or second is None:
+        return second if first is None else first
+    blended = (_between(getattr(first, name), getattr(second, name), share) for name in ("layers", "tint", "beyond"))
+    layers, tint, beyond = blended
+    return replace(second, layers=layers, tint=tint, beyond=beyond)
+
+
+def _between(first: Layers | None, second: Layers | None, share: float) -> Layers | None:
+    """Of colours the mean is weighted by the masks too, since they mean nothing where a mask is 0."""
+    if first is None or second is None:
+        if (only := second if first is None else first) is None:
+            return None
+        return only.fading(share if first is None else 1 - share)
+    old, new = np.float32(1 - share), np.float32(share)
+    mask = first.mask * old + second.mask * new
+    weight = np.asarray(second.mask * new / np.maximum(mask, np.float32(1e-6)), np.float32)[..., None]
+    change, flow = (getattr(first, n) + (getattr(second, n) - getattr(first, n)) * weight for n in ("change", "flow"))
+    keep = first.keep + (second.keep - first.keep) * weight[..., 0]
+    bared, behind = second.bared, second.background
+    if first.bared is not None and second.bared is not None and first.background is not None and behind is not None:
+        bared = first.bared * old + second.bared * new
+        behind = first.background * old + behind * new
+    elif first.bared is not None:
+        bared, behind = first.bared * old, first.background
+    elif bared is not None:
+        bared = bared * new
+    return Layers(change, keep, flow, mask, bared, behind)

@@ -15,7 +15,15 @@ from .certificates import Identity
 
 SOURCE_TYPE: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 LABEL: Final = "org.dynstream.edit"
-EMBEDDED: Final = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/quicktime"}
+REDRAWN: Final = "faces redrawn by trained models"
+EMBEDDED: Final = {
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/quicktime",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+}
 """Containers that hold a record; others get a file of the same name with the further suffix .c2pa."""
 SIDECAR: Final = ".c2pa"
 
@@ -28,6 +36,7 @@ class EditRecord:
         title: name of the result.
         source: the file that was edited, None for a live picture.
         edits: name -> strength, or a ramp as text.
+        done: what was done, in words.
         settings: mode, generator and the like.
         models: name of a model's file -> sha256.
         more: further assertions by label, such as the hash of a consent record.
@@ -36,6 +45,7 @@ class EditRecord:
     title: str
     source: Path | None
     edits: Mapping[str, str]
+    done: str = REDRAWN
     settings: Mapping[str, Any] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
     more: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -54,11 +64,12 @@ class EditRecord:
     def action(self) -> dict[str, Any]:
         """The action "edited"."""
         said = "; ".join(f"{name}={strength}" for name, strength in self.edits.items())
+        done = f"{self.done}: {said}" if said else self.done
         return {
             "action": "c2pa.edited",
             "digitalSourceType": SOURCE_TYPE,
             "softwareAgent": {"name": "dynstream", "version": version("dynstream")},
-            "parameters": {"description": f"faces redrawn by trained models: {said or 'no edit'}"},
+            "parameters": {"description": done},
         }
 
 

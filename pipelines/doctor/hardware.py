@@ -26,7 +26,7 @@ def processor(machine: Machine) -> list[Finding]:
             Finding("processor", "warn", f"{name}: too few for live editing", "give the machine or container two cores")
         ]
     else:
-        findings = [Finding("processor", "ok", name)]
+        findings = [Finding("processor", "ok", f"{name}; {machine.precision(machine.zoo.cache)}")]
     limit = machine.environment("OMP_NUM_THREADS")
     if threads < min(cores, 2):
         mend = "unset OMP_NUM_THREADS" if limit else f"export OMP_NUM_THREADS={cores}"

@@ -23,6 +23,7 @@ from ...stream.camera_devices import CameraDevice, list_cameras
 from ...stream.errors import SinkError
 from ...stream.virtual_camera import list_devices, load_pyvirtualcam
 from ..common.machine import processor, usable_cores
+from ..editor.precision import describe_choice
 from .gstreamer import Problem, find_problem
 
 WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
@@ -167,6 +168,7 @@ class Machine:
     cores: Callable[[], int] = usable_cores
     threads: Callable[[], int] = torch.get_num_threads
     cpu_capability: Callable[[], str] = torch.backends.cpu.get_cpu_capability
+    precision: Callable[[Path], str] = describe_choice
     gpu: Callable[[], Gpu | None] = _gpu
     cuda_build: Callable[[], str | None] = lambda: torch.version.cuda
     has_nvidia: Callable[[], bool] = _has_nvidia

@@ -118,23 +118,30 @@ class DeviceEditor(FaceEditor):
                 return kept, Edited(analysis.frame, analysis.outcome)
             return kept, Edited(self._down(analysis.frame, pixels, stages), analysis.outcome)
 
-    def reproject(self, state: Mapping[int, CompositeState], analysis: FrameAnalysis, stages: Stages) -> Edited | None:
-        """See `FaceEditor.reproject`."""
+    def reproject(
+        self,
+        state: Mapping[int, CompositeState],
+        analysis: FrameAnalysis,
+        stages: Stages,
+        later: Mapping[int, CompositeState] | None = None,
+    ) -> Edited | None:
+        """See `FaceEditor.reproject`; of two drawings the nearer in time is taken alone."""
         up = analysis.on_device
         if up is None:
             return None
-        pixels = up.pixels
+        pixels, known = up.pixels, cast("Sequence[Mapping[int, Any]]", (state, later or {}))
         with torch.inference_mode():
             for observed in far_to_near(analysis.faces):
-                memory = None if observed.fresh else cast("Mapping[int, Any]", state).get(observed.track.id)
-                last: DeviceDrawn | None = None if memory is None else memory.drawn
-                if observed.job is not None and last is not None:
-                    with stages.time("reproject"):
-                        shown = reproject(
-                            last, up.faces[observed.track.id], observed.visibility.weight, observed.job.seconds,
-                            stale=STALE_SECONDS,
-                        )  # fmt: skip
-                        pixels = pixels if shown is None else place(pixels, observed.track.quad, shown)
+                job, number = observed.job, observed.track.id
+                states = [known[1].get(number)] if observed.fresh else [each.get(number) for each in known]
+                drawings = [each.drawn for each in states if each is not None and each.drawn is not None]
+                if job is None or not drawings:
+                    continue
+                with stages.time("reproject"):
+                    at, weight = job.seconds, observed.visibility.weight
+                    nearest: DeviceDrawn = min(drawings, key=lambda drawn, at=at: abs(drawn.seconds - at))
+                    shown = reproject(nearest, up.faces[number], weight, at, stale=STALE_SECONDS)
+                    pixels = pixels if shown is None else place(pixels, observed.track.quad, shown)
             if pixels is up.pixels:
                 return None
             return Edited(self._down(analysis.frame, pixels, stages), EDITED)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from ...models.arrays import Points
 from ...models.faces.matte import HeadMatte
 from ...stream.frame import Frame, Pixels
 from ..common.errors import PipelineError
@@ -18,7 +19,7 @@ from ..common.stage_timing import Stages
 from ..compositing import fade
 from ..compositing.composite import Mode
 from ..compositing.on_device.face_masks import DeviceFrame
-from ..compositing.reproject import reproject
+from ..compositing.reproject import between, reproject
 from ..edits.edit import Edits
 from ..inversion.latent_memory import LatentState
 from ..tracking.align import crop, side, to_crop
@@ -78,6 +79,11 @@ class FaceObservation:
     fresh: bool
     job: FaceJob | None
     outcome: Outcome
+
+    @property
+    def points(self) -> Points:
+        """(N, 2) landmarks in crop pixels."""
+        return to_crop(self.track.landmarks[:, :2].astype(np.float64), self.track.quad)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,11 +160,15 @@ class FaceEditor:
         self.matte = matte
         self._compositor = FaceCompositor(tracker.backend, matte)
 
-    def plain_renderer(self) -> Renderer:
-        """The renderer with the networks, for fits. Raises PipelineError where another one wraps it already."""
+    def bare_renderer(self) -> Renderer:
+        """The renderer with the networks. Raises PipelineError where another one wraps it already."""
         if not isinstance(self.renderer, Renderer):
             raise PipelineError("fit before frames are encoded by number: make the editor again with encode_every=1")
         return self.renderer
+
+    def plain_renderer(self) -> Renderer:
+        """The renderer with the networks as they were taught, for fits. Raises as `bare_renderer`."""
+        return self.bare_renderer().plain
 
     def step(self, state: SessionState, frame: Frame, stages: Stages) -> tuple[SessionState, Edited]:
         """The next frame of the stream: (new state, the edited frame with the same pts)."""
@@ -239,17 +249,26 @@ class FaceEditor:
             kept[observed.track.id] = before
         return kept, Edited(analysis.frame.with_pixels(pixels), analysis.outcome)
 
-    def reproject(self, state: Mapping[int, CompositeState], analysis: FrameAnalysis, stages: Stages) -> Edited | None:
+    def reproject(
+        self,
+        state: Mapping[int, CompositeState],
+        analysis: FrameAnalysis,
+        stages: Stages,
+        later: Mapping[int, CompositeState] | None = None,
+    ) -> Edited | None:
         """The frame with its faces' last drawings reprojected onto them; None if none has a drawing.
 
-        Uses no network and does not change the state.
+        later: the state of a later frame, where it is known: what is between two drawings comes from both, the nearer
+        one in time counting for more. Uses no network and does not change the state.
         """
         pixels = analysis.frame.pixels
         for observed in far_to_near(analysis.faces):
-            memory = None if observed.fresh else state.get(observed.track.id)
-            if observed.job is not None and memory is not None and memory.drawn is not None:
-                with stages.time("reproject"):
-                    shown = reproject(
+            states = [None if observed.fresh else state.get(observed.track.id), (later or {}).get(observed.track.id)]
+            if observed.job is None or not any(memory is not None and memory.drawn is not None for memory in states):
+                continue
+            with stages.time("reproject"):
+                found = [
+                    reproject(
                         memory.drawn,
                         observed.track,
                         observed.visibility.weight,
@@ -258,8 +277,20 @@ class FaceEditor:
                         memory.plate,
                         observed.job.face,
                     )
-                    pixels = pixels if shown is None else place(pixels, observed.track.quad, shown)
+                    for memory in states
+                    if memory is not None and memory.drawn is not None
+                ]
+                shown = found[0]
+                if len(found) == 2:
+                    shown = between(found[0], found[1], self._share(states, observed.job.seconds))
+                pixels = pixels if shown is None else place(pixels, observed.track.quad, shown)
         return None if pixels is analysis.frame.pixels else Edited(analysis.frame.with_pixels(pixels), EDITED)
+
+    @staticmethod
+    def _share(states: Sequence[CompositeState | None], seconds: float) -> float:
+        """0..1, where a time lies between the drawings of two states."""
+        begin, end = (memory.drawn.seconds for memory in states if memory is not None and memory.drawn is not None)
+        return (seconds - begin) / (end - begin) if end > begin else 1.0
 
     def _drawn(self, analysis: FrameAnalysis, observed: FaceObservation, job: FaceJob, rendered: Rendered) -> DrawnFace:
         tracks = [other.track for other in analysis.faces]

@@ -13,8 +13,10 @@ from ..motion.keyframes import Every
 from ..tracking.backends import load_backend
 from ..tracking.face_selection import parse_policy
 from ..tracking.tracker import Tracker
+from .accelerate import accelerate
 from .encoder_names import DEFAULT_ENCODER, ENCODERS
 from .face_editor import FaceEditor
+from .precision import check_precision
 from .renderer import FaceRenderer, Renderer
 
 if TYPE_CHECKING:
@@ -35,15 +37,19 @@ def load_editor(
     backend: str = "mesh",
     encoder: str = DEFAULT_ENCODER,
     encode_every: Every = 1,
+    precision: str = "auto",
 ) -> FaceEditor:
     """An editor with its networks; missing weights are pulled. encoder: see `load_renderer`.
 
     encode_every: frames from one encoded frame to the next, or "auto"; see `keyframed`.
+    precision: of the networks, see `precision.choose_precision`.
     Raises PipelineError, ModelError for an unknown name, WeightsError for weights that are not available.
     """
     policy = parse_policy(faces)  # checks without weights first, then small weights, then large ones
     tracker = Tracker(load_backend(backend, zoo), policy)
-    return FaceEditor(tracker, keyframed(load_renderer(zoo, generator, encoder), encode_every), edits, mode=mode)
+    checked = check_precision(precision)
+    renderer = accelerate(load_renderer(zoo, generator, encoder), precision=checked, cache=zoo.cache)
+    return FaceEditor(tracker, keyframed(renderer, encode_every), edits, mode=mode)
 
 
 def keyframed(renderer: Renderer, every: Every) -> FaceRenderer:

@@ -10,7 +10,7 @@ from ...models.faces.matte import HeadMatte, load_matte
 from ...models.faces.mesh_graph import load_mesh_graph
 from ..common.devices import Device
 from ..common.graphs import Graphs, graphs_of
-from ..editor.accelerate import accelerate, check_device, check_precision
+from ..editor.accelerate import accelerate, check_device
 from ..editor.device_editor import DeviceEditor
 from ..editor.device_renderer import on_device
 from ..editor.encoder_names import DEFAULT_ENCODER
@@ -18,6 +18,7 @@ from ..editor.face_compositor import shipped_matte
 from ..editor.face_editor import FaceEditor
 from ..editor.keyframed_renderer import KeyframedRenderer
 from ..editor.load import load_renderer
+from ..editor.precision import check_precision
 from ..editor.renderer import FaceRenderer
 from ..tracking.backends import load_backend
 from ..tracking.face_selection import parse_policy
@@ -80,7 +81,7 @@ class Models:
     encoder: str = DEFAULT_ENCODER
     device: str = "cpu"
     compiled: bool = False
-    precision: str = "float32"
+    precision: str = "auto"
     conceal: bool = False
 
     def __post_init__(self) -> None:
@@ -104,6 +105,7 @@ def load_engine(
         device=models.device,
         compiled=models.compiled,
         precision=check_precision(models.precision),
+        cache=zoo.cache,
     )
     device, drawn, make = Device(models.device), cast("FaceRenderer", renderer), None
     if not device.is_host and not models.conceal and models.backend == "mesh":

@@ -12,6 +12,7 @@ from typing import Final, Literal
 import torch
 from torch import Tensor
 
+from ..common.errors import OptionError
 from .online_predictor import DynamicsState, OnlineDynamics
 
 POINTS: Final = (0, 13, 14, 17, 33, 61, 65, 105, 133, 145, 152, 159, 263, 291, 295, 334, 362, 374, 386, 4)
@@ -167,10 +168,10 @@ def is_due(
     return since >= every
 
 
-def parse_every(text: str) -> Every:
-    """`auto` or a number of 1 or more. Raises ValueError."""
+def parse_every(text: str, name: str) -> Every:
+    """`auto` or a number of 1 or more. name: of the option. Raises OptionError."""
     if text == "auto":
         return "auto"
     if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"expected auto or a number of frames of 1 or more, got {text!r}")
+        raise OptionError(f"{name}: expected auto or a number of frames of 1 or more, got {text!r}")
     return int(text)

@@ -12,6 +12,7 @@ from ...stream.errors import SinkError
 from ...stream.frame import Frame, Pixels
 from ...stream.reader import VideoReader
 from ..common.annotate import clock, encode_png, fit, write_words
+from .transcode import Seal
 
 GAP = 8
 HEADING = 30
@@ -29,8 +30,9 @@ def write_contact_sheet(
     rows: int = 6,
     labels: tuple[str, str] = ("source", "edited"),
     overwrite: bool = False,
+    seal: Seal | None = None,
 ) -> list[float]:
-    """Write the PNG and return the times shown, in seconds. Raises SourceError, SinkError."""
+    """Write the PNG and return the times shown, in seconds. seal: signs it. Raises SourceError, SinkError."""
     file = AtomicFile(target, overwrite=overwrite)
     try:
         pairs = pick_pairs(source, result, rows)
@@ -38,6 +40,8 @@ def write_contact_sheet(
             file.path.write_bytes(encode_png(sheet(pairs, labels)))
         except OSError as error:
             raise SinkError(f"cannot write {target}: {error.strerror}; free some space or name another file") from error
+        if seal is not None:
+            seal(file.path)
         file.commit()
     finally:
         file.discard()

@@ -1,6 +1,7 @@
 """The demonstration: edit the sample clip and make a side-by-side video and a contact sheet."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from ..common.clips import shorten
 from ..common.errors import PipelineError
 from .contact_sheet import write_contact_sheet
 from .side_by_side import write_side_by_side
-from .transcode import Report, transcode
+from .transcode import Report, Seal, transcode
 from .watch import Watch, unwatched
 
 if TYPE_CHECKING:
@@ -74,19 +75,37 @@ def prepare(clip: Path, folder: Path, seconds: float | None = None) -> DemoFiles
     return files
 
 
-def run_demo(files: DemoFiles, editor: "FaceEditor", *, label: str = "edited", watch: Watch = unwatched) -> Report:
+def run_demo(
+    files: DemoFiles,
+    editor: "FaceEditor",
+    *,
+    label: str = "edited",
+    seals: Mapping[Path, Seal | None] | None = None,
+    watch: Watch = unwatched,
+) -> Report:
     """Edit the prepared clip and write all files.
 
-    label: ASCII text on the edited pictures. Raises SourceError and SinkError.
+    label: ASCII text on the edited pictures. seals: file -> what signs it. Raises SourceError and SinkError.
     """
+    result, beside, sheet = (
+        (seals or {}).get(path) for path in (files.result, files.side_by_side, files.contact_sheet)
+    )
     with VideoReader(files.source) as reader:
         total, seconds_per_frame = reader.frame_count_estimate, float(1 / reader.rate)
     with watch("edit", total, seconds_per_frame) as count:
-        report = transcode(files.source, files.result, editor, overwrite=True, progress=count)
+        report = transcode(files.source, files.result, editor, overwrite=True, seal=result, progress=count)
     labels = ("source", label)
     with watch("side by side", report.frames, seconds_per_frame) as count:
         write_side_by_side(
-            files.source, files.result, files.side_by_side, labels=labels, overwrite=True, progress=count
+            files.source,
+            files.result,
+            files.side_by_side,
+            labels=labels,
+            overwrite=True,
+            seal=beside,
+            progress=count,
         )
-    write_contact_sheet(files.source, files.result, files.contact_sheet, rows=ROWS, labels=labels, overwrite=True)
+    write_contact_sheet(
+        files.source, files.result, files.contact_sheet, rows=ROWS, labels=labels, overwrite=True, seal=sheet
+    )
     return report

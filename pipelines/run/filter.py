@@ -1,12 +1,13 @@
 """Edit the pictures of a pipe: one picture out for each one in, in order.
 
-Reading, editing and writing each have a thread, with a few pictures between them. The slowest one holds up the others,
-so nothing is dropped and memory does not grow.
+Reading, editing (in several stages) and writing each have a thread, with a few pictures between them. The slowest one
+holds up the others, so nothing is dropped and memory does not grow.
 """
 
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from ...stream.repaint import Repainter
 from ..common.stage_timing import Stages
 
 if TYPE_CHECKING:  # torch takes seconds to import, and is not needed without an edit
-    from ..editor.face_editor import Edited, FaceEditor
+    from ..editor.face_editor import Edited
 
 WAITING = 3
 """Largest number of pictures that wait between two threads."""
@@ -27,8 +28,8 @@ LOOK_SECONDS = 0.2
 LAST_WRITE_SECONDS = 1.0
 """Seconds that an interrupted run waits for the picture that is being written."""
 
-Step = Callable[[Frame], "Edited"]
-"""Edits the next frame of one stream; called from one thread."""
+Edit = Callable[[Iterable[Frame]], "Generator[Edited, None, None]"]
+"""Edits the frames of one stream: one result for each, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,38 +54,24 @@ class FilterReport:
         return asdict(self)
 
 
-def stream_step(editor: "FaceEditor", stages: Stages) -> Step:
-    """A step function that edits one stream from its first frame on."""
-    from ..editor.face_editor import SessionState
-
-    state = SessionState()
-
-    def step(frame: Frame) -> "Edited":
-        nonlocal state
-        state, edited = editor.step(state, frame, stages)
-        return edited
-
-    return step
-
-
 def filter_pictures(
     source: PictureSource,
     sink: PictureSink,
-    step: Step | None,
+    edit: Edit | None,
     *,
     stages: Stages,
     progress: Callable[[int], None] = lambda _frames: None,
     reader_gone: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.perf_counter,
 ) -> FilterReport:
-    """Write each picture of `source` to `sink`, edited by `step`; None passes all pictures unchanged.
+    """Write each picture of `source` to `sink`, edited by `edit`, such as `edit_frames`; None edits none.
 
     Pixels outside the edit stay bit-exact. `progress` is called with the number of pictures written so far, from
     another thread. `reader_gone` tells whether the reader has closed the output. Raises SourceError after all complete
-    pictures are written, SinkError, and any error of `step` after all pictures before it are written.
+    pictures are written, SinkError, and any error of `edit` after all pictures before it are written.
     """
     started = clock()
-    work = _Work(source, sink, step, stages, progress, reader_gone)
+    work = _Work(source, sink, edit, stages, progress, reader_gone)
     work.run()
     return FilterReport(
         frames=work.written,
@@ -116,15 +103,15 @@ class _Work:
         self,
         source: PictureSource,
         sink: PictureSink,
-        step: Step | None,
+        edit: Edit | None,
         stages: Stages,
         progress: Callable[[int], None],
         reader_gone: Callable[[], bool],
     ) -> None:
-        self._source, self._sink, self._step = source, sink, step
+        self._source, self._sink, self._edit = source, sink, edit
         self._stages, self._progress, self._reader_gone = stages, progress, reader_gone
-        self._to_rgb = None if step is None else PictureToRgb(source.format)
-        self._repaint = None if step is None else Repainter(source.format)
+        self._to_rgb = None if edit is None else PictureToRgb(source.format)
+        self._repaint = None if edit is None else Repainter(source.format)
         self._incoming: Channel[_Job] = Channel(WAITING)
         self._outgoing: Channel[_Job] = Channel(WAITING)
         self._error: BaseException | None = None
@@ -138,7 +125,7 @@ class _Work:
         reader.start()
         writer.start()
         try:
-            self._edit()
+            self._work()
         except Exception:
             self._incoming.cancel()
             self._outgoing.finish()
@@ -176,16 +163,34 @@ class _Work:
         with self._stages.time("to rgb"):
             return _Job(item, self._to_rgb(item))
 
-    def _edit(self) -> None:
+    def _work(self) -> None:
         try:
-            for job in self._incoming:
-                if self._step is not None and job.before is not None:
-                    edited = self._step(job.before)
-                    self._stages.became(edited.outcome)
-                    job = _Job(job.item, job.before, edited.frame.pixels)
+            for job in self._incoming if self._edit is None else self._edited(self._edit):
                 self._outgoing.put(job)
         except Closed:
             return
+
+    def _edited(self, edit: Edit) -> Iterator[_Job]:
+        waiting: deque[_Job] = deque()
+
+        def frames() -> Iterator[Frame]:
+            for job in self._incoming:
+                waiting.append(job)
+                if job.before is not None:
+                    yield job.before
+
+        results = edit(frames())
+        try:
+            for edited in results:
+                self._stages.became(edited.outcome)
+                while waiting[0].before is None:
+                    yield waiting.popleft()
+                job = waiting.popleft()
+                yield _Job(job.item, job.before, edited.frame.pixels)
+            yield from waiting
+        finally:
+            self._incoming.cancel()  # whoever reads them ahead may be waiting for a picture that does not come
+            results.close()
 
     def _write(self) -> None:
         try:

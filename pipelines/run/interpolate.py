@@ -28,7 +28,7 @@ from ..motion.retimed_reader import RetimedReader, check_rate
 from ..trajectory.code_interpolation import linear, spline
 from ..trajectory.losses import to_w_plus
 from ..trajectory.trajectory import Trajectory
-from .transcode import VideoOptions, open_writer
+from .transcode import Seal, VideoOptions, open_writer
 
 Method = Literal["ode", "linear", "spline"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -95,13 +95,14 @@ def interpolate(
     every: int = 1,
     video: VideoOptions = DEFAULT,
     overwrite: bool = False,
+    seal: Seal | None = None,
     progress: Callable[[int], None] = lambda _frames: None,
 ) -> Written:
     """Write `source` at ascending `seconds`.
 
     series: the observed codes, with "quads" and "landmarks". codes: a method's codes function. rate: frame rate in the
-    file's header. every: use one frame of the source in so many; the others are ignored. Times before the first or
-    after the last frame show that frame with the face moved on, for half a second at most.
+    file's header. every: use one frame of the source in so many; the others are ignored. seal: see `VideoWriter`.
+    Times before the first or after the last frame show that frame with the face moved on, for half a second at most.
 
     Raises SourceError, SinkError; DynamicsError for times that are not in the clip.
     """
@@ -121,7 +122,7 @@ def interpolate(
     with (
         RetimedReader(source, rate) as timed,
         VideoReader(source) as reader,
-        open_writer(target, timed, video, overwrite=overwrite) as writer,
+        open_writer(target, timed, video, overwrite=overwrite, seal=seal) as writer,
     ):
         timed.side_data = reader.side_data
         last_pts: int | None = None

@@ -20,6 +20,7 @@ from ...stream.live_source import LiveSource
 from ...stream.mailbox import Mailbox, MailboxClosed, Posted
 from ...stream.virtual_camera import FrameSink
 from ..common.outcome import Outcome, OutcomeKind
+from ..compositing.mark import Marker, MarkStyle
 from ..editor.face_editor import Edited
 from ..edits.ramps import EditedFrame, Editing
 from .notice import notice_picture
@@ -83,7 +84,7 @@ class Live:
     """One run from a source to a sink.
 
     source: opened; its reading thread closes it. strengths: of the edits at the start of `editing`.
-    clock: seconds. stop: set it, or call `stop`, to end the run.
+    clock: seconds. stop: set it, or call `stop`, to end the run. mark: what edited pictures say, None for nothing.
     """
 
     def __init__(
@@ -96,11 +97,13 @@ class Live:
         strengths: Mapping[str, float] | None = None,
         clock: Callable[[], float] = time.monotonic,
         stop: threading.Event | None = None,
+        mark: MarkStyle | None = None,
     ) -> None:
         self.source, self.editing, self.sink, self.settings = source, editing, sink, settings
         self.error: BaseException | None = None
         self.picture: Pixels | None = None
         self._clock = clock
+        self._marker = None if mark is None else Marker(mark)
         self._stopping = stop or threading.Event()
         self._ended = threading.Event()
         self._captured_frames: Mailbox[Frame] = Mailbox(clock)
@@ -226,7 +229,7 @@ class Live:
             if future.cancelled():
                 self._overtaken += 1
             else:
-                self._output(future.result(), posted.seconds)
+                self._output(future.result(), posted.seconds, posted.item)
         except MailboxClosed:
             pass
         except Exception as error:
@@ -238,13 +241,19 @@ class Live:
         """Show a picture made for a lost frame next."""
         with self._order, contextlib.suppress(MailboxClosed):
             if not self._paused:
-                self._edited_frames.put(made)
+                self._edited_frames.put(self._marked(made))
 
-    def _output(self, edited: EditedFrame, seconds: float) -> None:
+    def _output(self, edited: EditedFrame, seconds: float, source: Frame | None = None) -> None:
         with self._order:
             if seconds >= self._newest:  # an edit older than the last frame of a pause is not shown
                 self._newest = seconds
-                self._edited_frames.put(edited, seconds)
+                self._edited_frames.put(self._marked(edited, source), seconds)
+
+    def _marked(self, edited: EditedFrame, source: Frame | None = None) -> EditedFrame:
+        if self._marker is None or self._paused:
+            return edited
+        pixels = self._marker(source, edited.frame, edited=edited.outcome.has_edit)
+        return Edited(edited.frame.with_pixels(pixels), edited.outcome)
 
     def show(self) -> None:
         """The output thread: show pictures until they end, then the farewell, and close the sink."""

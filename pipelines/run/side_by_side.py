@@ -10,6 +10,7 @@ from ...stream.frame import Frame, Pixels
 from ...stream.reader import VideoReader
 from ...stream.writer import VideoWriter
 from ..common.annotate import write_words
+from .transcode import SAID, Seal
 
 CRF = 20.0
 PRESET = "veryfast"
@@ -67,15 +68,18 @@ def write_side_by_side(
     *,
     labels: tuple[str, str] = ("source", "edited"),
     overwrite: bool = False,
+    seal: Seal | None = None,
     progress: Callable[[int], None] = lambda _frames: None,
 ) -> int:
     """Write the video and return its number of frames; `progress` is called with the frames done so far.
+
+    seal: see `VideoWriter`.
 
     Raises SourceError and SinkError; the target then is as it was before.
     """
     with (
         SideBySideReader(source, result, labels) as reader,
-        VideoWriter(target, reader, crf=CRF, preset=PRESET, overwrite=overwrite) as writer,
+        VideoWriter(target, reader, crf=CRF, preset=PRESET, overwrite=overwrite, seal=seal, said=SAID) as writer,
     ):
         for frame in reader:
             writer.write(frame)

@@ -4,7 +4,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -14,13 +14,20 @@ from ...stream.frame import Frame
 from ...stream.reader import VideoReader
 from ...stream.writer import VideoWriter
 from ..common.stage_timing import Stages
-from ..editor.face_editor import FaceEditor, SessionState
+from ..compositing.mark import MarkStyle
+from ..editor.face_editor import Edited, FaceEditor
+from ..editor.frame_stream import edit_frames
 from ..motion.frame_rate import even_times, retime
+from ..motion.keyframes import Every
 from ..motion.motion_blend import Seen
 from ..motion.retimed_reader import RetimedReader
+from .marking import Marking
 
 Seal = Callable[[Path], bytes | None]
 """Signs a finished file, see `VideoWriter`."""
+
+SAID: Final = "Faces in this video are edited (dynstream)."
+"""What the comment of every result says, with credentials or without."""
 
 LONGEST_STEP: Final = 0.5
 """Seconds between two frames beyond which none is interpolated: files may leave out frames while nothing changes."""
@@ -103,6 +110,7 @@ def open_writer(
         pix_fmt=video.pix_fmt,
         overwrite=overwrite,
         seal=seal,
+        said=SAID,
     )
 
 
@@ -112,16 +120,19 @@ def transcode(
     editor: FaceEditor,
     *,
     rate: Fraction | None = None,
+    draw_every: Every = 1,
     video: VideoOptions = VideoOptions(),
     overwrite: bool = False,
     seal: Seal | None = None,
+    mark: MarkStyle | None = None,
     progress: Callable[[int], None] = lambda _frames: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Report:
     """Write `source` to `target` with its faces edited. `progress` is called with the frames written so far.
 
     rate: frames a second of the result, evenly spaced from the source's first on, with frames interpolated between the
-    edited ones (see `motion.frame_rate`); None keeps every frame at its own time. seal: see `VideoWriter`.
+    edited ones (see `motion.frame_rate`); None keeps every frame at its own time. draw_every: see `edit_frames`.
+    seal: see `VideoWriter`. mark: what edited frames say, None for nothing.
 
     Raises SourceError and SinkError; the target then is as it was before.
     """
@@ -133,7 +144,9 @@ def transcode(
         if timed is not None:
             timed.side_data = reader.side_data
         with open_writer(target, timed or reader, video, overwrite=overwrite, seal=seal) as writer:
-            frames = _edited(reader, editor, stages)
+            results = edit_frames(reader, editor, stages, draw_every=draw_every, finish=Marking(mark))
+            edited = more.enter_context(closing(results))
+            frames = _counted(edited, stages)
             for frame in frames if timed is None else _at_even_times(frames, reader, timed, stages, kinds):
                 with stages.time("encode"):
                     writer.write(frame)
@@ -155,18 +168,10 @@ def transcode(
     )
 
 
-def _edited(reader: VideoReader, editor: FaceEditor, stages: Stages) -> Iterator[Frame]:
-    """Every frame of the source, edited."""
-    state = SessionState()
-    frames = iter(reader)
-    while True:
-        with stages.time("decode"):
-            frame = next(frames, None)
-        if frame is None:
-            return
-        state, edited = editor.step(state, frame, stages)
-        stages.became(edited.outcome)
-        yield edited.frame
+def _counted(edited: Iterator[Edited], stages: Stages) -> Iterator[Frame]:
+    for each in edited:
+        stages.became(each.outcome)
+        yield each.frame
 
 
 def _at_even_times(

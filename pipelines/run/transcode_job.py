@@ -4,19 +4,20 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ...stream.reader import VideoReader
 from ..common.errors import OptionError
 from ..compositing.composite import Mode
+from ..compositing.mark import MarkStyle
 from ..credentials.certificates import Identity
-from ..credentials.record import EditRecord, sign
+from ..editor.precision import PRECISIONS
 from ..edits.edit import Edits
 from ..motion.keyframes import Every
 from ..motion.retimed_reader import RetimedReader
 from . import model_digests
+from .sealing import sealing
 from .transcode import Report, Seal, VideoOptions, open_writer, transcode
 from .watch import Watch, unwatched
 
@@ -34,11 +35,13 @@ class TranscodeJob:
     Raises OptionError for options that do not go together, and if there is nothing to do.
 
     Attributes:
-        mode, faces, generator, backend, encoder: see `editor.load.load_editor`.
+        mode, faces, generator, backend, encoder, precision: see `editor.load.load_editor`.
         refine, refine_seconds: steps to fit the inversion to the clip before the edit, and their time limit.
         encode_every: frames from one encoded frame to the next, or "auto".
+        draw_every: frames from one drawn frame to the next, or "auto"; see `editor.draw_schedule`.
         first_frame_edit: edit only the first frame; the clip's motion moves the edit through the others.
         rate: frames a second of the result, None to keep the source's.
+        mark: the visible mark on edited frames, None for none.
         identity: who signs the result's Content Credentials; None leaves them out.
     """
 
@@ -50,18 +53,23 @@ class TranscodeJob:
     generator: str = "mobilestylegan"
     backend: str = "mesh"
     encoder: str = "recurrent"
+    precision: str = "auto"
     refine: int = 0
     refine_seconds: float = 120.0
     encode_every: Every = 1
+    draw_every: Every = 1
     first_frame_edit: bool = False
     rate: Fraction | None = None
     video: VideoOptions = field(default_factory=VideoOptions)
     overwrite: bool = False
+    mark: MarkStyle | None = None
     identity: Identity | None = None
 
     def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise OptionError(f"unknown precision {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
         if not self.edits.specs and self.mode == "detail":
-            raise OptionError("nothing to do: give an edit, as in --edit smile=2, or a --preset")
+            raise OptionError("nothing to do: give an edit, as in --edit smile=2 or --text older, or a --preset")
         if self.refine < 0 or not (math.isfinite(self.refine_seconds) and self.refine_seconds >= 1):
             raise OptionError(
                 f"expected --refine from 0 and --refine-seconds from 1, got {self.refine} and {self.refine_seconds:g}"
@@ -103,8 +111,10 @@ def run_job(job: TranscodeJob, zoo: "Zoo", watch: Watch = unwatched, load: Load 
             job.target,
             editor,
             rate=job.rate,
+            draw_every=job.draw_every,
             video=job.video,
             overwrite=job.overwrite,
+            mark=job.mark,
             seal=seal_of(job, zoo),
             progress=count,
         )
@@ -115,15 +125,14 @@ def seal_of(job: TranscodeJob, zoo: "Zoo") -> Seal | None:
     """Signs what is done into the result of a job; None where it has no identity to sign with."""
     if job.identity is None:
         return None
-    files = model_digests.model_files(job.generator, job.backend, job.encoder, zoo, bool(job.edits.nonlinear))
-    record = EditRecord(
-        title=job.target.name,
-        source=job.source,
-        edits={spec.name: str(spec) for spec in job.edits.specs},
+    return sealing(
+        job.source,
+        job.target,
+        job.identity,
+        edits=job.edits,
         settings={name: getattr(job, name) for name in ("mode", "faces", "generator", "backend", "encoder")},
-        models=model_digests.digests_of(tuple(files)),
+        models=model_digests.model_files(job.generator, job.backend, job.encoder, zoo, bool(job.edits.nonlinear)),
     )
-    return partial(sign, record=record, identity=job.identity)
 
 
 def _load(job: TranscodeJob, zoo: "Zoo") -> "FaceEditor":
@@ -137,12 +146,15 @@ def _load(job: TranscodeJob, zoo: "Zoo") -> "FaceEditor":
         generator=job.generator,
         backend=job.backend,
         encoder=job.encoder,
+        precision=job.precision,
     )
 
 
 def _fitted(job: TranscodeJob, zoo: "Zoo", watch: Watch, load: Load | None) -> "FaceEditor":
     """The editor of a job, fitted to its clip if requested."""
+    from ..editor.accelerate import accelerate
     from ..editor.load import keyframed
+    from ..editor.precision import check_precision
 
     editor = _load(job, zoo) if load is None else load(job)
     if job.refine:
@@ -155,8 +167,10 @@ def _fitted(job: TranscodeJob, zoo: "Zoo", watch: Watch, load: Load | None) -> "
             editor = refine_clip(
                 editor, job.source, zoo, settings=settings, one=job.faces in ONE_FACE, cache=kept, progress=count
             )
+        precision = check_precision(job.precision)
+        editor.renderer = accelerate(editor.plain_renderer(), precision=precision, cache=zoo.cache)
     if job.encode_every != 1:
-        editor.renderer = keyframed(editor.plain_renderer(), job.encode_every)
+        editor.renderer = keyframed(editor.bare_renderer(), job.encode_every)
     if job.first_frame_edit:
         from ...models.dynamics.motion_model import load_motion
         from ..fitting.first_frame_edit import apply_first_frame_edit

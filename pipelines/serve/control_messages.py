@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import msgpack
 
+from ..common.errors import EditError
+from ..edits.clauses import LONGEST
 from .engine_interface import NotAvailableError
 from .session import LiveSession
 from .stream_settings import (
@@ -76,6 +78,7 @@ class Controller:
             "hello": self._hello,
             "set": self._set,
             "preset": self._preset,
+            "text": self._text,
             "mode": self._mode,
             "latency": self._latency,
             "pause": self._pause,
@@ -142,6 +145,20 @@ class Controller:
             raise BadRequestError("unknown_preset", f"unknown preset; there are: {known}")
         edits = read_edits(dict(self._presets[name]), self._session.engine.choices)
         return self._apply(replace(self._session.settings, edits=edits), _ramp(message))
+
+    def _text(self, message: Message) -> Answer:
+        text = message.get("text")
+        if not isinstance(text, str) or len(text) > LONGEST:
+            raise BadRequestError("bad_value", f"text: expected words, at most {LONGEST} characters")
+        try:
+            reading = self._session.engine.read_text(text)
+        except EditError as error:
+            raise BadRequestError("bad_text", str(error)) from error
+        edits = read_edits(dict(reading.strengths), self._session.engine.choices)
+        keep = {} if read_bool(message.get("replace", False), "replace") else self._session.settings.edits
+        understood = ", ".join(f"{name} {value:+.3g}" for name, value in edits.items())
+        about = {"understood": understood, "edits": edits, "notes": reading.notes()}
+        return about | self._apply(replace(self._session.settings, edits={**keep, **edits}), _ramp(message))
 
     def _mode(self, message: Message) -> Answer:
         mode = read_choice(message.get("mode"), "mode", self._session.engine.modes)

@@ -8,15 +8,18 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from ...models.directions.directions import Direction
+from ...models.errors import WeightsError
 from ...stream.drawn_face import draw_face
 from ...stream.frame import Frame
 from ..common.errors import EngineFullError
 from ..compositing.composite import MODES
 from ..edits.edit import Edits
-from .engine_interface import CHOSEN, EditChoice, NoRoomError
+from ..edits.wording import Reading
+from .engine_interface import CHOSEN, EditChoice, NoRoomError, NotAvailableError
 
 if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
+    from ..edits.text import TextReader
     from ..engine.engine import Engine
     from ..engine.load import Models
     from ..engine.result_queue import Shown
@@ -51,7 +54,10 @@ log = logging.getLogger(__name__)
 
 
 class FaceEngine:
-    """Edits faces. load: makes the engine, in the thread of the warm-up. directions: the available edits."""
+    """Edits faces. load, load_reader: make the engine and what reads texts, in the thread of the warm-up.
+
+    directions: the available edits.
+    """
 
     modes: Sequence[str] = MODES
     in_flight = 8
@@ -64,16 +70,27 @@ class FaceEngine:
         *,
         rate: float = 30.0,
         output_rate: float | None = None,
+        load_reader: "Callable[[], TextReader] | None" = None,
     ) -> None:
         self.choices: Sequence[EditChoice] = list_choices(directions)
         self._load = load
         self._directions = directions
         self._rate, self._output_rate = rate, output_rate
         self._engine: Engine | None = None
+        self._load_reader = load_reader
+        self._reader: TextReader | None = None
+        self._unreadable = "this server reads no texts"
 
     def warm_up(self) -> None:
         """Load everything, and edit a drawn face a few times."""
         self._engine = self._load()
+        if self._load_reader is not None:
+            try:
+                self._reader = self._load_reader()
+                self._reader.read("a beaming person")  # its networks are slower the first time
+            except WeightsError as error:
+                log.warning("texts cannot be read: %s", error)
+                self._unreadable = "this server lacks the weights to read texts; sliders work"
         session = self.open()
         session.set({choice.name: 1.0 for choice in self.choices[:1]}, 0)
         pixels = draw_face((360, 640), x=320.0, y=190.0, width=150.0)
@@ -84,6 +101,12 @@ class FaceEngine:
             except CancelledError:
                 continue
         session.close()
+
+    def read_text(self, text: str) -> Reading:
+        """See `EditEngine`."""
+        if self._reader is None:
+            raise NotAvailableError(self._unreadable)
+        return self._reader.read(text)
 
     def open(self) -> "FaceSession":
         """A new stream. Raises NoRoomError."""
@@ -200,11 +223,14 @@ def load_face_engine(
     rate: frames a second of each stream. output_rate: target pictures a second, see `SessionSpec`.
     """
     from ...models.directions.directions import load_directions
+    from ..edits.text import load_text_reader
     from ..engine.load import defaults, load_engine
 
+    directions = load_directions()
     return FaceEngine(
         lambda: load_engine(zoo, models, defaults(models.device)),
-        load_directions(),
+        directions,
         rate=rate,
         output_rate=output_rate,
+        load_reader=lambda: load_text_reader(zoo, directions),
     )

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from ...stream.frame import Frame
 from ..common.errors import PipelineError
+from ..edits.wording import Reading
 from ..engine.result_queue import Shown
 
 CHOSEN: Final = "chosen"
@@ -93,6 +94,13 @@ class EditEngine(Protocol):
 
     def warm_up(self) -> None:
         """Load and run everything once; takes its time, in a thread of its own."""
+        ...
+
+    def read_text(self, text: str) -> Reading:
+        """What a text asks for, within some tens of milliseconds.
+
+        Raises EditError for one that asks for nothing that can be done, NotAvailableError if none can be read.
+        """
         ...
 
     def open(self) -> EditSession:

@@ -92,6 +92,10 @@ class Meters:
         """Something that only the operator counts: "lost" or "ice_failed"."""
         self._told("event", name, 1)
 
+    def round_trip(self, seconds: float) -> None:
+        """To the client and back, as it is each second."""
+        self._told("round_trip", "", seconds)
+
     def stage(self, name: str, seconds: float) -> None:
         """Time that a stage of STAGES took for a frame."""
         self._stages[name].add(self._clock(), seconds)

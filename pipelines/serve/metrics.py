@@ -15,6 +15,7 @@ from .sessions import Sessions
 
 AGES = (0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0, 2.0, 5.0)
 STAGE_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+TRIPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -42,6 +43,12 @@ class Metrics:
         self._batch = Histogram(
             "dynstream_batch_faces", "Faces drawn at once.", buckets=(1, 2, 4, 8, 16, 32), registry=registry
         )
+        self._trip = Histogram(
+            "dynstream_round_trip_seconds",
+            "To a client and back, of each session once a second.",
+            buckets=TRIPS,
+            registry=registry,
+        )
         labels = ["method", "route", "status"]
         self._http = Counter("dynstream_http_requests", "Requests answered.", labels, registry=registry)
         self._http_time = Histogram(
@@ -63,6 +70,8 @@ class Metrics:
             self._age.observe(value)
         elif kind == "batch":
             self._batch.observe(value)
+        elif kind == "round_trip":
+            self._trip.observe(value)
         elif kind == "event":
             self._events[name].inc(value)
 
@@ -129,7 +138,3 @@ class _SessionGauges:
         lost.add_metric(["in"], self._sessions.lost_packets("lost_in"))
         lost.add_metric(["out"], self._sessions.lost_packets("lost_out"))
         yield lost
-        trips = [one.line.round_trip for one in live if one.line is not None and one.line.round_trip is not None]
-        yield GaugeMetricFamily(
-            "dynstream_round_trip_seconds", "Longest of the sessions' round trips.", max(trips, default=0)
-        )

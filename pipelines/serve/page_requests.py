@@ -1,6 +1,7 @@
 """Requests of the page and of the operator: configuration, offers, sessions, health."""
 
 import json
+import math
 from typing import Any
 
 from aiohttp import web
@@ -115,14 +116,18 @@ def _steered(request: web.Request, *rights: str) -> LiveSession:
 
 
 async def leave(request: web.Request) -> web.Response:
-    """DELETE /offer/{session}: with the session's own token, or an admin's."""
+    """DELETE /offer/{session}: with the session's own token, or an admin's. ?grace=S: unless it returns within S."""
     context = request.app[CONTEXT]
     session = context.sessions.by_name.get(request.match_info["session"])
     if not _owned(request, session) and not (context.settings.tokens and request[CALLER].may(ADMIN)):
         raise RefusalError("unauthorized", "the session's resume token is needed: Authorization: Bearer TOKEN")
     if session is None:
         raise RefusalError("no_session", "there is no session of that name")
-    await context.sessions.end(session, "the client left")
+    grace = _seconds(request.query.get("grace"), "grace")
+    if grace:
+        await session.leave(grace)
+    else:
+        await context.sessions.end(session, "the client left")
     return web.Response(status=200)
 
 
@@ -206,6 +211,17 @@ def _describe(session: LiveSession) -> dict[str, Any]:
     public = {"settings": session.as_dict()} if session.place.kind == "whip" else {}
     place = {"session": session.place.name, "kind": session.place.kind, "address": session.place.address}
     return place | {"state": session.state, "stats": session.stats(5.0)} | public
+
+
+def _seconds(text: str | None, name: str) -> float:
+    """Of a query, 0 for none. Raises RefusalError."""
+    try:
+        seconds = float(text or 0)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise RefusalError("bad_field", f"{name}: expected seconds from 0 on")
+    return seconds
 
 
 def _text(body: dict[str, Any], name: str) -> str:

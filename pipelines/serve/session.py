@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ...stream.webrtc.peer import Line, Peer
 from ...stream.webrtc.tracks import read_sound, read_video
+from ..compositing.mark import PLAIN, MarkStyle
 from .allowance import Allowance
 from .engine_interface import CHOSEN, EditEngine, EditSession
 from .held_rate import HeldRate
@@ -46,12 +47,14 @@ class Place:
     Attributes:
         name: for viewers.
         address: of its client.
+        named: whether its client chose the name.
         kind: "page", which is private unless it is shared, or "whip".
     """
 
     name: str
     address: str
     kind: str
+    named: bool = False
 
 
 class LiveSession:
@@ -69,6 +72,7 @@ class LiveSession:
         *,
         largest: tuple[int, int],
         highest_rate: Callable[[], float] = lambda: 30.0,
+        mark: MarkStyle = PLAIN,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.place = place
@@ -92,6 +96,7 @@ class LiveSession:
         self._bypass_until = 0.0
         self._attaching = asyncio.Lock()
         self._lost_since: float | None = None
+        self._grace = limits.grace_seconds
         self._connecting_since: float | None = clock()
         self._readers: list[asyncio.Task[None]] = []
         self._background: set[asyncio.Task[Any]] = set()
@@ -112,6 +117,7 @@ class LiveSession:
             in_flight=engine.in_flight,
             patience=HUNG_SECONDS if engine.keeps_latency else 0.0,
             held=self.held,
+            mark=mark,
             clock=clock,
         )
         self.sound = SoundPump(lambda: meters.latency, lambda: self.settings.paused, clock)
@@ -164,6 +170,7 @@ class LiveSession:
         self.video.timeline.restart()
         self.sound.restart()
         self._lost_since, self._connecting_since = None, self._clock()
+        self._grace = self.limits.grace_seconds
         self._heard, self.line = (0, self._clock()), None
         self._connect_outlets(peer)
         if peer.video_in is not None:
@@ -204,7 +211,7 @@ class LiveSession:
         now = self._clock()
         limits = self.limits
         if self._lost_since is not None:
-            grace = limits.grace_seconds if self._was_connected else 0.0
+            grace = self._grace if self._was_connected else 0.0
             return "the connection was lost" if now - self._lost_since > grace else None
         if self._connecting_since is not None:
             late = now - self._connecting_since > limits.connect_seconds and not self._was_connected
@@ -241,6 +248,8 @@ class LiveSession:
         before = self.line or Line(None, 0, 0, None)
         for name in ("lost_in", "lost_out"):
             self.lost_packets[name] += max(0, getattr(line, name) - getattr(before, name))
+        if line.round_trip is not None:
+            self.meters.round_trip(line.round_trip)
         self.line = line
 
     @property
@@ -343,6 +352,12 @@ class LiveSession:
             await self._detach()
             self._lost_since = self._clock()
             log.info("the connection is lost")
+
+    async def leave(self, grace: float) -> None:
+        """Its client says that it goes; within so many seconds, at most the grace time, it may return."""
+        self._grace = min(grace, self.limits.grace_seconds)
+        if self.peer is not None:
+            await self.lose(self.peer)
 
     def _on_state(self, peer: Peer, state: str) -> None:
         if peer is not self.peer:

@@ -13,6 +13,7 @@ from .addresses import limit_key
 from .capacity import Capacity
 from .engine_interface import EditEngine, EditSession, NoRoomError
 from .http_errors import RETRY_SECONDS, RefusalError, overloaded
+from .kept_settings import KeptSettings
 from .logs import SESSION
 from .meters import Meters
 from .rights import WATCH, Caller, same
@@ -45,6 +46,7 @@ class Sessions:
         self.by_name: dict[str, LiveSession] = {}
         self.capacity: Capacity | None = None
         self.waiting = WaitingLine(clock)
+        self.kept = KeptSettings(settings.keep)
         self.refused = 0
         self.opened = 0
         self.resumed = 0
@@ -54,9 +56,10 @@ class Sessions:
         self._lost: Counter[str] = Counter()
         self._opening: list[Place] = []
 
-    def defaults(self) -> StreamSettings:
-        """The settings of a stream without settings from its client."""
-        return StreamSettings(max_latency_ms=self.settings.max_latency_ms, watermark=self.settings.watermark)
+    def defaults(self, name: str | None = None) -> StreamSettings:
+        """The settings of a stream without settings from its client. name: under which it may have had some before."""
+        found = StreamSettings(max_latency_ms=self.settings.max_latency_ms, watermark=self.settings.watermark)
+        return found if name is None else self.kept.find(name, found, self.engine.choices, self.engine.modes)
 
     @property
     def most(self) -> int:
@@ -95,7 +98,7 @@ class Sessions:
         before = self.waiting.place(ticket)
         if len(self.by_name) + len(self._opening) + before >= self.most:
             raise self._full(ticket, f"the server has room for {self.most} sessions")
-        place = Place(name or self._new_name(), address, kind)
+        place = Place(name or self._new_name(), address, kind, named=name is not None)
         edit = await self._open_edit(place, ticket)
         self.waiting.leave(ticket)
         SESSION.set(place.name)
@@ -109,6 +112,7 @@ class Sessions:
             Meters(self._clock, self._told),
             largest=self.settings.max_size,
             highest_rate=self.rate,
+            mark=self.settings.mark,
             clock=self._clock,
         )
         self.by_name[session.place.name] = session
@@ -185,6 +189,7 @@ class Sessions:
         """End a session and forget it."""
         SESSION.set(session.place.name)
         if self.by_name.get(session.place.name) is session:
+            self._keep(session)
             del self.by_name[session.place.name]
             self._lost.update(session.lost_packets)
         await session.close(reason)
@@ -197,6 +202,11 @@ class Sessions:
                 await self.end(session, reason)
             else:
                 await session.look_after()
+                self._keep(session)
+
+    def _keep(self, session: LiveSession) -> None:
+        if session.place.named:
+            self.kept.note(session.place.name, session.settings)
 
     async def sweep_for_ever(self) -> None:
         """Until cancelled."""

@@ -11,6 +11,7 @@ from ...stream.webrtc.candidates import CandidateRules, Network
 from ...stream.webrtc.encoders import VideoRate
 from ...stream.webrtc.network import PortRange
 from ...stream.webrtc.peer import IceServer
+from ..compositing.mark import PLAIN, MarkStyle
 from .rights import ADMIN, ALL, Caller, Token, find_token
 from .settings_error import ServeSettingsError
 
@@ -85,7 +86,9 @@ class ServeSettings:
         origins: of other pages that may call.
         addresses: that media listen on, None for every one of the machine.
         certificate, key: PEM files for TLS.
+        watermark, mark: whether edited pictures are marked, and how that looks.
         presets: name -> edits.
+        keep: folder for the edits of streams that are published by name, None to keep them for a session alone.
         max_size: (width, height), largest size of edited pictures.
         max_source: (width, height), largest size that is decoded at all.
         port_of_all: one UDP port for all connections; None for one each, of `ports`.
@@ -111,7 +114,9 @@ class ServeSettings:
     certificate: Path | None = None
     key: Path | None = None
     watermark: bool = True
+    mark: MarkStyle = PLAIN
     presets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    keep: Path | None = None
     max_latency_ms: float = 400.0
     max_size: tuple[int, int] = (1280, 720)
     max_source: tuple[int, int] = (1920, 1080)
@@ -141,6 +146,8 @@ class ServeSettings:
             )
         if not re.fullmatch(r"[a-z0-9]{0,16}", self.server):
             raise ServeSettingsError(f"--server-name {self.server}: expected up to 16 lower-case letters and digits")
+        if self.keep is not None and not self.keep.is_dir():
+            raise ServeSettingsError(f"--keep {self.keep}: expected a folder; make it first: mkdir -p {self.keep}")
         self._check_media()
         if (self.certificate is None) != (self.key is None):
             raise ServeSettingsError("TLS needs both --tls-cert and --tls-key")

@@ -11,6 +11,8 @@ import numpy as np
 
 from ...stream.frame import Frame, Pixels
 from ..common.outcome import EDITED, NO_EDIT
+from ..edits.text import TableOnly
+from ..edits.wording import Reading, read_text
 from ..engine.result_queue import Shown
 from .engine_interface import EditChoice, NoRoomError, NotAvailableError
 
@@ -46,6 +48,11 @@ class StubEngine:
         """Start the thread."""
         self._thread = threading.Thread(target=self._run, name="stand-in engine", daemon=True)
         self._thread.start()
+
+    def read_text(self, text: str) -> Reading:
+        """By the table of phrases alone, of the two edits that there are."""
+        limits = {choice.name: (choice.low, choice.high) for choice in self.choices}
+        return read_text(text, limits, TableOnly())
 
     def open(self) -> "StubSession":
         """A new stream."""

@@ -16,13 +16,14 @@ from typing import Any, Final, TypeVar
 
 import av
 
-from ...stream.frame import Frame
+from ...stream.frame import Frame, Pixels
 from ...stream.mailbox import Mailbox, MailboxClosed, Posted
 from ...stream.webrtc.decode_queue import Arrivals
 from ...stream.webrtc.encoders import Encoded
 from ...stream.webrtc.timeline import Timeline
 from ...stream.webrtc.tracks import VideoOutlet
 from ..common.outcome import NO_EDIT, NO_FACE, Outcome, OutcomeKind
+from ..compositing.mark import PLAIN, Marker, MarkStyle
 from ..engine.deadlines import BYPASS, LATE_ANALYSIS, LATE_SHOW, OVERLOADED
 from ..engine.result_queue import Shown
 from .engine_interface import EditSession
@@ -30,7 +31,6 @@ from .frame_conversion import fits, retimed, to_picture, to_video
 from .held_rate import HeldRate
 from .meters import Meters
 from .stream_settings import StreamSettings
-from .watermark import Watermark
 
 LEAST_WAIT: Final = 0.02
 FOLLOW: Final = 0.05
@@ -42,8 +42,6 @@ log = logging.getLogger(__name__)
 BYPASSED: Final = Outcome(OutcomeKind.UNCHANGED, BYPASS)
 LATE: Final = Outcome(OutcomeKind.PASSED, LATE_SHOW)
 LATE_REASONS: Final = frozenset({LATE_ANALYSIS, LATE_SHOW, OVERLOADED})
-MARK_SECONDS: Final = 1.0
-"""Seconds for which the mark stays after the last edited picture, so that it does not blink."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,8 +62,8 @@ class VideoPump:
 
     edit: the engine's session. settings: called for each frame. largest: (width, height), largest size to edit.
     patience: seconds beyond the maximum latency to wait for the engine. held: the rate to work at, None for any.
-    executor: for conversions. `mailbox`: takes decoded frames; `outlets`: get the results.
-    `late_share`: 0..1, share of about the last twenty frames that were shown unedited since their edit was late.
+    executor: for conversions. mark: what edited pictures get. `mailbox`: takes decoded frames; `outlets`: get the
+    results. `late_share`: 0..1, share of about the last twenty frames that were shown unedited, their edit being late.
     """
 
     def __init__(
@@ -79,6 +77,7 @@ class VideoPump:
         in_flight: int = 1,
         patience: float = 0.0,
         held: HeldRate | None = None,
+        mark: MarkStyle = PLAIN,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.mailbox: Mailbox[av.VideoFrame] = Mailbox(clock)
@@ -95,8 +94,7 @@ class VideoPump:
         self._patience = patience
         self._clock = clock
         self._held = held
-        self._mark = Watermark()
-        self._marked: int | None = None
+        self._marker = Marker(mark)
         self._arrivals = Arrivals()
         self._slots = asyncio.Semaphore(in_flight)
         self._line: deque[_Job] = deque()
@@ -233,12 +231,12 @@ class VideoPump:
         return NO_EDIT if outcome.kind == OutcomeKind.PASSED and not asked else outcome
 
     async def _finish(self, source: Frame, shown: Shown, settings: StreamSettings) -> av.VideoFrame:
-        if shown.outcome.has_edit:
-            self._marked = source.pts
-        recent = self._marked is not None and (source.pts - self._marked) * source.time_base <= MARK_SECONDS
-        mark = self._mark.apply if settings.watermark and not settings.bypass and recent else None
+        def mark(pixels: Pixels) -> Pixels:
+            return self._marker(source, source.with_pixels(pixels), edited=shown.outcome.has_edit)
+
+        wanted = mark if settings.watermark and not settings.bypass else None
         stamp = settings.stamp and not settings.bypass
-        return await self._run(partial(to_video, source, shown.frame.pixels, mark=mark, stamp=stamp))
+        return await self._run(partial(to_video, source, shown.frame.pixels, mark=wanted, stamp=stamp))
 
     async def _edited(self, source: Frame, arrived: float, settings: StreamSettings) -> Shown | None:
         """The engine's result; the source if it fails or is too late; None if the engine dropped the frame."""

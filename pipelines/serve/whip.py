@@ -82,7 +82,7 @@ async def publish(request: web.Request) -> web.Response:
     if before is not None and _may_return(before):
         session, fresh = before, False
     else:
-        settings = context.sessions.defaults()
+        settings = context.sessions.defaults(name)
         session, fresh = await context.sessions.open(request[ADDRESS], "whip", settings, name), True
     SESSION.set(session.place.name)
     peer = await context.publish(offer, session, fresh=fresh)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ...models.arrays import AnyImage, Points, Quad
+from ...models.arrays import AnyImage, Mask, Points, Quad
 from ...models.faces.faces import Face
 from ...models.faces.patch import cut, patch_to_frame, refine
 
@@ -141,8 +141,31 @@ def window(quad: Quad, frame_size: tuple[int, int]) -> tuple[int, int, int, int]
     return left, top, right, bottom
 
 
+Window = tuple[int, int, int, int]
+"""(left, top, right, bottom) of the frame, ends excluded."""
+
+
+def support(mask: Mask, quad: Quad, frame_size: tuple[int, int], least: float = 0.0) -> Window:
+    """The part of `window` in which a mask, (S, S), is above `least` anywhere, with two crop pixels around it."""
+    whole = window(quad, frame_size)
+    rows, columns = (np.flatnonzero(mask.max(axis=axis) > least) for axis in (1, 0))
+    if not len(rows):
+        return (*whole[:2], *whole[:2])
+    size = mask.shape[0]
+    (left, right), (top, bottom) = ((values[0] - 3.0, values[-1] + 3.0) for values in (columns, rows))
+    corners = to_frame(np.array([[left, top], [left, bottom], [right, bottom], [right, top]]), quad, size)
+    part = window(np.asarray(corners, dtype=np.float64), frame_size)
+    low, high = np.maximum(part[:2], whole[:2]), np.minimum(part[2:], whole[2:])
+    return int(low[0]), int(low[1]), int(max(high[0], low[0])), int(max(high[1], low[1]))
+
+
 def unalign(
-    patch: AnyImage, quad: Quad, frame_size: tuple[int, int], *, outside: Literal["edge", "zero"] = "edge"
+    patch: AnyImage,
+    quad: Quad,
+    frame_size: tuple[int, int],
+    *,
+    outside: Literal["edge", "zero"] = "edge",
+    within: Window | None = None,
 ) -> Placed:
     """Warp a crop back into the frame; the exact inverse of `crop`'s geometry.
 
@@ -151,12 +174,13 @@ def unalign(
     outside: values in the window but beyond the crop. "edge" repeats the crop's border and samples
         bicubically, for pictures; "zero" fades to zero across the border pixel and samples linearly, for masks,
         so that it neither rings nor leaves the range of its input.
+    within: the part of the frame that is wanted, all that the quad touches by default.
     """
     if patch.ndim not in (2, 3) or patch.shape[0] != patch.shape[1] or patch.dtype not in (np.uint8, np.float32):
         raise ValueError(f"expected a square uint8 or float32 crop, got {patch.shape} {patch.dtype}")
     if patch.ndim == 3 and not 1 <= patch.shape[2] <= 4:
         raise ValueError(f"expected one to four channels, got {patch.shape[2]}")
-    left, top, right, bottom = window(quad, frame_size)
+    left, top, right, bottom = window(quad, frame_size) if within is None else within
     shape = (bottom - top, right - left)
     if 0 in shape:
         return Placed(np.zeros((0, 0, *patch.shape[2:]), patch.dtype), left, top)

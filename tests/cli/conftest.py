@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from dynstream.models.directions import directions as directions_module
+from dynstream.models.directions.directions import Direction
 from dynstream.pipelines.editor import load as load_module
 from dynstream.pipelines.editor.face_editor import FaceEditor
+from dynstream.pipelines.edits import text as text_module
 from dynstream.pipelines.edits.edit import Edits
 
 from ..pipelines import fakes
@@ -33,3 +35,13 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, obj
 def target(tmp_path: Path) -> Path:
     (tmp_path / "out").mkdir()
     return tmp_path / "out" / "out.mp4"
+
+
+@pytest.fixture
+def read_by_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words are read by the table of phrases alone, without MiniLM."""
+
+    def load_text_reader(_zoo: object, directions: dict[str, Direction]) -> text_module.TextReader:
+        return text_module.make_text_reader(text_module.TableOnly(), directions)
+
+    monkeypatch.setattr(text_module, "load_text_reader", load_text_reader)

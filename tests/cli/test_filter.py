@@ -79,7 +79,7 @@ HEADERLESS = ("--size", "64x48", "--pix-fmt", "yuv420p")
     [
         (["--edit", "smlie=2"], "unknown edit 'smlie'; known are age, smile; did you mean 'smile'?"),
         (["--edit", "smile"], "cannot read the edit 'smile'; expected NAME=STRENGTH"),
-        ([], "nothing to do: give an edit, as in --edit smile=2, or a --preset; --passthrough edits nothing"),
+        ([], "nothing to do: give an edit, as in --edit smile=2 or --text older, or a --preset; --passthrough"),
         (["--passthrough", "--edit", "smile=1"], "--passthrough edits nothing"),
         (["--edit", "smile=1", "--mode", "paste"], "unknown mode 'paste'; expected one of detail, replace"),
         (["--preset", "missing.toml"], "cannot read the preset missing.toml"),

@@ -4,7 +4,9 @@ import pytest
 from rich.console import Console
 
 from dynstream.cli.keys import Keys, decode, open_keys
-from dynstream.cli.panel import HELP, PanelState, Slider, changes, draw, press, start, summary, track
+from dynstream.cli.panel import HELP, PanelState, Slider, changes, draw, press, start, summary, track, with_words
+from dynstream.pipelines.edits.text import TableOnly
+from dynstream.pipelines.edits.wording import Reading, read_text
 from dynstream.pipelines.run.live import LiveStatus
 
 from ..pipelines import fakes
@@ -141,3 +143,31 @@ def test_a_real_terminal_gives_single_keys_and_is_as_before_afterwards(monkeypat
         assert termios.tcgetattr(theirs) == before
     os.close(ours)
     assert Keys().pressed() == []
+
+
+def read(words: str) -> Reading:
+    return read_text(words, {"smile": (-3, 3), "age": (-3, 3)}, TableOnly())
+
+
+def test_a_line_of_words_is_typed_and_moves_the_sliders() -> None:
+    typing = pressed(STATE, "t", "o", "l", "d", "q", "backspace", "e", "r", "space", "m")
+    assert typing.typed == "older m"
+    assert not typing.quitting
+    assert "> older m" in text(typing, status())
+    assert "escape leaves them" in text(typing, status())
+    assert pressed(typing, "escape").typed is None
+    entered = pressed(typing, "backspace", "enter")
+    assert (entered.typed, entered.entered) == (None, "older")
+    done = with_words(entered, read)
+    assert done.strengths == {"smile": 1.0, "age": 2.0}
+    assert done.entered == ""
+    assert "age +2" in text(done, status())
+
+
+def test_words_that_are_refused_change_nothing_and_say_why() -> None:
+    refused = with_words(pressed(STATE, "t", *"taller", "enter"), read)
+    assert refused.strengths == STATE.strengths
+    assert "nothing in it is an edit" in refused.said
+    long = pressed(STATE, "t", *("x" * 600))
+    assert long.typed is not None
+    assert len(long.typed) == 500

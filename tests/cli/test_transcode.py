@@ -75,6 +75,45 @@ def test_a_strength_outside_the_range_is_a_warning(
     assert "Warning: smile=9 is outside -3..3" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("read_by_table")
+def test_edits_in_words(
+    source: Path, target: Path, asked: list[dict[str, object]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--text", "much older, taller and a big smile:0:1@2s", "--text-strength", "0.5", "--edit", "age=1"]
+    assert run(source, target, *words) == 0
+    (call,) = asked
+    assert [str(spec) for spec in call["edits"]] == ["0:1.05@0s-2s", "1"]  # type: ignore[attr-defined]
+    said = capsys.readouterr().err
+    assert "'much older, taller and a big smile': age +1.4, smile +1.05" in said
+    assert "not understood: 'taller'" in said
+    assert "--edit age goes before what the words say of it" in said
+
+
+@pytest.mark.usefixtures("read_by_table")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--text", ""], "has no words"),
+        (["--text", "make him taller"], "nothing in it is an edit"),
+        (["--text", "older and younger"], "contradicts itself"),
+        (["--text", "older", "--text-strength", "nan"], "a strength of nan: expected a finite number"),
+        (["--text", "older", "--text-strength", "much"], "Invalid value for '--text-strength'"),
+        (["--edit", "smile=1", "--text-from", "a man"], "--text-from describes the face before --text changes it"),
+    ],
+)
+def test_words_that_cannot_be_done(
+    options: list[str], message: str, source: Path, target: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(source, target, *options) == 2
+    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert os.listdir(target.parent) == []
+
+
+def test_words_without_the_weights_to_read_them(source: Path, target: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(source, target, "--text", "older", "--offline") == 2
+    assert "minilm" in capsys.readouterr().err
+
+
 def test_a_preset(source: Path, target: Path, tmp_path: Path, asked: list[dict[str, object]]) -> None:
     (tmp_path / "p.toml").write_text("[edits]\nage = 1\nsmile = 1\n")
     assert run(source, target, "--preset", tmp_path / "p.toml", "--edit", "smile=2") == 0

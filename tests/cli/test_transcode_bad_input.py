@@ -20,7 +20,7 @@ from dynstream.models.faces.mesh import load_mesh_backend
 from dynstream.models.zoo.zoo import Zoo
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.editor import load as load_module
-from dynstream.pipelines.editor.face_editor import Edited, FaceEditor, SessionState
+from dynstream.pipelines.editor.face_editor import AnalysisState, FaceEditor, FrameAnalysis
 from dynstream.pipelines.tracking.tracker import Tracker
 from dynstream.stream.frame import Frame, Pixels
 from dynstream.stream.reader import VideoReader
@@ -187,9 +187,9 @@ class Watching(FaceEditor):
 
     seen: list[Pixels]
 
-    def step(self, state: SessionState, frame: Frame, stages: Stages) -> tuple[SessionState, Edited]:
+    def analyse(self, state: AnalysisState, frame: Frame, stages: Stages) -> tuple[AnalysisState, FrameAnalysis]:
         self.seen.append(frame.pixels)
-        return super().step(state, frame, stages)
+        return super().analyse(state, frame, stages)
 
 
 @pytest.mark.parametrize("rotation", [90, 180, -90])
@@ -340,12 +340,12 @@ from fakes import DIRECTIONS, editor
 class Waiting(face_editor.FaceEditor):
     count = 0
 
-    def step(self, state, frame, stages):
+    def analyse(self, state, frame, stages):
         self.count += 1
         if self.count == 40:
             print("midway", flush=True)
             sys.stdin.read()
-        return super().step(state, frame, stages)
+        return super().analyse(state, frame, stages)
 
 def load_editor(*_a, **_k):
     of = editor("smile=1")

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -161,20 +162,25 @@ def plan(number: int, seed: int, files: dict[str, bytes]) -> tuple[Case, bytes]:
 
 def stand_in() -> None:
     """Puts a quick change of pixels in the place of the networks."""
-    from dynstream.pipelines.common.outcome import EDITED
+    from types import SimpleNamespace
+
     from dynstream.pipelines.editor import load
-    from dynstream.pipelines.editor.face_editor import Edited
+    from dynstream.pipelines.editor.face_editor import Edited, FrameAnalysis
+    from dynstream.stream.frame import Frame
 
     class Editor:
-        renderer = None
+        renderer = SimpleNamespace(render=lambda *_jobs: [])
 
         def plain_renderer(self) -> None:
             return None
 
-        def step(self, state: object, frame: "object", stages: object) -> tuple[object, Edited]:
-            pixels = frame.pixels.copy()  # type: ignore[attr-defined]
+        def analyse(self, state: Any, frame: Frame, _stages: object) -> tuple[Any, FrameAnalysis]:
+            return state, FrameAnalysis(frame, ())
+
+        def composite(self, state: Any, analysis: FrameAnalysis, *_rest: object) -> tuple[Any, Edited]:
+            pixels = analysis.frame.pixels.copy()
             pixels[8:24, 8:40] ^= 31
-            return state, Edited(frame.with_pixels(pixels), EDITED)  # type: ignore[attr-defined]
+            return state, Edited(analysis.frame.with_pixels(pixels), analysis.outcome)
 
     load.load_editor = lambda *_a, **_k: Editor()  # type: ignore[assignment]
 

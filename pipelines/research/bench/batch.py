@@ -17,7 +17,6 @@ import av
 import numpy as np
 
 from ....models.directions.directions import load_directions
-from ....stream.frame import Frame
 from ....stream.reader import VideoReader
 from ...batch.host import Host
 from ...batch.ledger import Ledger
@@ -27,22 +26,18 @@ from ...batch.run import BatchStatus, run_batch
 from ...batch.tasks import Answer, MakeWork, Task
 from ...batch.transcoder import Networks, Transcoder
 from ...batch.workers import Workers
-from ...common.outcome import EDITED
-from ...common.stage_timing import Stages
-from ...editor.face_editor import Edited, SessionState
 from ...edits.parsing import parse_edits
 from ...run.transcode import transcode
 from ...run.transcode_job import TranscodeJob
+from .stub_editor import StubEditor, StubRenderer
 
 EDITS = parse_edits(["smile=2"], None, {"smile": load_directions()["smile"]}).specs
 
 
-class PassingEditor:
-    """A FaceEditor that changes nothing, so that the time is that of reading, writing and the engine."""
+class PassingEditor(StubEditor):
+    """Changes nothing, so that the time is that of reading, writing and the engine."""
 
-    def step(self, state: SessionState, frame: Frame, _stages: Stages) -> tuple[SessionState, Edited]:
-        """See `face_editor.FaceEditor.step`."""
-        return state, Edited(frame, EDITED)
+    renderer = StubRenderer()
 
 
 class PassingNetworks(Networks):

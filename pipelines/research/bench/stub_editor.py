@@ -59,7 +59,13 @@ class StubEditor:
         }
         return kept, Edited(analysis.frame, analysis.outcome)
 
-    def reproject(self, state: Mapping[int, CompositeState], analysis: FrameAnalysis, _stages: Stages) -> Edited | None:
+    def reproject(
+        self,
+        state: Mapping[int, CompositeState],
+        analysis: FrameAnalysis,
+        _stages: Stages,
+        _later: Mapping[int, CompositeState] | None = None,
+    ) -> Edited | None:
         """See `face_editor.FaceEditor.reproject`."""
         return Edited(analysis.frame, EDITED) if state else None
 

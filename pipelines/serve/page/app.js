@@ -23,6 +23,7 @@ import { Toast } from "./toast.js";
 import { configured, forgetToken, token } from "./token.js";
 import { View } from "./view.js";
 import { invitation, Watching } from "./watch.js";
+import { Words } from "./words.js";
 
 const STATS_MS = 500;
 const NOTES = { // what is said over a picture that is seen, the first that holds
@@ -42,6 +43,7 @@ const share = new Share(ask, say);
 const view = new View(result, { onface: (at) => connection && ask("faces", { at }), said: say, isEdited: () => !notes.bypass && Object.keys(edits.active).length > 0 });
 const hold = new Hold($("bypass"), (on) => ask("bypass", { on }));
 new Sliders($("edits"), edits);
+new Words($("words"), edits, tellWords);
 
 let config, source, connection, watching, attempt = 0; // a new attempt ends what an older one still waits for
 let held, notes = {}, firstPicture = false, counted = {}, lastStats = 0;
@@ -117,6 +119,12 @@ async function tellEdits(changed) {
   } catch (error) {
     return rejected(error) ? held?.edits : undefined; // unheard, it stays a wish
   }
+}
+
+async function tellWords(text) {
+  const reply = await connection?.ask("text", { text });
+  if (reply) held = reply.state;
+  return reply;
 }
 
 // A control message; resolves to null where it was refused or not heard.
@@ -283,7 +291,7 @@ listenToKeys(
   { key: "b", begin: () => hold.set(true), end: () => hold.set(false) },
 );
 addEventListener("pageshow", (event) => event.persisted && location.reload()); // back again: its connection is gone
-addEventListener("pagehide", () => { connection?.leave(); watching?.close(); });
+addEventListener("pagehide", () => { connection?.away(); watching?.close(); });
 
 const invited = invitation(location.hash);
 $("view").dataset.layout = invited ? "edited" : $("layout").value;

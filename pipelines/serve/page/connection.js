@@ -6,7 +6,7 @@ import { untilLost } from "./lost.js";
 import { Refused, request } from "./requests.js";
 
 const BACKOFF = [1, 2, 4, 8]; // seconds
-const CLOSE_SECONDS = 0.2;
+const CLOSE_SECONDS = 0.2, RELOAD_SECONDS = 10;
 const PLACE = "place"; // {session, resume}: a reloaded or killed page takes its own place back
 
 // Events: "state" (detail: {state, place}), "tracks" (detail: a list), "hello" (detail: reply), "message".
@@ -49,12 +49,17 @@ export class Connection extends EventTarget {
   close() {
     if (this.closed) return;
     this.ask("bye").catch(() => {});
-    if (this.place && !this.link?.isOpen) request("DELETE", `offer/${this.place.session}`, this.place.resume).catch(() => {});
+    if (!this.link?.isOpen) this.#tellGone();
     forGood.write(PLACE, null);
     this.leave(CLOSE_SECONDS);
   }
 
-  // The page goes, as in a reload; the session waits for it.
+  // The page goes. Nobody knows whether it is closed or reloads: the session waits for a moment.
+  away() {
+    if (!this.closed) this.#tellGone(`?grace=${RELOAD_SECONDS}`);
+    this.leave();
+  }
+
   leave(seconds = 0) {
     this.closed = true;
     if (seconds) setTimeout(() => this.#drop(), 1000 * seconds);
@@ -92,7 +97,7 @@ export class Connection extends EventTarget {
     try {
       return await request("POST", this.place ? `offer/${this.place.session}` : "offer", this.token, body);
     } catch (error) {
-      if (!this.place || ![404, 405].includes(error.status)) throw error;
+      if (!this.place || error.status !== 404) throw error;
       return request("POST", "offer", this.token, body); // the session is gone
     }
   }
@@ -109,7 +114,7 @@ export class Connection extends EventTarget {
         if (!(error instanceof Refused)) say("noway", { message: error instanceof TypeError ? undefined : error.message });
         else if ([429, 503].includes(error.status)) {
           this.ticket = error.queue?.ticket;
-          say({ starting: "starting", restarting: "away", stopping: "away" }[error.reason] ?? "queue", { place: error.queue?.place });
+          say({ starting: "starting", restarting: "away" }[error.reason] ?? "queue", { place: error.queue?.place });
         } else throw error;
         await wait(error.retryAfter ?? BACKOFF[Math.min(failures, BACKOFF.length - 1)]);
       }
@@ -132,6 +137,10 @@ export class Connection extends EventTarget {
       link.moving.catch(() => {}); // `run` sees it when the old one has gone
     }
     this.dispatchEvent(new CustomEvent("message", { detail: message }));
+  }
+
+  #tellGone(how = "") {
+    if (this.place) request("DELETE", `offer/${this.place.session}${how}`, this.place.resume).catch(() => {});
   }
 
   #drop() {

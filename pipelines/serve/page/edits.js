@@ -70,6 +70,13 @@ export class Edits extends EventTarget {
     this.#send(this.values);
   }
 
+  // What the server has changed at the user's word: one step that can be undone.
+  took(held) {
+    this.values = this.#complete(held);
+    this.commit();
+    this.#changed();
+  }
+
   // What the server holds, unless something newer is under way.
   adopt(held) {
     if (this.dragging || this.timer || this.sending) return;

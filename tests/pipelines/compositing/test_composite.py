@@ -23,7 +23,7 @@ from dynstream.pipelines.compositing.composite import (
     replace_layers,
     warp,
 )
-from dynstream.pipelines.tracking.align import crop, unalign
+from dynstream.pipelines.tracking.align import crop, unalign, window
 from dynstream.stream.frame import Pixels
 
 Floats = npt.NDArray[np.float32]
@@ -289,3 +289,25 @@ def test_the_motion_of_an_edit_is_averaged_over_time() -> None:
     assert after.keep.mean() == pytest.approx(np.exp(-1), rel=1e-5)
     assert after.turn == pytest.approx(1 - np.exp(-1), rel=1e-5)
     assert follow(still, moved, 0.0).flow.max() == 0
+
+
+@pytest.mark.parametrize("middle", [(60.0, 50.0), (4.0, 90.0), (-300.0, 50.0)])
+def test_only_the_window_of_the_mask_is_looked_at(middle: tuple[float, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gives what the whole crop's window gives, also at the frame's border and beyond it."""
+    rng = np.random.default_rng(3)
+    pixels = rng.integers(0, 256, (120, 140, 3), dtype=np.uint8)
+    quad = np.array(middle) + np.array([[-40, -45], [-48, 42], [40, 50], [48, -37]], dtype=np.float64)
+    mask = np.zeros((256, 256), np.float32)
+    mask[90:170, 60:200] = 0.7
+    smooth = cv2.GaussianBlur(rng.normal(0, 40, (256, 256, 2)).astype(np.float32), (0, 0), 9)
+    bared = np.roll(mask, 60, axis=0)
+    layers = Layers(
+        np.full((256, 256, 3), 30, np.float32), np.full((256, 256), 0.8, np.float32), smooth, mask, bared,
+        np.full((256, 256, 3), 200, np.float32),
+    )  # fmt: skip
+    narrow = compose(pixels, quad, layers)
+    monkeypatch.setattr("dynstream.pipelines.compositing.composite.support", lambda _m, q, size, _l: window(q, size))
+    wide = compose(pixels, quad, layers)
+    assert np.abs(narrow.astype(int) - wide).max() <= 1
+    assert ((narrow != pixels).any(axis=2) == (wide != pixels).any(axis=2)).mean() > 0.999
+    assert (narrow is pixels) == (middle[0] < -100)

@@ -58,6 +58,7 @@ def healthy(**changes: Any) -> Machine:
         processor=lambda: "Test CPU",
         cores=lambda: 4,
         threads=lambda: 4,
+        precision=lambda _cache: "networks run in float32",
         cpu_capability=lambda: "AVX2",
         gpu=lambda: Gpu("cuda", "Test GPU", 24 * GIB),
         cuda_build=lambda: "12.8",

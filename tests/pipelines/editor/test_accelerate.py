@@ -6,7 +6,8 @@ import torch
 
 from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.common.stage_timing import Stages
-from dynstream.pipelines.editor.accelerate import accelerate, check_device, check_precision, fill
+from dynstream.pipelines.editor.accelerate import accelerate, check_device, fill
+from dynstream.pipelines.editor.precision import check_precision
 from dynstream.pipelines.editor.renderer import FaceJob, Renderer
 from dynstream.pipelines.engine.load import defaults, hold
 
@@ -63,7 +64,7 @@ def test_batches_are_filled_to_powers_of_two() -> None:
 
 
 def test_wrong_names() -> None:
-    with pytest.raises(PipelineError, match="unknown precision 'int8'; expected one of float32, bfloat16"):
+    with pytest.raises(PipelineError, match="unknown precision 'int8'; expected one of auto, float32, bfloat16"):
         check_precision("int8")
     with pytest.raises(PipelineError, match="device 'toaster' cannot be used"):
         check_device("toaster")

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from dynstream.pipelines.common.errors import OptionError
 from dynstream.pipelines.motion.keyframes import (
     LEAST,
     LandmarkMap,
@@ -83,7 +84,7 @@ def test_when_the_encoder_is_due() -> None:
 
 
 def test_how_often_is_written() -> None:
-    assert (parse_every("auto"), parse_every("4")) == ("auto", 4)
+    assert (parse_every("auto", "K"), parse_every("4", "K")) == ("auto", 4)
     for text in ("0", "-1", "x", "1.5", ""):
-        with pytest.raises(ValueError, match="auto or a number"):
-            parse_every(text)
+        with pytest.raises(OptionError, match="--encode-every: expected auto or a number"):
+            parse_every(text, "--encode-every")

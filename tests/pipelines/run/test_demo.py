@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from dynstream.pipelines.common.errors import PipelineError
+from dynstream.pipelines.credentials.certificates import make_identity
+from dynstream.pipelines.credentials.read import Verdict, read_credentials
 from dynstream.pipelines.run.demo import prepare, run_demo
+from dynstream.pipelines.run.sealing import sealing
 from dynstream.pipelines.run.watch import Count
 from dynstream.stream.reader import VideoReader
 
@@ -43,6 +46,19 @@ def test_everything_is_there_and_a_second_run_replaces_it(clip: Path, tmp_path: 
     run_demo(prepare(clip, folder), editor("age=1"))
     assert files.contact_sheet.read_bytes() != first
     assert set(folder.iterdir()) == made | {folder / "notes.txt"}
+
+
+def test_its_files_are_signed(clip: Path, tmp_path: Path) -> None:
+    identity = make_identity(tmp_path / "pair")
+    files = prepare(clip, tmp_path / "demo")
+    edits = editor("smile=1").edits
+    made = (files.result, files.side_by_side, files.contact_sheet)
+    seals = {path: sealing(files.source, path, identity, edits=edits, settings={}, models=[]) for path in made}
+    run_demo(files, editor("smile=1"), seals=seals)
+    for path in made:
+        shown = read_credentials(path)
+        assert shown is not None
+        assert (shown.verdict, shown.edits, shown.ingredients) == (Verdict.VALID, {"smile": "1"}, ["source.mp4"])
 
 
 def test_only_the_first_seconds(clip: Path, tmp_path: Path) -> None:

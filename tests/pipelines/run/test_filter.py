@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ import pytest
 
 from dynstream.pipelines.common.outcome import EDITED
 from dynstream.pipelines.common.stage_timing import Stages
-from dynstream.pipelines.editor.face_editor import Edited, FaceEditor, SessionState
-from dynstream.pipelines.run.filter import WAITING, FilterReport, Step, filter_pictures, stream_step
+from dynstream.pipelines.editor.composite_state import CompositeState
+from dynstream.pipelines.editor.face_editor import AnalysisState, Edited, FaceEditor, FrameAnalysis
+from dynstream.pipelines.editor.frame_stream import edit_frames
+from dynstream.pipelines.run.filter import WAITING, Edit, FilterReport, filter_pictures
 from dynstream.pipelines.run.transcode import VideoOptions, transcode
 from dynstream.stream.errors import SinkError, SourceError
 from dynstream.stream.frame import Frame, Pixels
@@ -37,16 +39,20 @@ MOVING = [scene((96 + i, 60)) for i in range(5)]
 
 
 def run(
-    data: bytes, step: Step | None, target: Path, options: PipeOptions = AS_SAID, stages: Stages | None = None
+    data: bytes, edit: Edit | None, target: Path, options: PipeOptions = AS_SAID, stages: Stages | None = None
 ) -> FilterReport:
     with writing(target) as written:
         source, sink = open_pipe(reading(data), written.output, options)
-        return filter_pictures(source, sink, step, stages=stages or Stages())
+        return filter_pictures(source, sink, edit, stages=stages or Stages())
 
 
 def ffmpeg(*arguments: object, data: bytes | None = None) -> bytes:
     command = ["ffmpeg", "-hide_banner", "-loglevel", "error", *map(str, arguments)]
     return subprocess.run(command, input=data, capture_output=True, check=True).stdout
+
+
+def edited_by(editor: Any, stages: Stages | None = None) -> Edit:
+    return lambda frames: edit_frames(frames, editor, stages or Stages())
 
 
 class Recorder:
@@ -57,9 +63,15 @@ class Recorder:
         self.given: list[Frame] = []
         self.made: list[Frame] = []
 
-    def step(self, state: SessionState, frame: Frame, stages: Stages) -> tuple[SessionState, Edited]:
-        state, edited = self.of.step(state, frame, stages)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.of, name)
+
+    def analyse(self, state: AnalysisState, frame: Frame, stages: Stages) -> tuple[AnalysisState, FrameAnalysis]:
         self.given.append(frame)
+        return self.of.analyse(state, frame, stages)
+
+    def composite(self, *arguments: Any) -> tuple[dict[int, CompositeState], Edited]:
+        state, edited = self.of.composite(*arguments)
         self.made.append(edited.frame)
         return state, edited
 
@@ -105,7 +117,7 @@ def test_a_file_and_a_pipe_are_edited_the_same(case: str, tmp_path: Path) -> Non
     video = VideoOptions(codec="ffv1", pix_fmt="source")
     transcode(clip, tmp_path / "out.mkv", by_file, video=video)  # type: ignore[arg-type]
     data = ffmpeg("-i", clip, "-strict", "-1", "-f", "yuv4mpegpipe", "-")
-    report = run(data, stream_step(by_pipe, Stages()), tmp_path / "out.y4m")  # type: ignore[arg-type]
+    report = run(data, edited_by(by_pipe), tmp_path / "out.y4m")  # type: ignore[arg-type]
     assert report.frames == len(MOVING)
     assert len(by_file.given) == len(by_pipe.given) == len(MOVING)
     for mine, theirs in zip(by_pipe.given, by_file.given, strict=True):
@@ -123,7 +135,7 @@ def test_a_container_shows_the_editor_the_same_pixels(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "in.mkv", MOVING, [0, 500, 1100, 5000, 5512], pix_fmt="yuv420p")
     by_file, by_pipe = Recorder(editor("smile=1")), Recorder(editor("smile=1"))
     transcode(clip, tmp_path / "out.mkv", by_file, video=VideoOptions(codec="ffv1"))  # type: ignore[arg-type]
-    run(clip.read_bytes(), stream_step(by_pipe, Stages()), tmp_path / "out.nut")  # type: ignore[arg-type]
+    run(clip.read_bytes(), edited_by(by_pipe), tmp_path / "out.nut")  # type: ignore[arg-type]
     assert [frame.seconds for frame in by_pipe.made] == [frame.seconds for frame in by_file.made]
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(by_pipe.made, by_file.made, strict=True))
     with av.open(str(tmp_path / "out.nut")) as container:
@@ -136,13 +148,13 @@ def test_only_what_was_edited_changes_and_looks_like_it(case: str, tmp_path: Pat
     clip = write_clip(tmp_path / "in.mkv", MOVING, **CLIPS[case])
     data = ffmpeg("-i", clip, "-strict", "-1", "-f", "yuv4mpegpipe", "-")
     watched = Recorder(editor("smile=1"))
-    report = run(data, stream_step(watched, Stages()), tmp_path / "out.y4m")  # type: ignore[arg-type]
+    report = run(data, edited_by(watched), tmp_path / "out.y4m")  # type: ignore[arg-type]
     assert report.frames == len(MOVING)
     after = (tmp_path / "out.y4m").read_bytes()
     assert after.split(b"\n")[0] == data.split(b"\n")[0]
     format = Y4mReader(reading(data)).format
     again = Recorder(editor("smile=0"))
-    run(after, stream_step(again, Stages()), tmp_path / "again.y4m")  # type: ignore[arg-type]
+    run(after, edited_by(again), tmp_path / "again.y4m")  # type: ignore[arg-type]
     for old, new, given, made, shown in zip(
         decoded(data), decoded(after), watched.given, watched.made, again.given, strict=True
     ):
@@ -163,7 +175,7 @@ def test_only_what_was_edited_changes_and_looks_like_it(case: str, tmp_path: Pat
 )  # fmt: skip
 def test_an_edit_that_is_off_changes_no_byte(pix_fmt: str, header: str, tmp_path: Path) -> None:
     data = y4m_of([*MOVING, scene(None)], pix_fmt, header)
-    report = run(data, stream_step(editor("smile=0"), Stages()), tmp_path / "off.y4m")
+    report = run(data, edited_by(editor("smile=0")), tmp_path / "off.y4m")
     assert (tmp_path / "off.y4m").read_bytes() == data
     assert report.frames == 6
     run(data, None, tmp_path / "passed.y4m")
@@ -173,7 +185,7 @@ def test_an_edit_that_is_off_changes_no_byte(pix_fmt: str, header: str, tmp_path
 def test_frames_without_a_face_change_no_byte(tmp_path: Path) -> None:
     data = y4m_of([scene()] * 6 + [scene(None)] * 20 + [scene()] * 3)
     stages = Stages()
-    report = run(data, stream_step(editor("smile=1"), stages), tmp_path / "out.y4m", stages=stages)
+    report = run(data, edited_by(editor("smile=1"), stages), tmp_path / "out.y4m", stages=stages)
     before, after = decoded(data), decoded((tmp_path / "out.y4m").read_bytes())
     same = [old.data == new.data for old, new in zip(before, after, strict=True)]
     assert not any(same[:6])
@@ -188,7 +200,7 @@ def test_raw_video_needs_only_to_be_said(tmp_path: Path) -> None:
     options = PipeOptions(size=SIZE, pix_fmt="rgb24", rate=Fraction(25))
     data = b"".join(picture.tobytes() for picture in MOVING)
     watched = Recorder(editor("smile=1"))
-    run(data, stream_step(watched, Stages()), tmp_path / "out", options)  # type: ignore[arg-type]
+    run(data, edited_by(watched), tmp_path / "out", options)  # type: ignore[arg-type]
     assert (tmp_path / "out").read_bytes() == b"".join(frame.pixels.tobytes() for frame in watched.made)
     assert [frame.seconds for frame in watched.given] == [0, 0.04, 0.08, 0.12, 0.16]
 
@@ -205,7 +217,7 @@ def test_between_two_ffmpegs(tmp_path: Path) -> None:
         assert decode.stdout is not None
         assert encode.stdin is not None
         source, sink = open_pipe(decode.stdout, PipeWriter(encode.stdin.fileno()), PipeOptions())  # type: ignore[arg-type]
-        report = filter_pictures(source, sink, stream_step(editor("smile=1"), Stages()), stages=Stages())
+        report = filter_pictures(source, sink, edited_by(editor("smile=1")), stages=Stages())
     assert (decode.returncode, encode.returncode, report.frames) == (0, 0, 15)
     with av.open(str(tmp_path / "out.mkv")) as container:
         shown = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
@@ -213,13 +225,21 @@ def test_between_two_ffmpegs(tmp_path: Path) -> None:
     assert all(picture[FACE].mean() > scene()[FACE].mean() + 5 for picture in shown)
 
 
-def failing_at(number: int, error: BaseException) -> Step:
+def one_by_one(step: Callable[[Frame], Edited]) -> Edit:
+    def edit(frames: Iterable[Frame]) -> Generator[Edited, None, None]:
+        for frame in frames:
+            yield step(frame)
+
+    return edit
+
+
+def failing_at(number: int, error: BaseException) -> Edit:
     def step(frame: Frame) -> Edited:
         if frame.pts == number:
             raise error
         return Edited(frame, EDITED)
 
-    return step
+    return one_by_one(step)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("bug"), MemoryError()])
@@ -239,9 +259,9 @@ def test_an_interruption_ends_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("edited", [False, True])
 def test_a_frame_that_is_cut_off_comes_after_the_whole_ones(edited: bool, tmp_path: Path) -> None:
     data = y4m_of(MOVING)
-    step = failing_at(99, RuntimeError()) if edited else None
+    edit = failing_at(99, RuntimeError()) if edited else None
     with pytest.raises(SourceError, match="y4m frame 5 is cut off: 47990 of 48000 bytes; the 4 frames before"):
-        run(data[:-10], step, tmp_path / "out.y4m")
+        run(data[:-10], edit, tmp_path / "out.y4m")
     assert (tmp_path / "out.y4m").read_bytes() == data[: -48000 - len(b"FRAME\n")]
 
 
@@ -322,7 +342,9 @@ def test_reading_and_writing_go_on_while_a_frame_is_edited() -> None:
         return Edited(frame, EDITED)
 
     source = Source(4, lambda number: read.set() if number == 2 else None)
-    filter_pictures(source, Sink(lambda number: written.set() if number == 0 else None), step, stages=Stages())
+    filter_pictures(
+        source, Sink(lambda number: written.set() if number == 0 else None), one_by_one(step), stages=Stages()
+    )
 
 
 def test_a_reader_that_goes_while_no_frame_comes() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dynstream.pipelines.common.outcome import Outcome, OutcomeKind
+from dynstream.pipelines.compositing.mark import Marker
 from dynstream.pipelines.editor.face_editor import Edited
 from dynstream.pipelines.run.live import FAREWELL_PICTURES, PAUSED, Live, LiveSettings
 from dynstream.pipelines.run.notice import notice_picture
@@ -312,3 +313,17 @@ def test_recent_values_are_those_of_the_window() -> None:
     assert recent.since() == pytest.approx(0.1)
     time.now += 100
     assert recent.rate() == 0
+
+
+def test_edited_pictures_are_marked_and_those_of_a_pause_are_not() -> None:
+    run = Run(at_once=True)
+    run.live._marker = Marker()
+    run.live.fill(Edited(Frame(np.full((90, 160, 3), 7, np.uint8), 1, Fraction(1, 25)), LOST))
+    assert run.live.show_next(10)
+    assert run.live.picture is not None
+    assert (run.live.picture[70:] != 7).any()
+    assert (run.live.picture[:60] == 7).all()
+    run.live.pause()
+    run.live._output(Edited(Frame(np.full((90, 160, 3), 8, np.uint8), 2, Fraction(1, 25)), PAUSED), 1e9)
+    assert run.live.show_next(10)
+    assert (run.live.picture == 8).all()

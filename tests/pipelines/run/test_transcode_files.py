@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dynstream.pipelines.common.stage_timing import Stages
-from dynstream.pipelines.editor.face_editor import Edited, FaceEditor, SessionState
+from dynstream.pipelines.editor.face_editor import AnalysisState, FaceEditor, FrameAnalysis
 from dynstream.pipelines.run.transcode import VideoOptions, transcode
 from dynstream.stream.errors import SinkError, SourceError
 from dynstream.stream.frame import Frame, Pixels
@@ -127,11 +127,11 @@ class Failing(FaceEditor):
         self.error = error
         self.count = 0
 
-    def step(self, state: SessionState, frame: Frame, stages: Stages) -> tuple[SessionState, Edited]:
+    def analyse(self, state: AnalysisState, frame: Frame, stages: Stages) -> tuple[AnalysisState, FrameAnalysis]:
         self.count += 1
         if self.count == 3:
             raise self.error
-        return super().step(state, frame, stages)
+        return super().analyse(state, frame, stages)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("bug"), KeyboardInterrupt(), MemoryError()])

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from dynstream.pipelines.common.stage_timing import Stages
-from dynstream.pipelines.editor.face_editor import Edited, FaceEditor, SessionState
+from dynstream.pipelines.credentials.certificates import make_identity
+from dynstream.pipelines.credentials.read import Verdict, read_credentials
+from dynstream.pipelines.editor.face_editor import AnalysisState, FaceEditor, FrameAnalysis
 from dynstream.pipelines.run.interpolate import codes_by, interpolate
+from dynstream.pipelines.run.sealing import sealing
 from dynstream.pipelines.run.transcode import VideoOptions, transcode
 from dynstream.pipelines.tracking.tracker import Tracker
 from dynstream.pipelines.trajectory.encode_clip import encode_clip
@@ -108,7 +111,12 @@ def test_it_is_what_interpolate_makes_of_an_edited_clip_by_straight_lines(tmp_pa
     series = encode_clip(edited, Tracker(OvalBackend()), LevelEncoder())
     seconds = np.arange(2 * COUNT - 1) / 30
     straight = codes_by("linear", series, None)
-    interpolate(edited, two, seconds, series, straight, LevelGenerator(), rate=Fraction(30), video=fine)
+    identity, said = make_identity(tmp_path / "pair"), "frames between made by trained models"
+    seal = sealing(edited, two, identity, done=said, settings={"rate": "30"}, models=[])
+    interpolate(edited, two, seconds, series, straight, LevelGenerator(), rate=Fraction(30), video=fine, seal=seal)
+    shown = read_credentials(two)
+    assert shown is not None
+    assert (shown.verdict, shown.actions[-1]) == (Verdict.VALID, f"c2pa.edited: {said}")
     for mine, theirs in zip(read(one)[:-1], read(two), strict=True):
         # The file between was written in 8-bit YUV, and its times in milliseconds.
         assert np.abs(mine.pixels.astype(int) - theirs.pixels).mean() < 1
@@ -131,11 +139,11 @@ class Failing(FaceEditor):
         super().__init__(of.tracker, of.renderer, of.edits, matte=None)
         self.count = 0
 
-    def step(self, state: SessionState, frame: Frame, stages: Stages) -> tuple[SessionState, Edited]:
+    def analyse(self, state: AnalysisState, frame: Frame, stages: Stages) -> tuple[AnalysisState, FrameAnalysis]:
         self.count += 1
         if self.count == 3:
             raise KeyboardInterrupt
-        return super().step(state, frame, stages)
+        return super().analyse(state, frame, stages)
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path) -> None:

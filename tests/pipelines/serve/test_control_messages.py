@@ -6,6 +6,8 @@ from typing import Any
 import msgpack
 import pytest
 
+from dynstream.pipelines.edits.text import TableOnly
+from dynstream.pipelines.edits.wording import Reading, read_text
 from dynstream.pipelines.serve.allowance import Allowance
 from dynstream.pipelines.serve.control_messages import Controller, initial_settings, pack, unpack
 from dynstream.pipelines.serve.engine_interface import EditChoice, NotAvailableError
@@ -22,6 +24,11 @@ PRESETS = {"older": {"age": 9.0}, "broken": {"nothing": 1.0}}
 class FakeEngine:
     choices = CHOICES
     modes = ("detail", "replace")
+
+    def read_text(self, text: str) -> Reading:
+        if text == "unread":
+            raise NotAvailableError("no weights")
+        return read_text(text, {"smile": (-3, 3), "age": (-3, 3)}, TableOnly())
 
 
 class FakeSession:
@@ -211,3 +218,28 @@ def test_settings_of_an_offer() -> None:
     settings = initial_settings(given, StreamSettings(watermark=False), CHOICES, FakeEngine.modes)
     assert settings == StreamSettings({"smile": 2.0}, "replace", "all", 300.0, stamp=True, watermark=False)
     assert initial_settings(None, StreamSettings(), CHOICES, FakeEngine.modes) == StreamSettings()
+
+
+def test_words_move_the_edits_that_they_name() -> None:
+    desk = Desk()
+    desk.ask(type="set", edits={"smile": 1.0})
+    answer = desk.ask(type="text", text="much older and taller", ramp_ms=50)
+    assert answer["type"] == "ok"
+    assert answer["edits"] == {"age": 2.0}  # the end of its slider
+    assert answer["understood"] == "age +2"
+    assert "not understood: 'taller'" in answer["notes"][0]
+    assert answer["state"]["edits"] == {"smile": 1.0, "age": 2.0}
+    assert desk.session.ramps[-1] == 50
+    assert desk.ask(type="text", text="no smile", replace=True)["state"]["edits"] == {"smile": -1.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [(None, "bad_value"), (7, "bad_value"), ("x" * 501, "bad_value"), ("", "bad_text"), ("make him taller", "bad_text"),
+     ("old\x07er", "bad_text"), ("older and younger", "bad_text"), ("unread", "not_available")],
+)  # fmt: skip
+def test_words_that_cannot_be_done(text: object, name: str) -> None:
+    desk = Desk()
+    answer = desk.ask(type="text", text=text)
+    assert (answer["type"], answer["error"]) == ("error", name)
+    assert desk.session.settings.edits == {}

@@ -18,7 +18,7 @@ from dynstream.pipelines.serve.stub_engine import StubEngine
 from dynstream.stream.webrtc.network import listen_on
 from dynstream.stream.webrtc.peer import IceServer
 
-from .live import Lab, lab, run
+from .live import Lab, client, lab, run, until
 
 TOKEN = "a-token-of-enough-characters"
 SDP = {"Content-Type": "application/sdp"}
@@ -204,6 +204,49 @@ def test_a_session_is_ended_by_its_own_token_or_the_servers() -> None:
     run(story())
 
 
+def test_a_page_that_goes_leaves_its_place_unless_it_returns_soon() -> None:
+    async def story() -> None:
+        async with lab() as world, client(channel="dynstream") as first, client(channel="dynstream") as second:
+            answer = await world.join(first)
+            session = world.sessions.find(answer["session"])
+            await until(lambda: session.state == "connected")
+            path, own = f"/offer/{answer['session']}", {"Authorization": f"Bearer {answer['resume']}"}
+            for wrong in ("-1", "soon", "nan", "inf"):
+                assert (await world.request("DELETE", f"{path}?grace={wrong}", headers=own))[0] == 400
+            assert session.state == "connected"
+            assert (await world.request("DELETE", f"{path}?grace=10", headers=own))[0] == 200
+            assert session.state == "lost"
+            again = await world.join(second, resume=answer["resume"])
+            assert (again["session"], again["resumed"]) == (answer["session"], True)
+            await until(lambda: session.state == "connected")
+            assert (await world.request("DELETE", f"{path}?grace=10", headers=own))[0] == 401  # it came late
+            own = {"Authorization": f"Bearer {again['resume']}"}
+            assert (await world.request("DELETE", f"{path}?grace=10", headers=own))[0] == 200
+            session._lost_since -= 11
+            await world.sessions.sweep()
+            assert not world.sessions.by_name
+
+    run(story())
+
+
+def test_edits_of_a_named_stream_outlast_the_server(tmp_path: Path) -> None:
+    async def story() -> None:
+        offer = await make_offer("video", direction="sendonly")
+        async with lab(keep=tmp_path) as world:
+            await world.post("/whip/stage", data=offer, headers=SDP)
+            change = {"type": "set", "edits": {"smile": 1.5}}
+            assert (await world.post("/api/sessions/stage/control", json=change))[0] == 200
+            await world.post("/whip", data=offer, headers=SDP)
+        assert [path.name for path in tmp_path.iterdir()] == ["stage.json"]
+        async with lab(keep=tmp_path) as world:
+            await world.post("/whip/stage", data=offer, headers=SDP)
+            await world.post("/whip/other", data=offer, headers=SDP)
+            assert world.sessions.find("stage").settings.edits == {"smile": 1.5}
+            assert world.sessions.find("other").settings.edits == {}
+
+    run(story())
+
+
 def test_an_expired_token_neither_resumes_nor_ends_anything() -> None:
     async def story() -> None:
         offer = {"type": "offer", "sdp": await make_offer("video")}
@@ -369,7 +412,7 @@ def test_metrics_and_sessions_tell_what_is_going_on() -> None:
                 "dynstream_sessions", "dynstream_sessions_opened_total", "dynstream_sessions_resumed_total",
                 "dynstream_sessions_refused_total", "dynstream_viewers", "dynstream_frame_age_seconds_bucket",
                 "dynstream_batch_faces_bucket", "dynstream_bitrate", "dynstream_http_requests_total",
-                "dynstream_http_seconds_bucket",
+                "dynstream_http_seconds_bucket", "dynstream_round_trip_seconds_bucket",
                 "dynstream_ice_failures_total", "dynstream_packets_lost_total", "dynstream_threads",
                 "dynstream_tasks", "process_resident_memory_bytes", "process_open_fds",
             }  # fmt: skip

@@ -292,3 +292,15 @@ def test_every_state_has_words_and_every_action_a_name(browser: Chrome, server: 
         assert words["text"], name
         assert all(action in actions for action in words.get("actions", [])), name
         assert not words.get("title") or words.get("busy") or words.get("actions"), f"{name} is a dead end"
+
+
+def test_a_page_that_is_closed_says_so_at_once(browser: Chrome, page_host: PageServer) -> None:
+    begun(browser, page_host.url)
+    until_state(browser, *LIVE)
+    name = browser.execute_script("return dynstream.session().session")
+    session = page_host.running.context.sessions.by_name[name]
+    assert session.state == "connected"
+    browser.get("about:blank")
+    until(browser, lambda: session.state == "lost")
+    assert session.lost_seconds < session.limits.silent_seconds
+    assert session._grace < session.limits.grace_seconds

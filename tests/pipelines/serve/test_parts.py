@@ -11,13 +11,13 @@ import pytest
 
 from dynstream.models.directions.directions import load_directions
 from dynstream.pipelines.common.outcome import EDITED, Outcome, OutcomeKind
+from dynstream.pipelines.compositing.mark import Marker
 from dynstream.pipelines.engine.result_queue import Shown
 from dynstream.pipelines.serve.engine_adapter import list_choices
 from dynstream.pipelines.serve.frame_conversion import fits, to_picture, to_video
 from dynstream.pipelines.serve.meters import Meters, percentile
 from dynstream.pipelines.serve.stream_settings import StreamSettings
 from dynstream.pipelines.serve.video_pump import VideoPump
-from dynstream.pipelines.serve.watermark import Watermark
 from dynstream.stream.frame import Frame
 from dynstream.stream.webrtc.stamp import read_stamp, write_stamp
 from dynstream.stream.webrtc.tracks import VideoOutlet
@@ -38,7 +38,7 @@ def video(width: int, height: int, level: int = 90, pts: int = 0) -> av.VideoFra
 def test_the_mark_is_seen_on_any_scene_and_nowhere_else(size: tuple[int, int]) -> None:
     for level in (0, 128, 255):
         pixels = np.full((size[1], size[0], 3), level, np.uint8)
-        marked = Watermark().apply(pixels)
+        marked = Marker().draw(pixels)
         changed = np.abs(marked.astype(int) - level).max(axis=2) > 0
         rows, columns = np.nonzero(changed)
         assert rows.min() > size[1] * 0.8
@@ -50,7 +50,7 @@ def test_the_mark_is_seen_on_any_scene_and_nowhere_else(size: tuple[int, int]) -
 
 def test_a_picture_too_small_for_the_mark_stays() -> None:
     pixels = np.full((24, 32, 3), 9, np.uint8)
-    assert Watermark().apply(pixels) is pixels
+    assert Marker().draw(pixels) is pixels
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_the_stamp_is_the_sources_whatever_the_edit_did() -> None:
     write_stamp(source, 777)
     frame = Frame(source, 5, Fraction(1, 90_000))
     result = np.full((360, 640, 3), 200, np.uint8)
-    for mark in (None, Watermark().apply):
+    for mark in (None, Marker().draw):
         out = to_video(frame, result, mark=mark, stamp=True)
         assert read_stamp(out.to_ndarray(format="rgb24")) == 777
         assert out.pts == 5

@@ -1,0 +1,66 @@
+"""`--text`: edits in words, for every command that has `--edit`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .weights import open_zoo
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..pipelines.edits.edit import Edits
+
+Text = Annotated[
+    list[str] | None,
+    typer.Option("--text", metavar="WORDS", help='Edits in words: "older, with glasses", or "blond hair:0:1@3s".'),
+]
+TextFrom = Annotated[
+    str | None, typer.Option("--text-from", metavar="WORDS", help='The face as it is, for ages: "a woman in her 20s".')
+]
+TextStrength = Annotated[float, typer.Option("--text-strength", metavar="A", help="Factor of what --text asks for.")]
+
+
+def edits_and_texts(
+    edit: Sequence[str],
+    preset: Path | None,
+    text: Sequence[str],
+    console: "Console",
+    *,
+    region: str = "auto",
+    text_from: str | None = None,
+    text_strength: float = 1.0,
+    offline: bool = False,
+    index_url: str | None = None,
+) -> "Edits":
+    """Edits by name, of a preset and in words together; says what the words were understood as, and warns of strengths.
+
+    What --edit or the preset names wins over the same edit in words. Raises EditError, and WeightsError where the words
+    cannot be read for want of MiniLM.
+    """
+    from ..models.directions.directions import load_directions
+    from ..pipelines.edits.parsing import make_edits, read_region, read_specs
+    from ..pipelines.edits.regions import AUTO, parse_region
+    from ..pipelines.edits.text import load_text_reader, text_edits
+
+    if text_from is not None and not text:
+        raise typer.BadParameter("--text-from describes the face before --text changes it; give --text, too")
+    directions = load_directions()
+    forced = parse_region(read_region(preset) if preset and region == AUTO else region)
+    named = read_specs(edit, preset)
+    for warning in make_edits(named, directions).outside_range():
+        console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
+    if not text:
+        return make_edits(named, directions, region=forced)
+    with open_zoo(offline=offline, index_url=index_url) as zoo:
+        reader = load_text_reader(zoo, directions)
+    found = text_edits(text, reader, source=text_from, strength=text_strength)
+    for line in found.lines():
+        console.print(line, soft_wrap=True)
+    names = {spec.name for spec in named}
+    for spec in found.specs:
+        if spec.name in names:
+            console.print(f"Note: --edit {spec.name} goes before what the words say of it", style="yellow")
+    return make_edits((*(spec for spec in found.specs if spec.name not in names), *named), directions, region=forced)

@@ -1,0 +1,1 @@
+"""Words and faces: drawn faces with captions, the training of the embedding and of the mapper, how well they work."""
