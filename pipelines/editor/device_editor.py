@@ -139,7 +139,7 @@ class DeviceEditor(FaceEditor):
                     continue
                 with stages.time("reproject"):
                     at, weight = job.seconds, observed.visibility.weight
-                    nearest: DeviceDrawn = min(drawings, key=lambda drawn, at=at: abs(drawn.seconds - at))
+                    nearest: DeviceDrawn = min((abs(one.seconds - at), n, one) for n, one in enumerate(drawings))[2]
                     shown = reproject(nearest, up.faces[number], weight, at, stale=STALE_SECONDS)
                     pixels = pixels if shown is None else place(pixels, observed.track.quad, shown)
             if pixels is up.pixels:
