@@ -79,6 +79,14 @@ def command(
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,
     precision: Precision = "auto",
+    hwaccel: Annotated[
+        str,
+        typer.Option(
+            "--hwaccel",
+            metavar="none|auto|cuda|vaapi|qsv|videotoolbox|d3d11va",
+            help="Decode IN by hardware; software goes on where it cannot.",
+        ),
+    ] = "none",
     codec: Codec = "libx264",
     crf: Crf = None,
     encoder_preset: EncoderPreset = None,
@@ -140,6 +148,7 @@ def command(
             backend=backend,
             encoder=encoder,
             precision=precision,
+            hwaccel=hwaccel,
             refine=refine,
             refine_seconds=refine_seconds,
             encode_every=parse_every(encode_every, "--encode-every"),

@@ -5,6 +5,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, cast
@@ -20,6 +21,7 @@ from .colour import ColourTags, ToRgb, has_alpha, is_rgb
 from .decoding import Decoder, packets_until_cut
 from .errors import SourceError
 from .frame import Frame, Original
+from .hardware import NONE, PLANAR, check_hwaccel, open_on_hardware, planar
 from .orientation import Orientation
 from .side_data import SideDataSeen, side_data
 
@@ -77,22 +79,32 @@ class VideoReader:
     - Frames that were neither turned nor scaled have their `original`, so that a writer can keep its samples.
 
     Sizes up to 16384x16384 are read. Raises SourceError.
+
+    Attributes:
+        hardware: what decodes it, "" for software.
     """
 
     at_own_times = True
     """Whether a writer gets the frames of this reader, each at its time."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, hwaccel: str = NONE) -> None:
+        """hwaccel: one of `hardware.HWACCELS`. Where hardware cannot decode the file, or no longer can, software does,
+        and `notes` says so.
+        """
         self.path = Path(path)
+        self.hardware = ""
         self._notes: dict[str, str] = {}
         self._first: tuple[av.VideoFrame, int] | None = None
         self._to_rgb = ToRgb()
         self._reading = threading.Lock()
+        wanted = check_hwaccel(hwaccel)
         self._container = open_source(self.path)
+        if wanted != NONE:
+            self._take_hardware(hwaccel)
         try:
-            self._stream = self._choose_stream()
-            self._stream.thread_type = "AUTO"
-            stream = self._stream
+            self._stream = stream = self._choose_stream()
+            if not self.hardware:
+                stream.thread_type = "AUTO"
             self.time_base = stream.time_base or Fraction(1, 90000)
             self.rate = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(25)
             self._decoded = self._decode()
@@ -107,6 +119,14 @@ class VideoReader:
         except BaseException:
             self._container.close()
             raise
+
+    def _take_hardware(self, hwaccel: str) -> None:
+        found = open_on_hardware(self.path, hwaccel)
+        if isinstance(found, str):
+            self._notes["hwaccel"] = f"decoded in software: no hardware for it ({found})"
+            return
+        self._container.close()
+        self._container, self.hardware = found
 
     def _choose_stream(self) -> VideoStream:
         videos = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
@@ -136,7 +156,7 @@ class VideoReader:
         self.side_data = SideDataSeen(first)
         self.tags = ColourTags.of(first)
         self.is_rgb = is_rgb(first.format)
-        self.pix_fmt = first.format.name
+        self.pix_fmt = PLANAR.get(first.format.name, first.format.name) if self.hardware else first.format.name
         self.codec = stream.name or "unknown"
         self.interlaced = bool(first.interlaced_frame)
         self.orientation = self._read_orientation(first)
@@ -264,7 +284,11 @@ class VideoReader:
                 f"({_reason(error)}); convert the video first: ffmpeg -i IN -pix_fmt yuv420p OUT.mp4"
             ) from error
         self.last_duration = decoded.duration or 0
-        original = None if scaled or self.orientation != Orientation() else Original(decoded, pixels)
+        original = (
+            None
+            if scaled or self.orientation != Orientation()
+            else Original(planar(decoded) if self.hardware else decoded, pixels)
+        )
         return Frame(pixels, pts, self.time_base, original)
 
     def _decode(self) -> Iterator[tuple[av.VideoFrame, int]]:
@@ -274,10 +298,26 @@ class VideoReader:
         cut: list[str] = []
         for packet in packets_until_cut(demux(self._container, self.clock, self._stream), cut):
             yield from self._decoder.decode(cast("av.Packet[VideoStream]", packet))
+            if self.hardware and self._decoder.damaged:
+                yield from self._in_software(self._decoder.frames)
+                return
         if cut:
             self._notes["cut"] = f"cut off or damaged: reading stopped early ({cut[0]})"
             yield from self._decoder.flush()
         self._note_missing()
+
+    def _in_software(self, given: int) -> Iterator[tuple[av.VideoFrame, int]]:
+        """The frames after the first so many, after hardware could not decode a packet: if software cannot either, the
+        packet is damaged. The file is read again from its beginning, since only so its times are counted alike.
+        """
+        self._notes["hwaccel"] = f"{self.hardware} failed after {given} frames: decoded in software from there on"
+        self.hardware = ""
+        index = self._stream.index
+        self._container.close()
+        self._container = open_source(self.path)
+        self._stream = cast("VideoStream", self._container.streams[index])
+        self._stream.thread_type = "AUTO"
+        yield from islice(self._decode(), given, None)
 
     def _note_missing(self) -> None:
         last, found = self._decoder.last_pts, self._decoder.frames + self._decoder.hidden

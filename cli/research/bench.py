@@ -17,6 +17,7 @@ from . import (
     bench_compositing,
     bench_dynamics,
     bench_edits,
+    bench_gpu,
     bench_live,
     bench_overlays,
     bench_peers,
@@ -37,6 +38,7 @@ app.command("batch")(bench_batch.command)
 app.command("compositing")(bench_compositing.command)
 app.command("dynamics")(bench_dynamics.command)
 app.command("edits")(bench_edits.command)
+app.command("gpu")(bench_gpu.command)
 app.command("live")(bench_live.command)
 app.command("overlays")(bench_overlays.command)
 app.command("peers")(bench_peers.command)

@@ -46,6 +46,8 @@ class MeshGraph(nn.Module):
         self.mesh = mesh
         self.shapes = blendshapes
         self.register_buffer("subset", torch.tensor(MESH_SUBSET))
+        # The network counts from the patch's outer corner.
+        self.register_buffer("origin", torch.tensor([-0.5, DROP - 0.5]))
 
     def forward(self, faces: Tensor) -> MeshFaces:
         """faces: (B, 3, 256, 256) aligned as FFHQ, RGB in [-1, 1]. Raises ShapeError for another size."""
@@ -53,8 +55,7 @@ class MeshGraph(nn.Module):
             raise ShapeError(f"expected faces of shape (B, 3, {PATCH}, {PATCH}), got {tuple(faces.shape)}")
         patch = F.pad(faces[:, :, DROP:], (0, 0, 0, DROP), mode="reflect").clamp(-1, 1)
         outputs = self.mesh(((patch + 1) / 2).permute(0, 2, 3, 1))
-        # The network counts from the patch's outer corner.
-        points = outputs["Identity"].reshape(len(faces), -1, 3)[..., :2] + patch.new_tensor([-0.5, DROP - 0.5])
+        points = outputs["Identity"].reshape(len(faces), -1, 3)[..., :2] + self.get_buffer("origin")
         presence = torch.sigmoid(outputs["Identity_1"].reshape(len(faces)))
         return MeshFaces(points, presence, self.blendshapes(points))
 

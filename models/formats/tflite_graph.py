@@ -21,6 +21,8 @@ from ..errors import WeightsError
 
 SAME: Final = 0  # tflite's enum of paddings; the other one is VALID
 RELU: Final = 1  # of its enum of fused activations; 0 is none
+Ints = tuple[int, ...]
+"""A constant of whole numbers, such as a shape: on the host, so that no device is asked for it."""
 TYPES: Final[Mapping[int, Any]] = MappingProxyType({0: np.float32, 1: np.float16, 2: np.int32})
 """tflite's number of a tensor's type -> numpy's."""
 
@@ -73,9 +75,9 @@ def _max_pool(settings: Mapping[str, Any], x: Tensor) -> Tensor:
     return F.max_pool2d(planes, kernel, (settings["strideH"], settings["strideW"])).permute(0, 2, 3, 1)
 
 
-def _pad(_: Mapping[str, Any], x: Tensor, margins: Tensor) -> Tensor:
+def _pad(_: Mapping[str, Any], x: Tensor, margins: Ints) -> Tensor:
     # tflite lists the dimensions from the first on, torch from the last.
-    return F.pad(x, [size for pair in reversed(margins.tolist()) for size in pair])
+    return F.pad(x, [size for pair in zip(margins[-2::-2], margins[::-2], strict=True) for size in pair])
 
 
 def _concatenate(settings: Mapping[str, Any], *parts: Tensor) -> Tensor:
@@ -83,17 +85,16 @@ def _concatenate(settings: Mapping[str, Any], *parts: Tensor) -> Tensor:
     return torch.cat([part.expand(count, *part.shape[1:]) for part in parts], settings["axis"])
 
 
-def _reshape(_: Mapping[str, Any], x: Tensor, shape: Tensor) -> Tensor:
-    sizes: list[int] = shape.tolist()
+def _reshape(_: Mapping[str, Any], x: Tensor, sizes: Ints) -> Tensor:
     return x.reshape(len(x), *(sizes[1:] if len(sizes) > 1 else sizes))
 
 
-def _slice(settings: Mapping[str, Any], x: Tensor, begin: Tensor, end: Tensor, stride: Tensor) -> Tensor:
+def _slice(settings: Mapping[str, Any], x: Tensor, begin: Ints, end: Ints, stride: Ints) -> Tensor:
     cuts = [slice(None)]  # the batch stays whole, also where the graph would drop it
     for axis in range(1, x.ndim):
-        first = None if settings["beginMask"] >> axis & 1 else int(begin[axis])
-        last = None if settings["endMask"] >> axis & 1 else int(end[axis])
-        cuts.append(slice(first, last, int(stride[axis])))
+        first = None if settings["beginMask"] >> axis & 1 else begin[axis]
+        last = None if settings["endMask"] >> axis & 1 else end[axis]
+        cuts.append(slice(first, last, stride[axis]))
     return x[tuple(cuts)]
 
 
@@ -106,7 +107,7 @@ OPERATIONS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
         "DIV": lambda _, a, b: a / b,
         "LOGISTIC": lambda _, x: torch.sigmoid(x),
         "MAX_POOL_2D": _max_pool,
-        "MEAN": lambda _, x, axes: x.mean(axes.flatten().tolist(), keepdim=True),
+        "MEAN": lambda _, x, axes: x.mean(axes, keepdim=True),
         "MUL": lambda _, a, b: a * b,
         "NEG": lambda _, x: -x,
         "PAD": _pad,
@@ -117,8 +118,8 @@ OPERATIONS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
         "SQUARED_DIFFERENCE": lambda _, a, b: (a - b).square(),
         "STRIDED_SLICE": _slice,
         "SUB": lambda _, a, b: a - b,
-        "SUM": lambda _, x, axes: x.sum(axes.flatten().tolist(), keepdim=True),
-        "TRANSPOSE": lambda _, x, order: x.permute(order.tolist()),
+        "SUM": lambda _, x, axes: x.sum(axes, keepdim=True),
+        "TRANSPOSE": lambda _, x, order: x.permute(order),
     }
 )
 
@@ -143,17 +144,24 @@ class TfliteGraph(nn.Module):
     def __init__(
         self, operations: Sequence[Operation], tensors: Mapping[int, Tensor], given: int, results: Mapping[str, int]
     ) -> None:
+        """tensors: constants by number; whole numbers stay on the host."""
         super().__init__()
         self.operations = tuple(operations)
         self.given = given
         self.results = dict(results)
-        self._constants = tuple(tensors)
-        for number, tensor in tensors.items():
-            self.register_buffer(f"tensor{number}", tensor)
+        self._constants = tuple(number for number, tensor in tensors.items() if tensor.is_floating_point())
+        self._whole: dict[int, Ints] = {
+            number: tuple(tensor.flatten().tolist())
+            for number, tensor in tensors.items()
+            if number not in self._constants
+        }
+        for number in self._constants:
+            self.register_buffer(f"tensor{number}", tensors[number])
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """x: the graph's input with any batch size, in tflite's order -> outputs by name, each with the batch first."""
-        values = {number: self.get_buffer(f"tensor{number}") for number in self._constants}
+        values: dict[int, Any] = {number: self.get_buffer(f"tensor{number}") for number in self._constants}
+        values |= self._whole
         values[self.given] = x
         for item in self.operations:
             value = OPERATIONS[item.name](item.settings, *(values[number] for number in item.inputs))

@@ -56,7 +56,10 @@ def update(before: Plate | None, pixels: Pixels, quad: Quad, head: Mask, elapsed
     pixels: (H, W, 3), the frame. quad: of the crop. head: (S, S) in 0..1, what in the crop is no background: the head,
     and things in front.
     """
-    base = before if before is not None and elapsed >= 0 and _holds(before, quad) else _begin(quad)
+    holding = (
+        before is not None and elapsed >= 0 and holds(before.left, before.top, before.scale, len(before.seen), quad)
+    )
+    base = before if before is not None and holding else _begin(quad)
     place = np.array([[base.scale, 0, -base.left * base.scale], [0, base.scale, -base.top * base.scale]])
     size = (base.seen.shape[1], base.seen.shape[0])
     now = np.asarray(
@@ -94,7 +97,7 @@ def behind(plate: Plate | None, quad: Quad, face: Pixels, head: Mask) -> FloatIm
     weight = np.asarray(1 - _grown(head), dtype=np.float32)
     picture = np.asarray(own * weight[..., None], dtype=np.float32)
     if plate is not None:
-        to_plate, flags = _crop_to_plate(plate, quad), cv2.WARP_INVERSE_MAP
+        to_plate, flags = crop_to_plate(plate.left, plate.top, plate.scale, quad), cv2.WARP_INVERSE_MAP
         known = cv2.warpAffine(
             plate.pixels, to_plate, (CROP, CROP), flags=flags | cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
@@ -129,9 +132,9 @@ def _begin(quad: Quad) -> Plate:
     return Plate(np.zeros((cells, cells, 3), np.uint8), nothing, nothing, nothing, float(left), float(top), scale)
 
 
-def _holds(plate: Plate, quad: Quad) -> bool:
-    """Whether most of the crop lies on the plate, and at about its scale."""
-    low, high = np.array([plate.left, plate.top]), np.array(plate.seen.shape[::-1]) / plate.scale
+def holds(left: float, top: float, scale: float, cells: int, quad: Quad) -> bool:
+    """Whether most of the crop lies on a plate of that place and side, and at about its scale."""
+    low, high = np.array([left, top]), np.array([cells, cells]) / scale
     inside = (quad >= low - 0.15 * side(quad)) & (quad <= low + high + 0.15 * side(quad))
     long = AROUND * float(np.ptp(quad, axis=0).max())
     return bool(inside.all()) and 0.6 < long / float(high.max()) < 1.7
@@ -142,15 +145,16 @@ def _free(head: Mask, quad: Quad, plate: Plate, size: tuple[int, int]) -> Pixels
     free = np.where(_grown(head) < 0.02, np.uint8(255), np.uint8(0))
     free[[0, -1]] = 0
     free[:, [0, -1]] = 0
-    placed = cv2.warpAffine(free, _crop_to_plate(plate, quad), size, flags=cv2.INTER_NEAREST)
+    placed = cv2.warpAffine(
+        free, crop_to_plate(plate.left, plate.top, plate.scale, quad), size, flags=cv2.INTER_NEAREST
+    )
     return np.asarray(placed, dtype=np.uint8)
 
 
-def _crop_to_plate(plate: Plate, quad: Quad) -> Matrix:
-    """(2, 3) affine matrix from crop pixels to those of the plate."""
+def crop_to_plate(left: float, top: float, scale: float, quad: Quad) -> Matrix:
+    """(2, 3) affine matrix from crop pixels to those of a plate."""
     matrix = patch_to_frame(quad, CROP)
-    offset = np.array([plate.left, plate.top])
-    return np.column_stack([matrix[:, :2] * plate.scale, (matrix[:, 2] - offset) * plate.scale])
+    return np.column_stack([matrix[:, :2] * scale, (matrix[:, 2] - np.array([left, top])) * scale])
 
 
 def _grown(head: Mask) -> Mask:

@@ -9,22 +9,14 @@ from torch import Tensor, nn
 
 from ...models.generator.generator import Generator
 from ...models.zoo.zoo import default_cache
-from ..common.errors import PipelineError
+from ..common.devices import Device
 from .precision import Precision, PrecisionChoice, choose_precision
 from .renderer import Renderer
 
 
 def check_device(name: str) -> torch.device:
     """The device of that name. Raises PipelineError for an unknown or missing device."""
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise PipelineError(
-            f"device {name!r} cannot be used ({reason}); take cpu, or see `dynstream doctor`"
-        ) from error
-    return device
+    return Device(name).where
 
 
 def accelerate(
@@ -42,7 +34,8 @@ def accelerate(
     codes, their averages and pictures stay float32. cache: where it is measured, `default_cache()` by default. Raises
     PipelineError for a missing device.
     """
-    where = check_device(device)
+    there = Device(device)
+    where = there.where
 
     def both() -> dict[Precision, Generator]:
         network = renderer.generator
@@ -56,13 +49,13 @@ def accelerate(
     if dtype != torch.float32:
         networks = (lowered(renderer.encoder), lowered(renderer.generator))
     for network in networks:
-        cast(nn.Module, network).to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        there.move(cast(nn.Module, network))
     encoder = FastEncoder(networks[0], where, dtype, compiled)
     generator = FastGenerator(networks[1], where, dtype, compiled)
-    offset = None if renderer.code_offset is None else renderer.code_offset.to(where)
+    offset = None if renderer.code_offset is None else there.to(renderer.code_offset)
     recurrent = renderer.recurrent
     if recurrent is not None:
-        recurrent.network.to(where)
+        there.move(recurrent.network)
         recurrent = recurrent.drawing_with(generator)
     return Renderer(cast(Any, encoder), generator, code_offset=offset, recurrent=recurrent, plain=renderer)
 

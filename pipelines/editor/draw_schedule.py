@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from ...models.arrays import Points
+from ...models.arrays import Pixels, Points
 from ..motion.keyframes import Every
 from .face_editor import FaceObservation, FrameAnalysis
 
@@ -92,19 +92,20 @@ def _is_due(
         return count >= every
     if drawn is None or count >= MOST_FRAMES or not 0 <= frame.frame.seconds - drawn.frame.seconds < MOST_SECONDS:
         return True
-    return any(_has_changed(looks[face.track.id], look) for face in frame.faces if (look := _look(face)) is not None)
+    return any(_has_changed(looks[number], look) for number, look in _looks(frame).items())
 
 
 def _looks(frame: FrameAnalysis) -> dict[int, _Look]:
-    return {face.track.id: look for face in frame.faces if (look := _look(face)) is not None}
+    return {face.track.id: _look(frame.frame.pixels, face) for face in frame.faces if face.job is not None}
 
 
-def _look(face: FaceObservation) -> _Look | None:
-    if face.job is None:
-        return None
-    points = face.points
-    inner = face.job.face[64:192, 64:192].reshape(-1, 3)
-    return _Look(points, inner.mean(axis=0), face.visibility.weight)
+def _look(pixels: Pixels, face: FaceObservation) -> _Look:
+    """Its colour is that of every fourth pixel within the box of its landmarks."""
+    height, width = pixels.shape[:2]
+    low, high = face.track.landmarks[:, :2].min(axis=0), face.track.landmarks[:, :2].max(axis=0)
+    (left, top), (right, bottom) = (np.clip(corner, 0, (width - 1, height - 1)).astype(int) for corner in (low, high))
+    inner = pixels[top : bottom + 1 : 4, left : right + 1 : 4].reshape(-1, 3)
+    return _Look(face.points, inner.mean(axis=0), face.visibility.weight)
 
 
 def _has_changed(before: _Look, now: _Look) -> bool:

@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from ...models.arrays import Mask, Points
 from ...models.faces.matte import HeadMatte
-from ...stream.frame import Frame
+from ...stream.frame import Frame, Pixels
 from ..common.errors import PipelineError
 from ..common.outcome import EDITED, NO_EDIT, NO_FACE, Outcome, OutcomeKind
 from ..common.stage_timing import Stages
 from ..compositing import fade
 from ..compositing.composite import Mode
 from ..compositing.face_mask import hidden_area
+from ..compositing.on_device.face_masks import DeviceFrame
 from ..compositing.reproject import ReprojectableLayers, between, reproject
 from ..edits.edit import Edits
 from ..inversion.latent_memory import LatentState
@@ -88,10 +89,15 @@ class FaceObservation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameAnalysis:
-    """A frame with its faces and the drawings it needs."""
+    """A frame with its faces and the drawings it needs.
+
+    Attributes:
+        on_device: the frame where pictures stay on a device, None elsewhere and where nothing is drawn.
+    """
 
     frame: Frame
     faces: tuple[FaceObservation, ...]
+    on_device: DeviceFrame | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -206,9 +212,13 @@ class FaceEditor:
             points = None
             if track.layout == "mesh-478":
                 points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
-            job = FaceJob(crop(frame.pixels, track.quad), offset, seconds, landmarks=points)
+            job = FaceJob(self._cut(frame.pixels, track), offset, seconds, landmarks=points)
         outcome = EDITED if weight >= 1 else Outcome(OutcomeKind.FADED, wanted.reason or FADING_IN)
         return FaceObservation(track, visibility, fresh, job, outcome)
+
+    def _cut(self, pixels: Pixels, track: FaceTrack) -> Pixels:
+        """The face's crop."""
+        return crop(pixels, track.quad)
 
     def composite(
         self,

@@ -32,6 +32,7 @@ class FaceJob:
         encode: False draws the face's stored codes, if there are any, without the encoder.
         codes: (codes, 512), predicted in place of E0's for a face with stored codes, also without the encoder.
         landmarks: (478, 2) of the mesh in crop pixels, None for another layout.
+        on_device: (3, 256, 256) float32 in 0..255, where pictures stay on a device; `face` is empty then.
     """
 
     face: Pixels
@@ -40,6 +41,7 @@ class FaceJob:
     encode: bool = True
     codes: Tensor | None = None
     landmarks: Points | None = None
+    on_device: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,12 +52,14 @@ class Rendered:
         inverted, edited: (256, 256, 3) float32 in 0..255, the generator's pictures.
         latent: the face's new state.
         encoded: (codes, 512), E0's output for this face; None if E0 was not run.
+        on_device: (2, 3, D, D) float32 in 0..255, inverted and edited, where pictures stay on a device.
     """
 
     inverted: FloatImage
     edited: FloatImage
     latent: LatentState
     encoded: Tensor | None = None
+    on_device: Tensor | None = None
 
 
 class FaceRenderer(Protocol):

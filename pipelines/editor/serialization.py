@@ -9,7 +9,7 @@ Only the kinds of values listed here are written or read: reading never runs cod
     ["a", dtype, shape, bytes]             a NumPy array, little-endian, in C order
     ["x", dtype, shape, bytes]             a torch tensor
 
-inside {"format": "dynstream-state", "version": 3, "value": ...}.
+inside {"format": "dynstream-state", "version": 5, "value": ...}.
 """
 
 import dataclasses
@@ -29,9 +29,13 @@ from ..compositing.colour_match import ColourMatch
 from ..compositing.composite import Layers, Motion
 from ..compositing.hair_colour import HairChange
 from ..compositing.head_matte import Matte, SteadyMatte
+from ..compositing.on_device.background import DevicePlate
+from ..compositing.on_device.colours import DeviceHair
+from ..compositing.on_device.layers import DeviceLayers, DeviceMotion
+from ..compositing.on_device.mattes import DeviceMatte
 from ..compositing.reproject import ReprojectableLayers
 from ..edits.edit import EditSpec
-from ..inversion.latent_memory import LatentState, RecurrentMemory
+from ..inversion.latent_memory import DeviceMemory, LatentState, RecurrentMemory
 from ..motion.keyframes import LandmarkMap, MotionMemory
 from ..motion.online_predictor import DynamicsState
 from ..tracking.face_selection import Aim, Place
@@ -41,10 +45,11 @@ from ..tracking.occlusion import FaceColours
 from ..tracking.one_euro import OneEuroState
 from ..tracking.tracker import HeldFace, LostFace, TrackerState
 from .composite_state import CompositeState
+from .device_compositor import DeviceComposite, DeviceDrawn
 from .face_editor import AnalysisState, FaceVisibility, SessionState
 
 FORMAT: Final = "dynstream-state"
-VERSION: Final = 4
+VERSION: Final = 5
 MOST_BYTES: Final = 256 << 20
 DEEPEST: Final = 32
 
@@ -54,6 +59,14 @@ KINDS: Final[Mapping[str, type]] = {
         Aim,
         ColourMatch,
         ReprojectableLayers,
+        DeviceComposite,
+        DeviceDrawn,
+        DeviceHair,
+        DeviceLayers,
+        DeviceMatte,
+        DeviceMemory,
+        DeviceMotion,
+        DevicePlate,
         DynamicsState,
         EditSpec,
         FaceColours,

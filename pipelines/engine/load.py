@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ...models.dynamics.motion_model import load_motion
 from ...models.faces.faces import FaceBackend
-from ...models.faces.matte import HeadMatte
+from ...models.faces.matte import HeadMatte, load_matte
+from ...models.faces.mesh_graph import load_mesh_graph
+from ..common.devices import Device
+from ..common.graphs import Graphs, graphs_of
 from ..editor.accelerate import accelerate, check_device
+from ..editor.device_editor import DeviceEditor
+from ..editor.device_renderer import on_device
 from ..editor.encoder_names import DEFAULT_ENCODER
 from ..editor.face_compositor import shipped_matte
 from ..editor.face_editor import FaceEditor
@@ -39,6 +44,22 @@ def editors(
         policy = parse_policy(spec.faces)
         backend = before.tracker.backend if isinstance(before, FaceEditor) else backends()
         return FaceEditor(Tracker(backend, policy, place=spec.place), renderer, spec.edits, mode=spec.mode, matte=matte)
+
+    return make
+
+
+def device_editors(
+    renderer: FaceRenderer, backends: Callable[[], FaceBackend], device: Device, zoo: "Zoo", graphs: Graphs
+) -> Editors:
+    """Editors whose pictures stay on a device. renderer: a `DeviceRenderer`. graphs: shared by all of them."""
+    mesh, matte = load_mesh_graph(zoo), load_matte()
+    for network in (mesh, matte):
+        device.move(network)
+
+    def make(spec: SessionSpec, before: Editor | None) -> FaceEditor:
+        backend = before.tracker.backend if isinstance(before, FaceEditor) else backends()
+        tracker = Tracker(backend, parse_policy(spec.faces), place=spec.place)
+        return DeviceEditor(tracker, renderer, spec.edits, device, mesh, matte, mode=spec.mode, graphs=graphs)
 
     return make
 
@@ -86,7 +107,12 @@ def load_engine(
         precision=check_precision(models.precision),
         cache=zoo.cache,
     )
-    drawn: FaceRenderer = renderer
+    device, drawn, make = Device(models.device), cast("FaceRenderer", renderer), None
+    if not device.is_host and not models.conceal and models.backend == "mesh":
+        # The graphs of torch.compile are its own; pictures that stay on the device are looked at by the mesh there.
+        graphs = graphs_of(device.where)
+        drawn = on_device(renderer, Graphs() if models.compiled else graphs)
+        make = device_editors(drawn, lambda: load_backend(models.backend, zoo), device, zoo, graphs)
     fill: FrameConcealment | None = None
     if models.conceal and predict is None:
         prior = load_motion()
@@ -94,7 +120,7 @@ def load_engine(
         predict, fill = LateFramePredictor(predicting), FrameConcealment(renderer.generator, prior)
     return Engine(
         MemoryTrim(drawn),
-        editors(drawn, lambda: load_backend(models.backend, zoo)),
+        make or editors(drawn, lambda: load_backend(models.backend, zoo)),
         settings or defaults(models.device),
         predict=predict,
         fill=fill,

@@ -114,6 +114,8 @@ def refine_clip(
             faces = faces[[number for number, person in enumerate(people.person) if person == 0]]
         elif people.count > 1:
             settings = replace(settings, offset_share=0.0)
+        where = renderer.generator.mean_w().device
+        lpips, arcface, faces = lpips.to(where), arcface.to(where), faces.to(where)
         fit = fit_person(renderer.encoder, renderer.generator, lpips, arcface, faces, settings, progress=progress)
         if path is not None:
             save_fit(path, fit)

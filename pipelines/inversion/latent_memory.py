@@ -71,6 +71,29 @@ class RecurrentMemory:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class DeviceMemory:
+    """What `RecurrentMemory` holds, of a face that stays on a device, and what is drawn of it.
+
+    Attributes:
+        codes: (codes, 512) to draw.
+        noise: (1, 1, 32, 32) to draw them with, None without that part.
+        base, shared, fading, since, state: as of `RecurrentMemory`.
+        face: (3, 256, 256) in [-1, 1], of the last frame.
+        drawn: (6, 256, 256), the inversion and the edit of it.
+    """
+
+    codes: Tensor
+    noise: Tensor | None
+    base: Tensor
+    shared: Tensor
+    fading: Tensor | None
+    since: float
+    state: RecurrentState
+    face: Tensor
+    drawn: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class LatentState:
     """State of a face's codes.
 
@@ -79,12 +102,14 @@ class LatentState:
         seconds: its time.
         recurrent: state of the recurrent encoder, None with E0 alone.
         motion: state of the codes' motion, None if each frame is encoded.
+        device: state of the recurrent encoder where pictures stay on a device, None elsewhere.
     """
 
     codes: Tensor
     seconds: float
     recurrent: RecurrentMemory | None = None
     motion: MotionMemory | None = None
+    device: DeviceMemory | None = None
 
 
 @dataclass(frozen=True, slots=True)

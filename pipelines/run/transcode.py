@@ -121,6 +121,7 @@ def transcode(
     *,
     rate: Fraction | None = None,
     draw_every: Every = 1,
+    hwaccel: str = "none",
     video: VideoOptions = VideoOptions(),
     overwrite: bool = False,
     seal: Seal | None = None,
@@ -132,6 +133,7 @@ def transcode(
 
     rate: frames a second of the result, evenly spaced from the source's first on, with frames interpolated between the
     edited ones (see `motion.frame_rate`); None keeps every frame at its own time. draw_every: see `edit_frames`.
+    hwaccel: see `VideoReader`.
     seal: see `VideoWriter`. mark: what edited frames say, None for nothing.
 
     Raises SourceError and SinkError; the target then is as it was before.
@@ -139,7 +141,7 @@ def transcode(
     stages = Stages(clock)
     kinds = Counter[str]()
     started = clock()
-    with VideoReader(source) as reader, ExitStack() as more:
+    with VideoReader(source, hwaccel=hwaccel) as reader, ExitStack() as more:
         timed = None if rate is None else more.enter_context(RetimedReader(source, rate, even=True))
         if timed is not None:
             timed.side_data = reader.side_data

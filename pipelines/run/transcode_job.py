@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ...stream.hardware import check_hwaccel
 from ...stream.reader import VideoReader
 from ..common.errors import OptionError
 from ..compositing.composite import Mode
@@ -38,6 +39,7 @@ class TranscodeJob:
         mode, faces, generator, backend, encoder, precision: see `editor.load.load_editor`.
         refine, refine_seconds: steps to fit the inversion to the clip before the edit, and their time limit.
         encode_every: frames from one encoded frame to the next, or "auto".
+        hwaccel: what decodes the source, see `stream.hardware`.
         draw_every: frames from one drawn frame to the next, or "auto"; see `editor.draw_schedule`.
         first_frame_edit: edit only the first frame; the clip's motion moves the edit through the others.
         rate: frames a second of the result, None to keep the source's.
@@ -58,6 +60,7 @@ class TranscodeJob:
     refine_seconds: float = 120.0
     encode_every: Every = 1
     draw_every: Every = 1
+    hwaccel: str = "none"
     first_frame_edit: bool = False
     rate: Fraction | None = None
     video: VideoOptions = field(default_factory=VideoOptions)
@@ -66,6 +69,7 @@ class TranscodeJob:
     identity: Identity | None = None
 
     def __post_init__(self) -> None:
+        check_hwaccel(self.hwaccel)
         if self.precision not in PRECISIONS:
             raise OptionError(f"unknown precision {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
         if not self.edits.specs and self.mode == "detail":
@@ -112,6 +116,7 @@ def run_job(job: TranscodeJob, zoo: "Zoo", watch: Watch = unwatched, load: Load 
             editor,
             rate=job.rate,
             draw_every=job.draw_every,
+            hwaccel=job.hwaccel,
             video=job.video,
             overwrite=job.overwrite,
             mark=job.mark,

@@ -128,6 +128,40 @@ def live_document(data: Data) -> Document:
     return Document(note=note, tables=[table(rows, columns)], plots=stages_plot(bars, "live-stages"))
 
 
+def gpu_document(data: Data) -> Document:
+    """Of `bench gpu`."""
+    compared: Columns = [
+        (Column(name="apart from the CPU", unit="dB", better="higher", digits=1), "decibels"),
+        (Column(name="same"), lambda row: "yes" if row["same"] else "NO"),
+        (Column(name="median", unit="ms", digits=2), ("milliseconds", "median")),
+    ]
+    single: Columns = [
+        (Column(name="median", unit="ms", better="lower", digits=1), ("milliseconds", "median")),
+        (Column(name="p95", unit="ms", better="lower", digits=1), "p95"),
+    ]
+    many: Columns = [(Column(name="a second", better="higher", digits=1), "rate")]
+    latencies = [(f"{row['size']}, {row['region']}", row) for row in data["latencies"]]
+    throughput = data["throughput"]
+    rates = [(f"{count} faces drawn at once", {"rate": rate}) for count, rate in throughput["faces_per_second"].items()]
+    rates += [(f"{count} streams, frames", {"rate": rate}) for count, rate in throughput["frames_per_second"].items()]
+    memory = ", ".join(f"{name} {size / 2**20:.0f} MiB" for name, size in data["memory"].items())
+    note = (
+        f"{data['device']['name']}: {throughput['streams']} streams of {data['settings']['sizes'][0][0]}x"
+        f"{data['settings']['sizes'][0][1]} at 30 frames a second, tracking on the CPU included"
+        f"{f'; memory: {memory}' if memory else ''}. Equal results have no decibels."
+    )
+    bars = [{"clip": name, "stages": {k: {"mean_ms": v} for k, v in row["stages"].items()}} for name, row in latencies]
+    return Document(
+        note=note,
+        tables=[
+            replace(table(named(data["agreements"]), compared), heading="Results beside the CPU's", rivals=False),
+            replace(table(latencies, single), heading="One stream", rivals=False),
+            replace(table(rates, many), heading="Many", rivals=False),
+        ],
+        plots=stages_plot(bars, "gpu-stages"),
+    )
+
+
 def serve_document(data: Data) -> Document:
     """Of `bench serve`: see `serve`."""
     runs = data["runs"]

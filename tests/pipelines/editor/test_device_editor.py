@@ -1,0 +1,180 @@
+"""The editor whose pictures stay on a device: against that of the host, and on a CUDA device that is not there."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from dynstream.models.directions.latent_transformer import LatentTransformer, NonlinearDirection
+from dynstream.models.encoders.recurrent_encoder import RecurrentEncoder
+from dynstream.models.faces.matte import HeadMatte, fold
+from dynstream.pipelines.common.devices import HOST, Device
+from dynstream.pipelines.common.graphs import Graphs
+from dynstream.pipelines.common.stage_timing import Stages
+from dynstream.pipelines.editor.device_editor import DeviceEditor
+from dynstream.pipelines.editor.device_renderer import DeviceRenderer
+from dynstream.pipelines.editor.face_editor import FaceEditor, SessionState
+from dynstream.pipelines.editor.renderer import Renderer
+from dynstream.pipelines.editor.serialization import from_bytes, to_bytes
+from dynstream.pipelines.edits.edit import Edits
+from dynstream.pipelines.inversion.device_inverter import DeviceInverter
+from dynstream.pipelines.inversion.recurrent_inverter import RecurrentInverter
+from dynstream.pipelines.tracking.face_selection import everyone
+from dynstream.pipelines.tracking.tracker import Tracker
+
+from ...fake_cuda import FakeCuda, fake_cuda, record
+from ..fakes import OvalBackend, edits, frames, scene
+from .small_networks import SmallEncoder, SmallGenerator, SmallMesh
+
+MOVING = [scene((100 + 3 * i, 60 + i)) for i in range(4)]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all editors of a device have in common."""
+
+    networks: tuple[Any, ...]
+    graphs: Graphs
+
+
+@pytest.fixture(scope="module")
+def kept() -> tuple[FakeTensorMode, Shared]:
+    """Networks on one device that is not there, and the functions that its tests have recorded."""
+    mode = FakeTensorMode()
+    shared = Shared(networks(), Graphs(record))
+    with fake_cuda(mode) as device:
+        for network in shared.networks:
+            device.move(network)
+    return mode, shared
+
+
+Kept = tuple[FakeTensorMode, Shared]
+
+
+def networks() -> tuple[Any, ...]:
+    torch.manual_seed(0)
+    head = HeadMatte().eval()
+    fold(head)
+    return SmallEncoder(), SmallGenerator(), RecurrentEncoder().eval(), SmallMesh(), head
+
+
+def device_editor(device: Device, asked: Edits, shared: Shared | None = None, **options: Any) -> DeviceEditor:
+    """shared: networks that are on the device already, and recorded functions."""
+    used = shared or Shared(networks(), Graphs())
+    if shared is None:
+        for network in used.networks:
+            device.move(network)
+    encoder, generator, recurrent, mesh, matte = used.networks
+    size = options.pop("size", 256)
+    renderer = DeviceRenderer(
+        encoder, generator, recurrent=DeviceInverter(recurrent, generator), size=size, graphs=used.graphs
+    )
+    tracker = Tracker(OvalBackend(), everyone)
+    return DeviceEditor(tracker, renderer, asked, device, mesh, matte, graphs=used.graphs, **options)
+
+
+def host_editor(asked: Edits, **options: Any) -> FaceEditor:
+    encoder, generator, recurrent, _mesh, matte = networks()
+    renderer = Renderer(encoder, generator, recurrent=RecurrentInverter(recurrent, generator))
+    return FaceEditor(Tracker(OvalBackend(), everyone), renderer, asked, matte=lambda: matte, **options)
+
+
+@pytest.mark.parametrize("region", ["hair", "head"])
+def test_every_frame_goes_up_once_and_comes_back_once(kept: Kept, region: Any) -> None:
+    """And no shape of any operation is new once the stream runs: a graph that was recorded serves every frame."""
+    mode, shared = kept
+    with fake_cuda(mode) as device:
+        editor = device_editor(device, replace(edits("smile=2"), region=region), shared)
+        state, stages, seen, recorded = SessionState(), Stages(), set[Any](), 0
+        for number, frame in enumerate(frames(MOVING), 1):
+            device.watch.shapes.clear()
+            state, edited = editor.step(state, frame, stages)
+            assert edited.frame.pixels.shape == frame.pixels.shape
+            assert (len(device.uploads), len(device.downloads)) == (number, number)
+            if number == len(MOVING):
+                assert device.watch.shapes <= seen
+                assert len(shared.graphs._recorded) == recorded
+            seen, recorded = seen | device.watch.shapes, len(shared.graphs._recorded)
+
+
+def test_two_faces_larger_drawings_and_nonlinear_edits_stay_on_the_device(kept: Kept) -> None:
+    two = scene((45, 60))
+    two[:, 100:] = scene((150, 60))[:, 100:]
+    asked = edits("smile=2")
+    nonlinear = {"smile@nonlinear": NonlinearDirection("smile@nonlinear", LatentTransformer())}
+    specs = (*asked.specs, replace(asked.specs[0], name="smile@nonlinear"))
+    mode, shared = kept
+    with fake_cuda(mode) as device:
+        editor = device_editor(device, Edits(specs, asked.directions, nonlinear), shared, size=512)
+        state = SessionState()
+        for number, frame in enumerate(frames([two] * 2), 1):
+            state, _ = editor.step(state, frame, Stages())
+            assert (len(device.uploads), len(device.downloads)) == (number, number)
+        assert len(state.latents) == 2
+
+
+def test_a_frame_that_is_not_drawn_takes_the_last_drawing_along(kept: Kept) -> None:
+    mode, shared = kept
+    with fake_cuda(mode) as device:
+        editor = device_editor(device, edits("smile=2"), shared)
+        state, stages = SessionState(), Stages()
+        for frame in frames(MOVING[:2]):
+            state, _ = editor.step(state, frame, stages)
+        _, analysis = editor.analyse(state.analysis, frames(MOVING)[2], stages)
+        assert editor.reproject(state.composites, analysis, stages) is not None
+        assert (len(device.uploads), len(device.downloads)) == (3, 3)
+
+
+@pytest.mark.parametrize(("mode", "region"), [("detail", "face"), ("detail", "hair"), ("replace", "head")])
+def test_the_result_is_that_of_the_host(mode: Any, region: Any) -> None:
+    asked = replace(edits("smile=2"), region=region)
+    here, there = host_editor(asked, mode=mode), device_editor(HOST, asked, mode=mode)
+    first, second = SessionState(), SessionState()
+    for frame in frames(MOVING[:2]):
+        first, wanted = here.step(first, frame, Stages())
+        second, got = there.step(second, frame, Stages())
+        assert got.outcome == wanted.outcome
+        apart = np.abs(got.frame.pixels.astype(int) - wanted.frame.pixels)
+        moved = np.abs(frame.pixels.astype(int) - wanted.frame.pixels)
+        assert apart.mean() < 0.15 * moved.mean() + 0.05
+        assert np.quantile(apart, 0.99) <= 0.15 * moved.max() + 1
+
+
+def test_a_frame_without_a_face_or_an_edit_does_not_go_up() -> None:
+    with fake_cuda() as device:
+        editor = device_editor(device, edits("smile=0"))
+        state = SessionState()
+        for frame in frames([MOVING[0], scene(None)]):
+            state, edited = editor.step(state, frame, Stages())
+            assert edited.frame.pixels is frame.pixels
+        assert not device.uploads
+
+
+def test_a_state_is_saved_and_goes_on() -> None:
+    editor = device_editor(HOST, edits("smile=2"))
+    state, clip = SessionState(), frames(MOVING[:3])
+    for frame in clip[:2]:
+        state, _ = editor.step(state, frame, Stages())
+    _, wanted = editor.step(state, clip[2], Stages())
+    _, got = editor.step(from_bytes(to_bytes(state)), clip[2], Stages())
+    np.testing.assert_array_equal(got.frame.pixels, wanted.frame.pixels)
+
+
+def test_a_job_of_the_host_is_refused() -> None:
+    editor = host_editor(edits("smile=2"))
+    _, analysis = editor.analyse(SessionState().analysis, frames(MOVING)[0], Stages())
+    encoder, generator, *_ = networks()
+    with pytest.raises(ValueError, match="expected a face on the device"):
+        DeviceRenderer(encoder, generator).render(analysis.jobs, [None], Stages())
+
+
+def test_the_fake_device_counts() -> None:
+    with fake_cuda() as device:
+        assert isinstance(device, FakeCuda)
+        device.download(device.upload(np.zeros((2, 3), np.float32)))
+        assert (device.uploads, device.downloads) == ([(2, 3)], [(2, 3)])
+        with pytest.raises(AssertionError):
+            device.download(torch.zeros(2))
