@@ -50,7 +50,7 @@ def command(
     from ...pipelines.editor.load import load_editor
     from ...pipelines.edits.edit import Edits
     from ...pipelines.edits.regions import parse_region
-    from ...pipelines.research.bench.edits import EditScorers, bench_edits, contact_sheets, edits_document
+    from ...pipelines.research.bench.edits import EditScorers, bench_edits, contact_sheets, edits_document, is_scored
     from ...pipelines.research.common.json_files import json_text
     from ...pipelines.research.directions.face_scores import load_face_scorer
     from ...pipelines.research.metrics.identity import load_embedders
@@ -71,8 +71,9 @@ def command(
         embedders = load_embedders(("arcface", "dlib"), zoo, note_on(notes()))
         scorers = EditScorers(load_face_scorer(zoo), embedders, load_flow(flow, zoo))
         editor = load_editor(zoo, Edits((), known, region=forced), mode=checked)
+        wanted = [known[each] for each in name or filter(is_scored, known)]
         rows = bench_edits(
-            clip or [zoo.path("sample-clip")], editor, scorers, [known[each] for each in name or known], run,
+            clip or [zoo.path("sample-clip")], editor, scorers, wanted, run,
             frames=frames, scored=scored, start=start, progress=say,
         )  # fmt: skip
         found = replace(edits_document(rows), **header)

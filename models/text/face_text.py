@@ -1,8 +1,8 @@
 """Our own text-face embedding: MiniLM with a head for texts, a part of E0 with a head for faces.
 
-The face's part begins as E0's first layers and close-ups and is kept as a copy of its own, so that a new encoder
-leaves it as it is. They were trained to invert faces and are frozen; the heads are trained with texts (`dynstream
-train text`).
+The face's part begins as E0's first layers, with eyes and mouth as they are, and is kept as a copy, so that a new
+encoder leaves it as it is. Those layers were trained to invert faces and are frozen; the heads are trained with
+texts (`dynstream train text`).
 """
 
 import json
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from ..encoders.encoder import EYES, MOUTH, Closeup, Encoder, ResidualBlock
+from ..encoders.encoder import EYES, MOUTH, Encoder, ResidualBlock
 from ..errors import WeightsError
 from ..formats.checkpoint import load_state
 from ..weight_files import WeightFiles
@@ -29,12 +29,12 @@ SIZE: Final = 128
 METADATA_KEY: Final = "face-text"
 HEADS: Final = ("edit", "judge")
 """Two trainings by different seeds and halves of the faces: what one edits by, the other may judge."""
-FINE, MIDDLE, COLOURS, CLOSEUP = 96 * 64, 192 * 64, 3 * 256, 2 * 16 * 128
+FINE, MIDDLE, COLOURS, CLOSEUP = 96 * 64, 192 * 64, 3 * 16 * 16, 2 * 3 * 16 * 32
 FEATURES: Final = FINE + MIDDLE + COLOURS + CLOSEUP
 
 
 class FaceTrunk(nn.Module):
-    """(B, 3, 256, 256) -> (B, FEATURES): E0's second and third stage at 8x8, close-ups of eyes and mouth, colours."""
+    """(B, 3, 256, 256) -> (B, FEATURES): E0's second and third stage at 8x8, and small pictures."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,6 @@ class FaceTrunk(nn.Module):
         self.stage1 = ResidualBlock(48, 48)
         self.stage2 = nn.Sequential(ResidualBlock(48, 96, 2), ResidualBlock(96, 96))
         self.stage3 = nn.Sequential(ResidualBlock(96, 192, 2), ResidualBlock(192, 192), ResidualBlock(192, 192))
-        self.eyes, self.mouth = Closeup(16), Closeup(16)
 
     def forward(self, faces: Tensor) -> Tensor:
         """Raises ShapeError for another shape."""
@@ -53,20 +52,15 @@ class FaceTrunk(nn.Module):
             F.adaptive_avg_pool2d(fine, 8),
             F.adaptive_avg_pool2d(middle, 8),
             F.adaptive_avg_pool2d(faces, 16),
-            self.eyes(faces[..., EYES[0], EYES[1]]),
-            self.mouth(faces[..., MOUTH[0], MOUTH[1]]),
+            *(F.adaptive_avg_pool2d(faces[..., box[0], box[1]], (16, 32)) for box in (EYES, MOUTH)),
         ]
         return torch.cat([part.flatten(1) for part in parts], 1)
 
 
 def trunk_of(encoder: Encoder) -> FaceTrunk:
-    """A copy of an encoder's layers. Raises WeightsError for one without close-ups."""
-    state = {
-        name.removeprefix("closeups."): value
-        for name, value in encoder.state_dict().items()
-        if name.split(".")[0] in ("stem", "stage1", "stage2", "stage3")
-        or name.startswith(("closeups.eyes.", "closeups.mouth."))
-    }
+    """A copy of an encoder's layers."""
+    kept = ("stem", "stage1", "stage2", "stage3")
+    state = {name: value for name, value in encoder.state_dict().items() if name.split(".")[0] in kept}
     return load_state(FaceTrunk(), state, "the encoder")
 
 
@@ -138,6 +132,9 @@ class FaceTextEmbedding:
 
     def faces(self, faces: Tensor) -> Tensor:
         """See `TextImageEmbedding`."""
+        check_faces(faces)
+        if not len(faces):
+            return torch.zeros(0, SIZE)
         vectors: Tensor = self.heads.face(self.trunk(faces))
         return vectors
 

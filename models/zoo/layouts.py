@@ -45,8 +45,29 @@ def _torchscript(path: Path) -> None:
         raise WeightsError(f"{path} is a zip file without TorchScript code in it: it holds {', '.join(names[:4])}")
 
 
+def _clip(path: Path) -> None:
+    """CLIP with a vision transformer, in any of its published layouts: whatever can be loaded."""
+    from ..text.clip import load_clip_network
+
+    load_clip_network(path)
+
+
+def _clip_tokenizer(path: Path) -> None:
+    """CLIP's tokenizer: whatever can be loaded."""
+    from ..text.clip import load_clip_tokenizer
+
+    load_clip_tokenizer(path)
+
+
 LAYOUTS: Mapping[str, Callable[[Path], None]] = MappingProxyType(
-    {"stylegan2": _stylegan2, "e4e": _e4e, "s3fd": _s3fd, "torchscript": _torchscript}
+    {
+        "stylegan2": _stylegan2,
+        "e4e": _e4e,
+        "s3fd": _s3fd,
+        "torchscript": _torchscript,
+        "clip": _clip,
+        "clip-tokenizer": _clip_tokenizer,
+    }
 )
 """Layout -> a function of the path that raises WeightsError where the file has not that layout."""
 

@@ -349,7 +349,7 @@ _ALL: Final = (
         strawberry blond; copper coloured hair; redder hair; carrot top; carrot hair; orange hair; titian
         hair; rust hair; fiery hair; irish red hair; copper
         """,
-        red=2.0,
+        red=1.2,
     ),
     _concept(
         "brown hair",
@@ -375,7 +375,7 @@ _ALL: Final = (
         flowing hair; waist length hair; grow hair; mane; long locks; rapunzel hair; more hair; big hair;
         voluminous hair
         """,
-        long_hair=2.0,
+        hair_length=2.0,
     ),
     _concept(
         "short hair",
@@ -383,7 +383,7 @@ _ALL: Final = (
         short hair; shorter hair; short haired; short haircut; cropped hair; crew cut; pixie cut; buzz cut;
         cut hair; bob; haircut; trimmed hair; less hair; hair cut short
         """,
-        long_hair=-2.0,
+        hair_length=-2.0,
     ),
     _concept(
         "fringe",
@@ -501,7 +501,8 @@ SEXES: Final = frozenset({"man", "woman"})
 
 OPPOSITE: Final[Mapping[str, str]] = {"no hair": "bald"}
 
-CANNOT: Final[Mapping[str, str]] = {}
+_IRIS: Final = "in the generator's pictures an iris is a few cells wide, and its colour spreads over the face"
+CANNOT: Final[Mapping[str, str]] = {"blue-eyes": _IRIS, "green-eyes": _IRIS, "brown-eyes": _IRIS}
 """Edits that no direction does, and why; named by concepts so that their words are understood and answered."""
 
 HAIR_COLOURS: Final = ("blond", "black", "grey", "red", "brown")

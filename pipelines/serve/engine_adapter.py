@@ -44,8 +44,22 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "skin": "Light skin",
         "beard": "Beard",
         "glasses": "Glasses",
+        "lips": "Red lips",
+        "makeup": "Make-up",
+        "blue-eyes": "Blue eyes",
+        "green-eyes": "Green eyes",
+        "brown-eyes": "Brown eyes",
     },
-    "Hair": {"blond": "Blond", "black": "Black", "grey": "Grey"},
+    "Hair": {
+        "blond": "Blond",
+        "brown": "Brown",
+        "black": "Black",
+        "grey": "Grey",
+        "red": "Red",
+        "hair-length": "Long",
+        "fringe": "Fringe",
+        "bald": "Bald",
+    },
     "Pose": {"yaw": "Turn head", "pitch": "Lift head"},
 }
 """Group -> edit -> its label, in the order of display."""

@@ -89,10 +89,15 @@ class EditScorers:
     flow: Flow
 
 
+def is_scored(edit: str) -> bool:
+    """Whether there is a score that the edit is meant to move."""
+    return OWN_SCORE.get(edit, edit) in NAMES
+
+
 def own_score(edit: str) -> str:
     """The name of the score that an edit is meant to move. Raises PipelineError where nothing scores it."""
     name = OWN_SCORE.get(edit, edit)
-    if name not in NAMES:
+    if not is_scored(edit):
         raise PipelineError(f"nothing scores the edit {edit!r}; expected one of {', '.join(NAMES)}")
     return name
 
@@ -189,7 +194,7 @@ def measure_edit(
         final=float((table[:, 3, place] - table[:, 0, place]).mean()),
         others=float(np.delete(moved, place, axis=1).mean()),
         arcface=identity.get("arcface"), dlib=identity.get("dlib"),
-        warp=_warp(clip, results, quads, scorers.flow),
+        warp=warp_ratio(clip, results, quads, scorers.flow),
         seam=float(np.mean([seam(one[0], one[3]) for one in judged])),
         milliseconds=1000 * spent / len(clip),
     )  # fmt: skip
@@ -265,7 +270,13 @@ def read_frames(path: Path, start: int, count: int) -> list[Frame]:
     return frames
 
 
-def _warp(clip: Sequence[Frame], results: Sequence[Pixels], quads: Sequence[Float64Array | None], flow: Flow) -> float:
+def warp_ratio(
+    clip: Sequence[Frame], results: Sequence[Pixels], quads: Sequence[Float64Array | None], flow: Flow
+) -> float:
+    """Warp error in and around the head over the source's; NaN for a source that does not change.
+
+    quads: of the face's crop in each frame, None where there is none.
+    """
     found, source = [], []
     for (before, after), (first, second), (_, quad) in zip(
         pairwise(clip), pairwise(results), pairwise(quads), strict=True

@@ -10,6 +10,8 @@ deviation and leaves the others where they are, in the mean over faces:
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,13 +19,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ....models.arrays import Points
+from ....models.arrays import AnyArray, Points
 from ....models.directions.directions import Direction, unit
 from ....models.directions.regions import Region
-from ....models.faces.faces import Face
+from ....models.faces.faces import Face, FaceBackend, locate_face
 from ....models.faces.matte import CELLS, REGIONS, HeadMatte
 from ....models.generator.generator import CODE_SIZE, Generator
 from ...common.errors import TrainingError
+from ...common.tensors import to_pixels
+from ..common.array_cache import cached, digest
 from .face_scores import CHEEKS, LIPS, region
 
 MOUTH_INSIDE: Final = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
@@ -79,7 +83,7 @@ RECIPES: Final = (
                    free=(*HAIR, "hair-below", "hair-forehead", "skin-light"), codes=(0, 8)),
     GradientRecipe("fringe", "hair over the forehead", "head", {"hair-forehead": 0.008},
                    free=(*HAIR, "hair-below", "skin-light"), codes=(0, 8)),
-    GradientRecipe("long-hair", "longer hair, or shorter below zero", "head", {"hair-below": 0.02},
+    GradientRecipe("hair-length", "longer hair, or shorter below zero", "head", {"hair-below": 0.02},
                    free=(*HAIR, "hair-forehead", "hair-top", "back-light"), codes=(0, 8)),
 )  # fmt: skip
 
@@ -155,12 +159,52 @@ def face_gradients(
     return scores.detach(), torch.stack(rows)
 
 
+def measure_gradients(
+    generator: Generator,
+    matte: HeadMatte,
+    backend: FaceBackend,
+    codes: Tensor,
+    folder: Path | None,
+    progress: Callable[[int], None] = lambda _faces: None,
+) -> tuple[Tensor, Tensor]:
+    """(scores (N, S), gradients (N, S, codes, 512)) of the faces (N, codes, 512) that are found; kept in `folder`.
+
+    Raises TrainingError where fewer than two are found.
+    """
+
+    def locate(picture: Tensor) -> Face | None:
+        face = locate_face(backend, to_pixels(picture[0]))
+        return face if face is not None and face.presence >= 0.5 else None
+
+    scores, gradients = [], []
+    for number, code in enumerate(codes.split(1)):
+        path = folder / f"gradients-{digest(code.numpy(), repr(SCORES))}.npz" if folder else None
+        found = cached(path, partial(_arrays, generator, matte, locate, code))
+        if len(found["scores"]):
+            scores.append(torch.from_numpy(found["scores"]))
+            gradients.append(torch.from_numpy(found["gradients"]))
+        progress(number + 1)
+    if len(scores) < 2:
+        raise TrainingError(f"{len(scores)} of {len(codes)} drawn faces were found; name more with --faces")
+    return torch.stack(scores), torch.stack(gradients)
+
+
+def _arrays(
+    generator: Generator, matte: HeadMatte, locate: Callable[[Tensor], Face | None], code: Tensor
+) -> dict[str, AnyArray]:
+    found = face_gradients(generator, matte, locate, code)
+    empty = torch.zeros(0)
+    scores, gradients = found if found is not None else (empty, empty)
+    return {"scores": scores.numpy(), "gradients": gradients.numpy()}
+
+
 def covariance(generator: Generator, samples: int = 4000, seed: int = 0) -> Tensor:
     """(512, 512) of W."""
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         w = generator.map(torch.randn(samples, CODE_SIZE, generator=random))
-    return torch.cov(w.T)
+    found: Tensor = torch.cov(w.T)
+    return found
 
 
 def solve(

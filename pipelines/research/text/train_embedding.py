@@ -5,7 +5,7 @@ positives are all the faces of which it is true, and faces of which it is neithe
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ....models.arrays import AnyArray, Float64Array
-from ....models.text.face_text import SIZE, FaceTrunk, Heads
+from ....models.text.face_text import FaceTrunk, Heads
 from ....models.text.minilm import SIZE as TEXT_SIZE
 from ...common.errors import TrainingError
 from ...common.tensors import to_tensor
@@ -36,7 +36,7 @@ FEWEST: Final = 100
 class Encode(Protocol):
     """Sentences to vectors: `SentenceEncoder`, or a baseline."""
 
-    def __call__(self, texts: list[str]) -> Tensor:
+    def __call__(self, texts: Sequence[str], /) -> Tensor:
         """(B, 384) of B sentences."""
         ...
 
@@ -148,13 +148,10 @@ class BagOfWords:
         rows = torch.randn(len(words), TEXT_SIZE, generator=torch.Generator().manual_seed(seed))
         self._rows = dict(zip(words, rows, strict=True))
 
-    def __call__(self, texts: list[str]) -> Tensor:
+    def __call__(self, texts: Sequence[str], /) -> Tensor:
         """See `Encode`."""
         none = torch.zeros(TEXT_SIZE)
         sums = [
             torch.stack([none, *(self._rows.get(word, none) for word in text.lower().split())]).sum(0) for text in texts
         ]
         return torch.nn.functional.normalize(torch.stack(sums), dim=1)
-
-
-__all__ = ["SIZE", "BagOfWords", "TextFaces", "contrast", "join", "prepare", "train_heads"]

@@ -30,7 +30,7 @@ PULLED = [
     "minilm",
     "rife",
 ]
-BY_HAND = ["stylegan2-ffhq", "e4e-ffhq", "fan-2d", "s3fd"]
+BY_HAND = ["stylegan2-ffhq", "e4e-ffhq", "fan-2d", "s3fd", "clip-vit-b32", "clip-vit-b16", "clip-tokenizer"]
 
 
 def test_the_names_that_the_code_asks_for() -> None:
