@@ -23,6 +23,7 @@ COMMANDS = {
     "transcode": "transcode",
     "batch": "batch",
     "credentials": "credentials",
+    "consent": "consent",
     "filter": "filter",
     "webcam": "webcam",
     "gst-plugin": "gst_plugin",
@@ -51,6 +52,7 @@ SUMMARIES = {
     "the face stay as they are.",
     "batch": "Edit the faces of many files; the same command again goes on where it was stopped.",
     "credentials": "Sign results with Content Credentials (C2PA), and read those of a file.",
+    "consent": "Record who agreed that another's motion moves their face, and read it.",
     "filter": "Edit the faces of video that comes through a pipe: one frame out for each one "
     "in, nothing else on the output.",
     "webcam": "Edit the face of your webcam live: other programs see the result as a camera.",

@@ -76,6 +76,15 @@ Signed = Annotated[
     ),
 ]
 
+ConsentFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--consent", metavar="FILE", help="Record of whom the moved face belongs to: dynstream consent record."
+    ),
+]
+IAmTheSubject = Annotated[bool, typer.Option("--i-am-the-subject", help="The face that is moved is your own.")]
+DrawnPerson = Annotated[bool, typer.Option("--drawn-person", help="Nobody has the face that is moved: it was drawn.")]
+
 ProgressStyle = Annotated[
     str, typer.Option(metavar="auto|bar|ffmpeg|none", callback=check_style, help="How to show progress.")
 ]

@@ -4,6 +4,7 @@ PipelineError
 ├── BatchError      a batch that cannot start, or of which a file could not be made
 │   └── ClusterError        a cluster that is not there, or does not fit
 ├── CredentialsError  a record of an edit that cannot be signed or read
+│   └── ConsentError        nobody's consent, or one that does not cover this
 ├── DynamicsError   codes over time, or their model, that cannot be used
 ├── EditError       an edit that is unknown or written wrongly
 ├── EngineError     a session that cannot be opened, or has ended
@@ -35,6 +36,10 @@ class ClusterError(BatchError):
 
 class CredentialsError(PipelineError):
     """A certificate or key cannot sign, or the record of a file cannot be read."""
+
+
+class ConsentError(CredentialsError):
+    """Another's motion would move a face without its owner's consent, or with a record that does not cover it."""
 
 
 class DynamicsError(PipelineError):

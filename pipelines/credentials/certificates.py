@@ -96,8 +96,13 @@ def load_identity(cert: Path, key: Path, now: datetime | None = None) -> Identit
         raise CredentialsError(
             f"the key {key} does not fit the certificate {cert}; give the pair that belongs together"
         )
-    names = own.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return Identity(chain, secret, _algorithm(private, key), str(names[0].value) if names else "")
+    return Identity(chain, secret, _algorithm(private, key), common_name(own))
+
+
+def common_name(certificate: x509.Certificate) -> str:
+    """Whose it is, as it says itself; "" where it does not."""
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else ""
 
 
 def _public(key: object) -> bytes:

@@ -68,7 +68,7 @@ def spread_faces(tracker: Tracker, source: Path, count: int = FRAMES) -> list[Pi
         _, seen = tracker.step(TrackerState(), frame)
         faces += [crop(frame.pixels, track.quad) for track in seen.faces]
     if not faces:
-        raise PipelineError(f"--refine found no face in {source}; leave it out, or name a clip with a face")
+        raise PipelineError(f"no face was found in {source}; name a picture or clip with a face")
     return faces
 
 

@@ -46,6 +46,8 @@ def read_offer(text: str, *, most_bytes: int = 65_536) -> OfferSummary:
         video = _sections(parsed, "video")
         sound = _sections(parsed, "audio")
         channel = _sections(parsed, "application")
+        unspoken = [media.kind for media in (*video, *sound) if all(is_rtx(codec) for codec in _common(media))]
+        leaders = [group.items[0] for group in parsed.group if group.semantic == "BUNDLE" and group.items]
         usable = [
             media
             for media in video
@@ -61,10 +63,10 @@ def read_offer(text: str, *, most_bytes: int = 65_536) -> OfferSummary:
         )
     if not usable or not usable[0].rtcp_mux:
         raise OfferError("bad_sdp", "the video section lacks ICE credentials, a fingerprint, or rtcp-mux")
-    for media in (*video, *sound):
-        if all(is_rtx(codec) for codec in _common(media)):
-            spoken = SPOKEN[media.kind]
-            raise OfferError("no_common_codec", f"no {media.kind} codec is offered that is spoken here: {spoken}")
+    if not {*leaders} <= {media.rtp.muxId for media in (*video, *sound, *channel)}:
+        raise OfferError("bad_sdp", "the BUNDLE group begins with a section that the SDP does not have")
+    for kind in unspoken:
+        raise OfferError("no_common_codec", f"no {kind} codec is offered that is spoken here: {SPOKEN[kind]}")
     direction = video[0].direction or "sendrecv"
     return OfferSummary(
         sends=direction in ("sendrecv", "sendonly"),

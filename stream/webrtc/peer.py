@@ -189,6 +189,8 @@ class Peer:
                 await self.connection.close()
         except TimeoutError:
             log.warning("a peer connection did not close within %g s", CLOSE_SECONDS)
+        except Exception as error:  # aiortc stumbles over connections that an unusable offer left half made
+            log.warning("a peer connection did not close: %r", error)
         for task in self._strangers:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

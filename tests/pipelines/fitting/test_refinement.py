@@ -75,7 +75,7 @@ def test_the_trackers_policy_says_which_faces(tmp_path: Path) -> None:
 
 def test_a_clip_without_a_face(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "a.mp4", [scene(None)] * 3)
-    with pytest.raises(PipelineError, match=r"--refine found no face in .*a\.mp4; leave it out"):
+    with pytest.raises(PipelineError, match=r"no face was found in .*a\.mp4; name"):
         spread_faces(Tracker(OvalBackend()), source)
 
 

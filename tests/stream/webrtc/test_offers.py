@@ -70,6 +70,17 @@ def test_an_offer_that_is_too_long_is_refused() -> None:
     assert refused(OFFER + "a=x\r\n" * 20_000) == "too_large"
 
 
+def test_a_bundle_that_begins_with_a_section_that_is_not_there_is_refused() -> None:
+    assert "a=group:BUNDLE 0 " in OFFER
+    assert refused(OFFER.replace("a=group:BUNDLE 0 ", "a=group:BUNDLE 7 ")) == "bad_sdp"
+    assert read_offer(OFFER.replace("a=group:BUNDLE 0 1 2", "a=group:BUNDLE 1")).sound
+
+
+def test_a_codecs_parameter_without_its_value_is_refused() -> None:
+    assert "packetization-mode=1" in OFFER
+    assert refused(OFFER.replace("packetization-mode=1", "packetization-mode")) == "bad_sdp"
+
+
 def test_an_offer_without_video_is_refused() -> None:
     assert refused(make_offer("audio")) == "no_video"
     assert refused(make_offer("data")) == "no_video"
