@@ -21,6 +21,7 @@ from .shared import (
 from .train_latent import latent_transformer
 from .train_matte import matte
 from .train_recurrent import recurrent, visibility
+from .train_vidstyleode import vidstyleode
 
 app = typer.Typer(
     no_args_is_help=True, help="Train the project's own networks; the same command again goes on where it stopped."
@@ -29,6 +30,7 @@ app.command()(visibility)
 app.command()(recurrent)
 app.command()(latent_transformer)
 app.command()(matte)
+app.command()(vidstyleode)
 
 
 @app.command()
