@@ -250,7 +250,7 @@ def _draw(fitted: FittedPortrait, delta: torch.Tensor, cache: Cache | None) -> F
         return {"drawn": picture.round().astype(np.uint8)}
 
     if cache is None:
-        return draw()["drawn"].astype(np.float32)
+        return np.asarray(draw()["drawn"], dtype=np.float32)
     name = hashlib.sha256(delta.contiguous().numpy().tobytes()).hexdigest()[:24]
     return np.asarray(cache.get(f"{fitted.key}/{name}", draw)["drawn"], dtype=np.float32)
 
