@@ -42,23 +42,39 @@ def vidstyleode(
     """
     from dataclasses import replace
 
-    from ...models.dynamics.vidstyleode import VidStyleODE, save_vidstyleode
+    import torch
+
+    from ...models.directions.directions import WEIGHTS as DIRECTIONS
+    from ...models.directions.directions import load_directions
+    from ...models.dynamics.motion_model import load_motion
+    from ...models.dynamics.vidstyleode import VidStyleODE, load_vidstyleode, save_vidstyleode
     from ...models.faces.mesh import load_mesh_backend
     from ...models.faces.mesh_graph import load_mesh_graph
+    from ...models.generator.load import load_generator
+    from ...models.metrics.arcface import load_arcface
+    from ...pipelines.animation.landmark_motion import make_basis
     from ...pipelines.common.errors import TrainingError
+    from ...pipelines.inversion.code_sampling import EXPRESSIONS
     from ...pipelines.research.training.clips import clip_files
     from ...pipelines.research.training.config import read_config
     from ...pipelines.research.training.motion_data import MotionData, read_moving
     from ...pipelines.research.training.vidstyleode import MotionConfig, score_motion, train_motion
+    from ...pipelines.research.training.vidstyleode_drawing import (
+        DrawingConfig,
+        Judges,
+        score_drawing,
+        take_basis,
+        train_drawing,
+    )
     from ...pipelines.tracking.tracker import Tracker
 
     need_research("tensorboard")
     if stage not in STAGES:
         raise TrainingError(f"--stage {stage}: expected one of {', '.join(STAGES)}")
-    folder = run / "clips"
+    kept = run / "clips"
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         backend, mesh = load_mesh_backend(zoo), load_mesh_graph(zoo)
-        drawn = draw_clips(generated, folder / "generated", zoo, "mobilestylegan")
+        drawn = draw_clips(generated, kept / "generated", zoo, "mobilestylegan")
         tracker = Tracker(backend)
         known = clip_files([*data, *drawn], exclude or [])
         held = [path for path in clip_files(data) if path not in known]
@@ -66,21 +82,31 @@ def vidstyleode(
         def skipped(path: Path, why: str) -> None:
             say(f"left out: {path} {why}")
 
-        clips = read_moving(known, tracker, mesh, folder, skipped=skipped, progress=say)
-        unseen = read_moving(held, tracker, mesh, folder, skipped=skipped, progress=say) if held else []
+        clips = read_moving(known, tracker, mesh, kept, skipped=skipped, progress=say)
+        unseen = read_moving(held, tracker, mesh, kept, skipped=skipped, progress=say) if held else []
     print(f"{sum(map(len, clips))} frames of {len(clips)} stretches; held out: {sum(map(len, unseen))} frames")
-    settings = read_config(config, MotionConfig())
-    settings = replace(settings, loop=settings.loop.changed(steps, lr))
-    model = VidStyleODE()
-    import torch
-
-    model.readout.places.copy_(torch.cat([clip.points for clip in clips]).mean(0))
-    portraits = _portraits(data, backend, run, exclude or [])
-    trained = train_motion(
-        model, MotionData(clips, portraits), run / "motion", config=settings, evaluate_steps=evaluate_steps,
-        evaluate=(lambda one, _step: score_motion(one, unseen)) if unseen else None,  # type: ignore[arg-type]
-    )  # fmt: skip
-    target = out or run / "motion.safetensors"
+    folder, target = run / stage, out or run / f"{stage}.safetensors"
+    if stage == "motion":
+        settings = read_config(config, MotionConfig())
+        settings = replace(settings, loop=settings.loop.changed(steps, lr))
+        model = VidStyleODE()
+        model.readout.places.copy_(torch.cat([clip.points for clip in clips]).mean(0))
+        trained = train_motion(
+            model, MotionData(clips, _portraits(data, backend, run, exclude or [])), folder, config=settings,
+            evaluate=(lambda _one, _step: score_motion(model, unseen)) if unseen else None,
+            evaluate_steps=evaluate_steps,
+        )  # fmt: skip
+    else:
+        drawing = read_config(config, DrawingConfig())
+        drawing = replace(drawing, loop=drawing.loop.changed(steps, lr))
+        with open_zoo(offline=offline, index_url=index_url) as zoo:
+            judges = Judges(load_generator("mobilestylegan", zoo), mesh, load_arcface(zoo))
+        model = load_vidstyleode(run / "motion.safetensors")
+        take_basis(model, make_basis(load_directions(DIRECTIONS), load_motion(), model.config.basis - len(EXPRESSIONS)))
+        trained = train_drawing(
+            model, clips, judges, folder, config=drawing, evaluate_steps=evaluate_steps,
+            evaluate=(lambda _one, _step: score_drawing(model, unseen, judges)) if unseen else None,
+        )  # fmt: skip
     save_vidstyleode(trained, target)
     print(target)
 

@@ -22,10 +22,12 @@ from ..tracking.align import alignment_points, ffhq_quad, to_crop
 from ..tracking.head_pose import HeadPose, head_pose
 
 FINE_WEIGHT: Final = 4.0
-OPENING_WEIGHTS: Final = np.array([12.0, 12.0, 10.0, 6.0, 6.0, 6.0, 5.0, 5.0])
+"""Of landmarks of lids, irises, lips and brows, beside others."""
+BROWS: Final = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46, 300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
+OPENING_WEIGHTS: Final = np.array([6.0, 6.0, 5.0, 3.0, 3.0, 3.0, 2.5, 2.5])
 """Crop pixels of every landmark that an opening of 1 counts as: of eyes, then of lips."""
 GAZE_WEIGHT: Final = 5.0
-SHAPE_WEIGHT: Final = 0.6
+SHAPE_WEIGHT: Final = 0.3
 PLACE_WEIGHT: Final = 0.4
 MOST_OPEN: Final = 1.4
 """How much wider than at rest an eye may open, as a share."""
@@ -154,7 +156,7 @@ def scores(face: MeasuredFace) -> dict[str, float]:
 def feature_weights() -> Float64Array:
     """(F,) square roots of the weights of features: a crop pixel of every landmark together counts 1."""
     landmarks = np.ones(478)
-    landmarks[list(FINE)] = FINE_WEIGHT
+    landmarks[[*FINE, *BROWS]] = FINE_WEIGHT
     landmarks = np.repeat(np.sqrt(landmarks / landmarks.sum()), 2)
     shapes = [next((weight for name, weight in SHAPE_WEIGHTS.items() if one.startswith(name)), 1.0) for one in NAMES]
     return np.concatenate(

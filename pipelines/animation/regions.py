@@ -13,13 +13,14 @@ from ...models.faces.blendshapes import NAMES
 from ...models.faces.mesh_measures import FINE, LEFT_EYE, LIDS, LIPS, RIGHT_EYE
 from ..common.errors import OptionError
 from ..tracking.align import CROP
+from .face_motion import BROWS
 
 MOUTH_POINTS: Final = frozenset(
     (*FINE[42:], *range(164, 168), 2, 200, 199, 175, 152, 18, 83, 313, 182, 406, 43, 273, 57, 287, 202, 422, 210, 430)
 )
 EYE_POINTS: Final = frozenset(FINE[:42])
-BROW_RIGHT: Final = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46)
-BROW_LEFT: Final = (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
+BROW_RIGHT: Final = BROWS[:10]
+BROW_LEFT: Final = BROWS[10:]
 BROW_POINTS: Final = frozenset((*BROW_RIGHT, *BROW_LEFT, 9, 8, 108, 337, 151))
 REGION_NAMES: Final = ("mouth", "eyes", "brows", "head", "left", "right")
 

@@ -153,7 +153,8 @@ def score_motion(model: VidStyleODE, clips: Sequence[MovingFace]) -> dict[str, f
         own, true = read_scores(read.blendshapes), read_scores(clip.blendshapes)
         for name, value in true.items():
             rows.setdefault(name, []).append(correlation(own[name], value))
-    return {name: float(np.nanmean(values)) for name, values in rows.items()}
+    moving = {name: [one for one in values if np.isfinite(one)] for name, values in rows.items()}
+    return {name: float(np.mean(values)) if values else 0.0 for name, values in moving.items()}
 
 
 def correlation(a: Tensor, b: Tensor) -> float:
