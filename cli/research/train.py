@@ -22,6 +22,7 @@ from .train_latent import latent_transformer
 from .train_matte import matte
 from .train_recurrent import recurrent, visibility
 from .train_text import text
+from .train_vidstyleode import vidstyleode
 
 app = typer.Typer(
     no_args_is_help=True, help="Train the project's own networks; the same command again goes on where it stopped."
@@ -31,6 +32,7 @@ app.command()(recurrent)
 app.command()(latent_transformer)
 app.command()(matte)
 app.command()(text)
+app.command()(vidstyleode)
 
 
 @app.command()

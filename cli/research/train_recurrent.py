@@ -145,7 +145,7 @@ def recurrent(
         if isinstance(networks.generator, torch.nn.Module):
             networks.generator.to(place)
         backend, method = load_mesh_backend(zoo), load_flow(flow, zoo)
-        drawn = _draw_clips(generated, folder / "generated", zoo, generator)
+        drawn = draw_clips(generated, folder / "generated", zoo, generator)
         clips = _clips([*data, *drawn], exclude or [], zoo, method, folder)
     faces = np.concatenate([cached_faces(one, backend, run, exclude=exclude or [], every=25) for one in data])
     known = np.delete(faces, np.s_[::25], axis=0)
@@ -167,11 +167,11 @@ def _clips(data: list[Path], exclude: list[str], zoo: "Zoo", flow: "Flow", folde
 
     return read_clips(
         clip_files(data, exclude), Tracker(load_mesh_backend(zoo)), flow, folder,
-        skipped=lambda path, why: _say(f"left out: {path} {why}"), progress=_say,
+        skipped=lambda path, why: say(f"left out: {path} {why}"), progress=say,
     )  # fmt: skip
 
 
-def _draw_clips(count: int, folder: Path, zoo: "Zoo", generator: str) -> list[Path]:
+def draw_clips(count: int, folder: Path, zoo: "Zoo", generator: str) -> list[Path]:
     """The folder of `count` drawn clips; those that are there are not drawn again."""
     from ...models.directions.directions import load_directions
     from ...pipelines.research.synth.clip import make_clip
@@ -188,11 +188,11 @@ def _draw_clips(count: int, folder: Path, zoo: "Zoo", generator: str) -> list[Pa
         settings = ClipSettings(seed=seed + FIRST_SEED, seconds=3.0, drawn=256, head=0.75, truncation=0.8)
         networks = networks or load_networks(zoo, settings, generator, landmarks=False)
         folder.mkdir(parents=True, exist_ok=True)
-        _say(f"drawing clip {seed + 1} of {count}")
+        say(f"drawing clip {seed + 1} of {count}")
         make_clip(target, settings, networks, load_directions(), overwrite=True)
     return [folder]
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """One line on standard error for each step of the preparation."""
     notes().print(text, markup=False)

@@ -27,8 +27,19 @@ VERSION: Final = 1  # of what is cached; a new one where alignment changes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FaceStretch:
+    """N frames of one face that is in sight all the time, aligned; the attributes are those of `FaceClip`."""
+
+    name: str
+    faces: npt.NDArray[np.uint8]
+    points: npt.NDArray[np.float32]
+    seconds: npt.NDArray[np.float64]
+    codes: npt.NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FaceClip:
-    """N frames of one face that is in sight all the time, aligned.
+    """The same with its flow.
 
     Attributes:
         faces: (N, 256, 256, 3) uint8.
@@ -71,34 +82,45 @@ def read_clips(
     cache = FlowCache(folder)
     found: list[FaceClip] = []
     for path in files:
-        try:
-            cached = _cached_clip(path, tracker, folder, progress)
-        except SourceError as error:
-            skipped(path, f"cannot be read: {error}")
-            continue
-        stretches = _stretches(np.load(cached / "link.npy"))
-        if not stretches:
-            skipped(path, f"has no stretch of {SHORTEST} frames with a face")
-            continue
-        # A map, not memory: the crops of an hour of video are 20 GB.
-        faces = np.load(cached / "faces.npy", mmap_mode="r")
-        points, seconds, numbers = (np.load(cached / f"{what}.npy") for what in ("points", "seconds", "numbers"))
-        codes = _drawn_codes(path)
-        for first, last in stretches:
-            progress(f"{path.name}: flow of frames {numbers[first]} to {numbers[last - 1]}")
-            own = faces[first:last]
-            found.append(
-                FaceClip(
-                    name=f"{path.name}[{numbers[first]}:{numbers[last - 1] + 1}]",
-                    faces=own,
-                    points=points[first:last],
-                    seconds=seconds[first:last],
-                    codes=None if codes is None else codes[numbers[first:last]],
-                    flows=cache.get(own, flow),
-                )
-            )
+        for one in stretches(path, tracker, folder, skipped=skipped, progress=progress):
+            progress(f"{one.name}: flow")
+            flows = cache.get(one.faces, flow)
+            found.append(FaceClip(one.name, one.faces, one.points, one.seconds, one.codes, flows))
     if not found:
         raise TrainingError(f"none of {len(files)} clips shows a face for {SHORTEST} frames; name another folder")
+    return found
+
+
+def stretches(
+    path: Path,
+    tracker: Tracker,
+    folder: Path,
+    *,
+    skipped: Callable[[Path, str], None] = lambda _path, _why: None,
+    progress: Callable[[str], None] = lambda _text: None,
+) -> list[FaceStretch]:
+    """Each stretch of a clip in which its largest face is in sight; none where the clip cannot be read, see `skipped`.
+
+    folder: where crops are cached.
+    """
+    try:
+        cached = _cached_clip(path, tracker, folder, progress)
+    except SourceError as error:
+        skipped(path, f"cannot be read: {error}")
+        return []
+    # A map, not memory: the crops of an hour of video are 20 GB.
+    faces = np.load(cached / "faces.npy", mmap_mode="r")
+    points, seconds, numbers = (np.load(cached / f"{what}.npy") for what in ("points", "seconds", "numbers"))
+    codes = _drawn_codes(path)
+    found = [
+        FaceStretch(
+            f"{path.name}[{numbers[first]}:{numbers[last - 1] + 1}]", faces[first:last], points[first:last],
+            seconds[first:last], None if codes is None else codes[numbers[first:last]],
+        )
+        for first, last in _stretches(np.load(cached / "link.npy"))
+    ]  # fmt: skip
+    if not found:
+        skipped(path, f"has no stretch of {SHORTEST} frames with a face")
     return found
 
 

@@ -7,18 +7,8 @@ from torch import Tensor
 
 from dynstream.models.faces.blendshapes import INDEX
 from dynstream.models.faces.mesh_graph import MeshFaces
-from dynstream.pipelines.research.training.expression import (
-    LEFT_EYE,
-    LIDS,
-    RIGHT_EYE,
-    ExpressionLossWeights,
-    expression_losses,
-    irises,
-    lid_openings,
-    openings,
-    own_frame,
-    shape_weights,
-)
+from dynstream.models.faces.mesh_measures import LEFT_EYE, LIDS, RIGHT_EYE, irises, lid_openings, openings, own_frame
+from dynstream.pipelines.research.training.expression import ExpressionLossWeights, expression_losses, shape_weights
 
 WIDTH, BETWEEN = 30.0, 64.0
 
