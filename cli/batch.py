@@ -53,7 +53,9 @@ def command(
     encode_every: Annotated[
         str, typer.Option("--encode-every", metavar="K|auto", help="Encode one frame in so many.")
     ] = "1",
-    draw_every: Annotated[str, typer.Option("--draw-every", metavar="K|auto", help="Draw one frame in so many.")] = "1",
+    draw_every: Annotated[
+        str, typer.Option("--draw-every", metavar="K|auto", help="Draw one frame in so many.")
+    ] = "auto",
     fps: Annotated[str | None, typer.Option("--fps", metavar="RATE", help="Frames a second of the results.")] = None,
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",

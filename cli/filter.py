@@ -76,7 +76,7 @@ def command(
     draw_every: Annotated[
         str,
         typer.Option("--draw-every", metavar="K|auto", help="Draw one frame in so many; carry the edit between them."),
-    ] = "1",
+    ] = "auto",
     generator: Generator = "mobilestylegan",
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,

@@ -66,7 +66,7 @@ def command(
     draw_every: Annotated[
         str,
         typer.Option("--draw-every", metavar="K|auto", help="Draw one frame in so many; carry the edit between them."),
-    ] = "1",
+    ] = "auto",
     fps: Annotated[
         str | None,
         typer.Option(
@@ -112,7 +112,7 @@ def command(
     - `dynstream transcode in.mp4 out.mp4 --edit smile=0:3@2s --edit age=-1`
     - `dynstream transcode in.mp4 out.mp4 --text "older, with grey hair and a warm smile"`
     - `dynstream transcode in.mkv out.mkv --preset older.toml --faces all --crf 20`
-    - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --draw-every auto`
+    - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --draw-every 1`
     - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --encode-every 4`
     - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --fps 60`
     - `dynstream transcode in.mp4 out.mp4 --edit smile=2 --progress ffmpeg --stats stats.json`

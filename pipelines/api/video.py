@@ -47,7 +47,7 @@ def transcode(
     refine: int = 0,
     refine_seconds: float = 120.0,
     encode_every: int | Literal["auto"] = 1,
-    draw_every: int | Literal["auto"] = 1,
+    draw_every: int | Literal["auto"] = "auto",
     first_frame_edit: bool = False,
     fps: float | Fraction | str | None = None,
     generator: str = "mobilestylegan",
@@ -83,7 +83,8 @@ def transcode(
         refine: steps of fitting the inversion to the clip first: slower, nearer to the person.
         refine_seconds: the most seconds that these steps may take.
         encode_every: see `load_editor`.
-        draw_every: draw one frame in so many, or "auto" where the face changes, and carry the edit between: quicker.
+        draw_every: draw one frame in so many, or "auto" where the face changes, and carry the edit between; 1 draws
+            every frame, and takes three times as long.
         first_frame_edit: edit the first frame alone, and let the clip's motion carry it on.
         fps: frames a second of the result, those between made by optical flow; None keeps the source's frames.
         generator: see `load_editor`.

@@ -28,7 +28,7 @@ from ...models.arrays import FloatImage, Quad
 from ...stream.frame import Pixels
 from ..common.errors import EditError
 from ..common.image_ops import to_bytes
-from ..tracking.align import CROP, frame_to_patch, support, unalign
+from ..tracking.align import CROP, Window, frame_to_patch, support, unalign
 
 Mode = Literal["detail", "replace"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -210,7 +210,7 @@ def compose(pixels: Pixels, quad: Quad, layers: Layers) -> Pixels:
         used = used | (bared > LEAST_MASK)
     if not used.any():
         return pixels
-    drawn = unalign(np.dstack([layers.change, layers.keep]), quad, size, within=within).values
+    change, keep = _placed_change(layers, quad, size, within)
     flow = unalign(layers.flow, quad, size, within=within).values
     turn = np.linalg.inv(frame_to_patch(quad, CROP, (0, 0))[:, :2]).astype(np.float32)
     height, width = region.shape[:2]
@@ -220,14 +220,23 @@ def compose(pixels: Pixels, quad: Quad, layers: Layers) -> Pixels:
     down += flow[..., 1] * turn[1, 1]
     down += np.arange(placed.top, placed.top + height, dtype=np.float32)[:, None]
     result = cv2.remap(pixels, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
-    result *= drawn[..., 3:]
-    result += drawn[..., :3]
+    result *= keep
+    result += change
     result -= under
     result *= placed.values[..., None]
     result += under
     out = pixels.copy()
     np.copyto(out[placed.window], to_bytes(result), where=used[..., None])
     return out
+
+
+def _placed_change(layers: Layers, quad: Quad, size: tuple[int, int], within: Window) -> tuple[FloatImage, FloatImage]:
+    """(h, w, 3) and (h, w, 1): the change and m in the frame, together where they are of one size."""
+    if layers.change.shape[:2] == layers.keep.shape:
+        both = unalign(np.dstack([layers.change, layers.keep]), quad, size, within=within).values
+        return both[..., :3], both[..., 3:]
+    change, keep = (unalign(part, quad, size, within=within).values for part in (layers.change, layers.keep))
+    return change, keep[..., None]
 
 
 def hull_mask(points: npt.NDArray[np.float64], *, grow: float = 1.12, feather: float = FEATHER) -> FloatImage:

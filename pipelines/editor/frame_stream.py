@@ -1,12 +1,9 @@
 """Edit a stream of frames with its stages side by side, each in a thread of its own; frames stay in order."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import replace
-from typing import Final
 
 from ...stream.frame import Frame
 from ..common.ahead import Ahead
-from ..common.outcome import EDITED, moved
 from ..common.stage_timing import Stages
 from ..motion.keyframes import Every
 from .composite_state import CompositeState
@@ -14,7 +11,6 @@ from .draw_schedule import scheduled
 from .face_editor import AnalysisState, Edited, FaceEditor, FrameAnalysis, SessionState
 from .renderer import Rendered
 
-CARRIED: Final = moved("between drawings")
 Drawing = tuple[FrameAnalysis, list[Rendered] | None]
 
 
@@ -96,8 +92,7 @@ def _composited(
         after, edited = editor.composite(before, analysis, rendered, stages)
         for between in waiting:
             before, carried = editor.carry(before, between, after, stages)
-            outcome = CARRIED if carried.outcome == EDITED else carried.outcome
-            yield finish(between.frame, replace(carried, outcome=outcome))
+            yield finish(between.frame, carried)
         waiting.clear()
         before = after
         yield finish(analysis.frame, edited)

@@ -59,7 +59,7 @@ class TranscodeJob:
     refine: int = 0
     refine_seconds: float = 120.0
     encode_every: Every = 1
-    draw_every: Every = 1
+    draw_every: Every = "auto"
     hwaccel: str = "none"
     first_frame_edit: bool = False
     rate: Fraction | None = None

@@ -175,13 +175,27 @@ def test_refine_gives_the_editor_that_is_used(source: Path, target: Path, monkey
         return refined
 
     monkeypatch.setattr(refine_module, "refine_clip", refine_clip)
-    command = ("--edit", "smile=1", "--refine", "7", "--refine-seconds", "9", "--faces", "all")
+    command = ("--edit", "smile=1", "--refine", "7", "--refine-seconds", "9", "--faces", "all", "--draw-every", "1")
     assert run(source, target, *command) == 0
     assert asked == [(FitSettings(steps=7, seconds=9), False)]
     assert len(refined.renderer.generator.asked) == 12  # type: ignore[attr-defined]
 
 
 def test_encode_every(source: Path, target: Path, tmp_path: Path) -> None:
-    assert run(source, target, "--edit", "smile=1", "--encode-every", "4", "--stats", tmp_path / "s.json") == 0
+    assert (
+        run(
+            source,
+            target,
+            "--edit",
+            "smile=1",
+            "--encode-every",
+            "4",
+            "--draw-every",
+            "1",
+            "--stats",
+            tmp_path / "s.json",
+        )
+        == 0
+    )
     stats = json.loads((tmp_path / "s.json").read_text())
     assert (stats["calls"], stats["outcomes"]) == ({"encoded": 2, "drawn": 6}, {"edited": 6})

@@ -19,7 +19,18 @@ def source(tmp_path: Path) -> Path:
 def test_counts_and_progress_are_of_what_is_written(
     source: Path, target: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ("--fps", "45", "--progress", "ffmpeg", "--stats", tmp_path / "s.json", "--encode-every", "3")
+    options = (
+        "--fps",
+        "45",
+        "--progress",
+        "ffmpeg",
+        "--stats",
+        tmp_path / "s.json",
+        "--encode-every",
+        "3",
+        "--draw-every",
+        "1",
+    )
     assert run(source, target, "--edit", "smile=1", *options) == 0
     assert len(read(target)) == 18
     stats = json.loads((tmp_path / "s.json").read_text())

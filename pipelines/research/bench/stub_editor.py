@@ -20,6 +20,7 @@ from ...tracking.face_track import FaceTrack
 NO_EDITS = Edits((), {})
 _PICTURE = np.zeros((1, 1, 3), np.float32)
 _CODES = torch.zeros(1, 512)
+_POINTS, _QUAD = np.zeros((1, 3)), np.array([[0.0, 0], [0, 1], [1, 1], [1, 0]])
 _DRAWN: Any = SimpleNamespace(weight=1.0)
 
 
@@ -35,7 +36,9 @@ class StubEditor:
         presence = FaceVisibility(1.0, np.zeros(0), frame.seconds)
         job = FaceJob(np.zeros((1, 1, 3), np.uint8), None, frame.seconds)
         observations = tuple(
-            FaceObservation(cast("FaceTrack", SimpleNamespace(id=name)), presence, False, job, EDITED)
+            FaceObservation(
+                cast("FaceTrack", SimpleNamespace(id=name, landmarks=_POINTS, quad=_QUAD)), presence, False, job, EDITED
+            )
             for name in range(1, 1 + self.faces)
         )
         begin = frame.seconds if state.begin is None else state.begin
@@ -62,6 +65,16 @@ class StubEditor:
     def reproject(self, state: Mapping[int, CompositeState], analysis: FrameAnalysis, _stages: Stages) -> Edited | None:
         """See `face_editor.FaceEditor.reproject`."""
         return Edited(analysis.frame, EDITED) if state else None
+
+    def carry(
+        self,
+        state: Mapping[int, CompositeState],
+        analysis: FrameAnalysis,
+        _later: Mapping[int, CompositeState],
+        _stages: Stages,
+    ) -> tuple[dict[int, CompositeState], Edited]:
+        """See `face_editor.FaceEditor.carry`."""
+        return dict(state), Edited(analysis.frame, analysis.outcome)
 
 
 class StubRenderer:

@@ -58,7 +58,21 @@ def test_a_stream_has_the_pixels_of_the_editor_itself(zoo: Zoo, frames: list[Fra
 def test_a_file_has_the_pixels_of_the_stream(source: Path, streamed: list[Pixels], tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
     with pytest.raises(SystemExit, match="0"):
-        main(["transcode", str(source), str(target), "--edit", "smile=2", "--codec", "ffv1", "--pix-fmt", "source"])
+        main(
+            [
+                "transcode",
+                str(source),
+                str(target),
+                "--edit",
+                "smile=2",
+                "--draw-every",
+                "1",
+                "--codec",
+                "ffv1",
+                "--pix-fmt",
+                "source",
+            ]
+        )
     same([frame.pixels for frame in dynstream.read(target)], streamed)
 
 

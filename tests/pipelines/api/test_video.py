@@ -35,7 +35,7 @@ def test_a_file_that_is_not_there_is_refused_at_once(call: object, asked: list[o
 
 def test_a_file_is_the_stream_of_its_frames(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
-    report = dynstream.transcode(source, target, {"smile": 1}, codec="ffv1", pix_fmt="source")
+    report = dynstream.transcode(source, target, {"smile": 1}, draw_every=1, codec="ffv1", pix_fmt="source")
     stream = dynstream.load_editor({"smile": 1}).stream()
     expected = [stream(frame) for frame in dynstream.read(source)]
     for result, wanted in zip(dynstream.read(target), expected, strict=True):
