@@ -27,7 +27,7 @@ def command(
             help="Instead: edit this clip with the real networks, whole and in two pieces by two workers.",
         ),
     ] = None,
-    seconds: Annotated[float, typer.Option(min=10, metavar="S", help="Of the clip.")] = 12.0,
+    seconds: Annotated[float, typer.Option(min=11, metavar="S", help="Of the clip.")] = 12.0,
     every: Annotated[int, typer.Option(min=1, metavar="K", help="Take one frame of the clip in so many.")] = 1,
     folder: Annotated[
         Path | None, typer.Option("--folder", metavar="FOLDER", help="An existing folder for the files; default: /tmp.")

@@ -24,7 +24,8 @@ def command(
     scenario: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="one, several, half-rate, admission, come-and-go, poor-line; default: all. Repeatable."
+            metavar="NAME",
+            help="one, several, half-rate, admission, come-and-go, poor-line, slow-requests; default: all. Repeatable.",
         ),
     ] = None,
     seconds: Annotated[float, typer.Option(min=2, help="That count, of each measurement.")] = 10.0,
@@ -35,6 +36,7 @@ def command(
     size: Annotated[str, typer.Option(metavar="WxH", help="Of the pictures.")] = "640x360",
     fps: Annotated[float, typer.Option(min=1, max=120, help="Frames a second of each client.")] = 30.0,
     connects: Annotated[int, typer.Option(min=1, help="Of come-and-go.")] = 20,
+    sockets: Annotated[int, typer.Option(min=1, help="Of slow-requests.")] = 1000,
     loss: Annotated[float, typer.Option(min=0, max=50, metavar="PERCENT", help="Of the poor line, each way.")] = 5.0,
     jitter: Annotated[float, typer.Option(min=0, metavar="MS", help="Of the poor line: 0 to this, by chance.")] = 30.0,
     codec: Annotated[str, typer.Option(metavar="VP8|H264", help="That the clients offer.")] = "VP8",
@@ -54,6 +56,7 @@ def command(
     - `dynstream bench serve --seconds 30 --json serve.json`
     - `dynstream bench serve --scenario several --seconds 600 --json serve.json --add`
     - `dynstream bench serve --scenario come-and-go --connects 200`
+    - `dynstream bench serve --scenario slow-requests --seconds 30`
     """
     import asyncio
 
@@ -77,6 +80,7 @@ def command(
         rate=fps,
         streams=streams,
         connects=connects,
+        sockets=sockets,
         loss=loss / 100,
         jitter=jitter / 1000,
         codec=codec,

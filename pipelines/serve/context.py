@@ -24,6 +24,8 @@ from .sessions import Sessions
 from .settings import ServeSettings
 
 RESTART_SECONDS: Final = 1
+AT_A_TIME: Final = 2
+"""Recordings that are received and signed; each takes up to 256 MiB of disk and of memory."""
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ class Context:
         ready: after the warm-up.
         restarting: no new sessions: the server is about to end.
         wall_clock: Unix time in seconds.
+        signing: held while a recording is signed.
     """
 
     settings: ServeSettings
@@ -47,6 +50,7 @@ class Context:
     ready: bool = False
     restarting: bool = False
     failed: BaseException | None = field(default=None)
+    signing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_A_TIME))
 
     def check_ready(self) -> None:
         """Raises RefusalError while no session can start."""

@@ -13,10 +13,11 @@ from aiohttp import web
 
 from ..common.errors import PipelineError
 from ..credentials.record import EditRecord, sign
-from .context import CONTEXT
-from .http_errors import RefusalError
+from .context import AT_A_TIME, CONTEXT
+from .http_errors import RefusalError, overloaded
 from .logs import SESSION
 from .session import LiveSession
+from .settings import RecordingSigner
 
 SUFFIXES: Final = {"video/webm": ".webm", "video/mp4": ".mp4"}
 SIDECAR_TYPE: Final = "application/c2pa"
@@ -39,6 +40,13 @@ async def sign_recording(request: web.Request, session: LiveSession) -> web.Resp
     if not session.allowance.take():
         raise RefusalError("too_fast", "too many requests", retry=1)
     SESSION.set(session.place.name)
+    if context.signing.locked():
+        raise overloaded(f"{AT_A_TIME} other recordings are being signed")
+    async with context.signing:
+        return await _sign(request, session, signer, suffix)
+
+
+async def _sign(request: web.Request, session: LiveSession, signer: RecordingSigner, suffix: str) -> web.Response:
     with TemporaryDirectory(prefix="dynstream-recording-") as folder:
         path = Path(folder) / f"recording{suffix}"
         await _receive(request, path)

@@ -56,7 +56,7 @@ def bench_joint(
     source = _cut(clip, folder / "clip.mkv", seconds, every)
     spans = find_spans(source, 2)
     if len(spans) != 2:
-        raise BatchError(f"{clip} is too short to be cut; give one of {seconds:g} s, and --seconds from 10 on")
+        raise BatchError(f"{clip} is too short to be cut: a piece has 5 s or more")
     say("one worker")
     one = _run(source, folder / "whole.mkv", workers=1, cores=2, segments=1)
     say("two workers, two pieces")

@@ -33,6 +33,7 @@ from ..common.json_files import read_json
 from ..common.timing import plain
 from .serve_numbers import StreamNumbers, summarize
 from .servers import Resources, ServerProcess, server_process
+from .slow_requests import besiege
 
 FIRST_FRAME_SECONDS: Final = 60.0
 GONE_SECONDS: Final = 60.0
@@ -53,6 +54,7 @@ class ServeBenchSettings:
         rate: frames a second that each client sends.
         streams: of the scenario with several.
         connects: of the one that comes and goes.
+        sockets: of the one with unfinished requests.
         loss, jitter: of the poor line; a share of 1, and seconds.
         codec: "VP8" or "H264".
     """
@@ -63,12 +65,13 @@ class ServeBenchSettings:
     rate: float = 30.0
     streams: int = 4
     connects: int = 20
+    sockets: int = 1000
     loss: float = 0.05
     jitter: float = 0.03
     codec: str = "VP8"
 
     def __post_init__(self) -> None:
-        if self.seconds < 2 or self.rate <= 0 or min(self.streams, self.connects) < 1:
+        if self.seconds < 2 or self.rate <= 0 or min(self.streams, self.connects, self.sockets) < 1:
             raise PipelineError(f"expected at least 2 s, a rate above 0, one stream and one connect, got {self}")
         if self.warm_up < 0:
             raise PipelineError(f"expected a warm-up from 0 s, got {self.warm_up:g}")
@@ -214,6 +217,15 @@ async def poor_line(settings: ServeBenchSettings) -> list[ServeRow]:
     return [ServeRow(name, numbers, None, None, {"lost_share": round(lost, 4)})]
 
 
+async def slow_requests(settings: ServeBenchSettings) -> list[ServeRow]:
+    """Requests that are begun and never ended."""
+    async with _server(0) as server:
+        before = await server.resources()
+        notes = await besiege(server, settings.sockets, settings.seconds)
+        after = await server.resources()
+    return [ServeRow(f"{settings.sockets} unfinished requests", None, before, after, notes)]
+
+
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     "one": one_stream,
     "several": several_streams,
@@ -221,6 +233,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "admission": admission,
     "come-and-go": come_and_go,
     "poor-line": poor_line,
+    "slow-requests": slow_requests,
 }
 
 

@@ -12,6 +12,7 @@ import typer.main
 import yaml
 
 from dynstream.cli.main import build
+from dynstream.pipelines.batch import ray_workers
 from dynstream.pipelines.serve.options import read_config
 from dynstream.pipelines.serve.rights import read_tokens
 
@@ -45,6 +46,14 @@ def test_dashboard_and_alerts_ask_for_metrics_that_there_are() -> None:
         for name in re.findall(r"\b(?:dynstream|process)_\w+", expression):
             sums = {name, name.removesuffix("_count"), name.removesuffix("_sum"), name.removesuffix("_bucket")}
             assert sums & there, f"{name} in {expression}"
+
+
+def test_the_dashboard_of_a_batch_asks_for_metrics_that_its_workers_have() -> None:
+    counters = set(re.findall(r'Counter\("(\w+)"', Path(ray_workers.__file__).read_text("utf-8")))
+    panels = json.loads((DEPLOY / "grafana" / "batch.json").read_text())["panels"]
+    asked = {name for panel in panels for one in panel["targets"] for name in re.findall(r"ray_\w+", one["expr"])}
+    assert asked == {f"ray_{name}_total" for name in counters}
+    assert len(counters) == 4
 
 
 def test_the_files_name_options_that_there_are() -> None:

@@ -67,6 +67,9 @@ def test_what_is_not_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             assert await refused(world, place, own, b"") == (400, "bad_field")
             assert await refused(world, place, own, b"no video") == (400, "bad_field")
             assert await refused(world, place, own, bytes(1001)) == (413, "too_large")
+            async with world.server.context.signing, world.server.context.signing:
+                assert await refused(world, place, own) == (503, "overloaded")
+            assert await refused(world, place, own, b"no video") == (400, "bad_field")
         async with lab() as world:
             assert (await world.request("GET", "/api/config"))[2]["signs_recordings"] is False
             place, own = await begin(world)

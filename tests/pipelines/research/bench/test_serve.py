@@ -138,3 +138,11 @@ def test_a_poor_line_loses_and_delays_what_it_should() -> None:
         line.close()
 
     asyncio.run(asyncio.wait_for(story(), 60))
+
+
+def test_requests_that_never_end_do_not_keep_others_from_their_answer() -> None:
+    settings = ServeBenchSettings(seconds=2, sockets=100)
+    (row,) = asyncio.run(bench_serve(["slow-requests"], settings))
+    assert row.notes["failed"] == 0
+    assert row.notes["asked"] > 0
+    assert row.notes["healthz_ms_p50"] <= row.notes["healthz_ms_p95"] <= row.notes["healthz_ms_worst"]
