@@ -83,16 +83,6 @@ def _has_codec(name: str, mode: Literal["r", "w"]) -> bool:
     return True
 
 
-def _available_memory() -> int | None:
-    try:
-        for line in Path("/proc/meminfo").read_text("utf-8").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return None
-
-
 def _pyvirtualcam() -> str | None:
     try:
         load_pyvirtualcam()
@@ -184,6 +174,6 @@ class Machine:
     udp_error: Callable[[int], str | None] = _udp_error
     free_disk: Callable[[Path], int] = _free_disk
     writable: Callable[[Path], bool] = _writable
-    available_memory: Callable[[], int | None] = _available_memory
+    available_memory: Callable[[], int | None] = free_memory
     shipped: Callable[[], list[str]] = lambda: [name for name in SHIPPED if (WEIGHTS / name).is_file()]
     zoo: Zoo = field(default_factory=lambda: Zoo(offline=True))

@@ -16,6 +16,7 @@ from dynstream.pipelines.common.graphs import Graphs
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.editor.device_editor import DeviceEditor
 from dynstream.pipelines.editor.device_renderer import DeviceRenderer
+from dynstream.pipelines.editor.draw_size import DrawSizes
 from dynstream.pipelines.editor.face_editor import FaceEditor, SessionState
 from dynstream.pipelines.editor.renderer import Renderer
 from dynstream.pipelines.editor.serialization import from_bytes, to_bytes
@@ -68,10 +69,7 @@ def device_editor(device: Device, asked: Edits, shared: Shared | None = None, **
         for network in used.networks:
             device.move(network)
     encoder, generator, recurrent, mesh, matte = used.networks
-    size = options.pop("size", 256)
-    renderer = DeviceRenderer(
-        encoder, generator, recurrent=DeviceInverter(recurrent, generator), size=size, graphs=used.graphs
-    )
+    renderer = DeviceRenderer(encoder, generator, recurrent=DeviceInverter(recurrent, generator), graphs=used.graphs)
     tracker = Tracker(OvalBackend(), everyone)
     return DeviceEditor(tracker, renderer, asked, device, mesh, matte, graphs=used.graphs, **options)
 
@@ -108,7 +106,9 @@ def test_two_faces_larger_drawings_and_nonlinear_edits_stay_on_the_device(kept: 
     specs = (*asked.specs, replace(asked.specs[0], name="smile@nonlinear"))
     mode, shared = kept
     with fake_cuda(mode) as device:
-        editor = device_editor(device, Edits(specs, asked.directions, nonlinear), shared, size=512)
+        editor = device_editor(
+            device, Edits(specs, asked.directions, nonlinear), shared, draw_sizes=DrawSizes("512", shared.networks[1])
+        )
         state = SessionState()
         for number, frame in enumerate(frames([two] * 2), 1):
             state, _ = editor.step(state, frame, Stages())
