@@ -22,7 +22,7 @@ from ...models.zoo.zoo import Zoo
 from ...stream.camera_devices import CameraDevice, list_cameras
 from ...stream.errors import SinkError
 from ...stream.virtual_camera import list_devices, load_pyvirtualcam
-from ..common.machine import processor, usable_cores
+from ..common.machine import free_memory, processor, usable_cores
 from ..editor.precision import describe_choice
 from .gstreamer import Problem, find_problem
 

@@ -84,6 +84,7 @@ def test_a_larger_drawing_of_the_same_gives_the_same() -> None:
     flow = (soft((256, 256), 2, seed=4, cell=40) / 255 - 0.5) * 6
     keep, mouth = soft((256, 256), 1, seed=5) / 255, np.zeros((256, 256), np.float32)
     mouth[100:150, 90:160] = 1
+    mouth = np.asarray(cv2.GaussianBlur(mouth, (0, 0), 6.0), np.float32)
     mask = hull_mask(np.array([[60.0, 60], [200, 60], [220, 220], [40, 220]]))
     layers = detail_layers(inversion, edited, mask, HostMotion(flow, keep, keep))
     larger = sharpened(layers, large)  # type: ignore[arg-type]
