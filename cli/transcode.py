@@ -79,6 +79,14 @@ def command(
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,
     precision: Precision = "auto",
+    draw_size: Annotated[
+        str,
+        typer.Option(
+            "--draw-size",
+            metavar="256|512|1024|auto",
+            help="Pixels of a side that faces are drawn at; auto: as large as each is in its frame.",
+        ),
+    ] = "256",
     hwaccel: Annotated[
         str,
         typer.Option(
@@ -148,6 +156,7 @@ def command(
             backend=backend,
             encoder=encoder,
             precision=precision,
+            draw_size=draw_size,
             hwaccel=hwaccel,
             refine=refine,
             refine_seconds=refine_seconds,

@@ -175,4 +175,4 @@ def _node(item: "onnx.NodeProto", path: Path) -> Node:
     for name, value in attributes.items():
         if name in _FIXED and not _FIXED[name](value):
             raise WeightsError(f"{path} has {item.op_type} with {name} = {value}, which is not supported")
-    return Node(item.op_type, tuple(item.input), item.output[0], MappingProxyType(attributes))
+    return Node(item.op_type, tuple(item.input), item.output[0], attributes)

@@ -220,4 +220,4 @@ def _operation(name: str, inputs: tuple[int, ...], output: int, options: Any, pa
     for setting, value in settings.items():
         if setting in _FIXED and not _FIXED[setting](value):
             raise WeightsError(f"{path} has {name} with {setting} = {value}, which is not supported")
-    return Operation(name, inputs, output, MappingProxyType(settings))
+    return Operation(name, inputs, output, settings)

@@ -75,6 +75,16 @@ def memory_bytes() -> int | None:
         return None
 
 
+def free_memory() -> int | None:
+    try:
+        for line in Path("/proc/meminfo").read_text("utf-8").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
 def _load() -> float | None:
     """Mean number of busy processes in the last minute: above zero before a run, another program was running."""
     try:

@@ -42,10 +42,10 @@ FEATHER = 9.0  # crop pixels, standard deviation of the mask's edge
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """The layers of one face, all in the 256x256 crop.
+    """The layers of one face, in the 256x256 crop; the change alone may be larger, as faces are drawn.
 
     Attributes:
-        change: (S, S, 3) float32, E - m W(O) in 0..255.
+        change: (D, D, 3) float32, E - m W(O) in 0..255; D is S or a multiple of it.
         keep: (S, S), m.
         flow: (S, S, 2) crop pixels from E to O.
         mask: (S, S) in 0..1, where the frame may change.
@@ -180,7 +180,30 @@ def keep_source(layers: Layers, own: FloatImage | None) -> Layers:
         return layers
     moved = warp(own, layers.flow)
     keep = layers.keep + (1 - layers.keep) * moved
-    return replace(layers, change=_floats(layers.change * (1 - moved)[..., None]), keep=keep)
+    shown = (1 - enlarged(moved, len(layers.change)))[..., None]
+    return replace(layers, change=_floats(layers.change * shown), keep=keep)
+
+
+def sharpened(layers: Layers, large: tuple[FloatImage, FloatImage] | None) -> Layers:
+    """The layers with the change of larger drawings, (D, D, 3) each, of the inversion and the edit.
+
+    Motion and what is kept of the frame are smooth, and stay in the crop.
+    """
+    if large is None:
+        return layers
+    inversion, edited = large
+    keep = enlarged(layers.keep, len(edited))[..., None]
+    return replace(layers, change=_floats(edited - keep * warp(inversion, enlarged_flow(layers.flow, len(edited)))))
+
+
+def enlarged(plane: FloatImage, side: int) -> FloatImage:
+    """(S, S) or (S, S, C) for drawings of another side."""
+    return plane if len(plane) == side else _floats(cv2.resize(plane, (side, side), interpolation=cv2.INTER_LINEAR))
+
+
+def enlarged_flow(flow: FloatImage, side: int) -> FloatImage:
+    """(S, S, 2) crop pixels, for drawings of another side and in their pixels."""
+    return flow if len(flow) == side else enlarged(flow, side) * np.float32(side / len(flow))
 
 
 def replace_layers(edited: FloatImage, mask: FloatImage) -> Layers:

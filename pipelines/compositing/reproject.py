@@ -14,7 +14,7 @@ from ..tracking.align import to_crop
 from ..tracking.face_track import FaceTrack
 from . import background
 from .background import Plate
-from .composite import Layers, keep_source, warp
+from .composite import Layers, enlarged, enlarged_flow, keep_source, warp
 from .face_mask import face_mask, hidden_area
 from .mouth import mouth_inside
 from .shape_match import displacement
@@ -84,7 +84,12 @@ def reproject(
         elif cover is not None:
             mask = mask * (1 - cover)
         return Layers(
-            warp(old.change, field), warp(old.keep, field), warp(old.flow, field), mask, bared, behind
+            warp(old.change, enlarged_flow(field, len(old.change))),
+            warp(old.keep, field),
+            warp(old.flow, field),
+            mask,
+            bared,
+            behind,
         ).fading(fading)
 
     main = drawn.layers
@@ -121,7 +126,10 @@ def _between(first: Layers | None, second: Layers | None, share: float) -> Layer
     old, new = np.float32(1 - share), np.float32(share)
     mask = first.mask * old + second.mask * new
     weight = np.asarray(second.mask * new / np.maximum(mask, np.float32(1e-6)), np.float32)[..., None]
-    change, flow = (getattr(first, n) + (getattr(second, n) - getattr(first, n)) * weight for n in ("change", "flow"))
+    side = max(len(first.change), len(second.change))
+    drawn, later = (enlarged(one.change, side) for one in (first, second))
+    change = drawn + (later - drawn) * enlarged(weight[..., 0], side)[..., None]
+    flow = first.flow + (second.flow - first.flow) * weight
     keep = first.keep + (second.keep - first.keep) * weight[..., 0]
     bared, behind = second.bared, second.background
     if first.bared is not None and second.bared is not None and first.background is not None and behind is not None:

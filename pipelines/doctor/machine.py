@@ -22,7 +22,7 @@ from ...models.zoo.zoo import Zoo
 from ...stream.camera_devices import CameraDevice, list_cameras
 from ...stream.errors import SinkError
 from ...stream.virtual_camera import list_devices, load_pyvirtualcam
-from ..common.machine import processor, usable_cores
+from ..common.machine import free_memory, processor, usable_cores
 from ..editor.precision import describe_choice
 from .gstreamer import Problem, find_problem
 
@@ -81,16 +81,6 @@ def _has_codec(name: str, mode: Literal["r", "w"]) -> bool:
     except (ValueError, av.FFmpegError):
         return False
     return True
-
-
-def _available_memory() -> int | None:
-    try:
-        for line in Path("/proc/meminfo").read_text("utf-8").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return None
 
 
 def _pyvirtualcam() -> str | None:
@@ -184,6 +174,6 @@ class Machine:
     udp_error: Callable[[int], str | None] = _udp_error
     free_disk: Callable[[Path], int] = _free_disk
     writable: Callable[[Path], bool] = _writable
-    available_memory: Callable[[], int | None] = _available_memory
+    available_memory: Callable[[], int | None] = free_memory
     shipped: Callable[[], list[str]] = lambda: [name for name in SHIPPED if (WEIGHTS / name).is_file()]
     zoo: Zoo = field(default_factory=lambda: Zoo(offline=True))

@@ -27,6 +27,7 @@ from ..tracking.face_track import FaceTrack
 from ..tracking.tracker import Tracker
 from .composite_state import CompositeState
 from .device_compositor import DeviceComposite, DeviceCompositor, DeviceDrawn, DeviceFace, place, reproject
+from .draw_size import DrawSizes
 from .face_compositor import nearer_heads
 from .face_editor import AnalysisState, Edited, FaceEditor, FaceObservation, FrameAnalysis, far_to_near
 from .renderer import FaceJob, FaceRenderer, Rendered
@@ -42,10 +43,11 @@ class DeviceEditor(FaceEditor):
 
     def __init__(
         self, tracker: Tracker, renderer: FaceRenderer, edits: Edits, device: Device, mesh: MeshGraph,
-        matte: HeadMatte | None, *, mode: Mode = "detail", graphs: Graphs | None = None,
+        matte: HeadMatte | None, *, mode: Mode = "detail", draw_sizes: DrawSizes | None = None,
+        graphs: Graphs | None = None,
     ) -> None:  # fmt: skip
         """renderer: a `DeviceRenderer`. mesh, matte: on the device; matte: None keeps edits in the face's hull."""
-        super().__init__(tracker, renderer, edits, mode=mode, matte=None)
+        super().__init__(tracker, renderer, edits, mode=mode, matte=None, draw_sizes=draw_sizes)
         self._device = device
         self._on_device = DeviceCompositor(mesh, matte, graphs or graphs_of(device.where))
         self._nonlinear: dict[str, tuple[NonlinearDirection, NonlinearDirection]] = {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..inversion import latent_memory as latent
 from ..inversion.device_inverter import DeviceInverter
 from ..inversion.latent_memory import DeviceMemory, LatentState
 from .accelerate import fill
+from .draw_size import MEMORY, SMALLEST
 from .renderer import FaceJob, Rendered, Renderer
 
 NOTHING = np.empty((0, 0, 3), np.float32)
@@ -32,18 +34,17 @@ class DeviceRenderer:
         *,
         code_offset: Tensor | None = None,
         recurrent: DeviceInverter | None = None,
-        size: int = 256,
         graphs: Graphs | None = None,
     ) -> None:
         """Networks are on the device already. code_offset, recurrent: as of `Renderer`, there too.
 
-        size: of what is drawn, 256, 512 or 1024. graphs: that run the networks, for batches of a power of two.
+        graphs: that run the networks, for batches of a power of two.
         """
         self.encoder = encoder
         self.generator = generator
         self.code_offset = code_offset
         self.recurrent = recurrent
-        self.size = size
+        self._draws = {size: partial(self._draw, size=size) for size in (SMALLEST, *MEMORY)}
         self._graphs = graphs or Graphs()
 
     def render(self, jobs: Sequence[FaceJob], memories: Sequence[LatentState | None], stages: Stages) -> list[Rendered]:
@@ -59,30 +60,33 @@ class DeviceRenderer:
             states = self._invert(faces, codes, jobs, memories)
         stages.count("encoded", len(jobs))
         stages.count("drawn", len(jobs))
-        with stages.time("synthesize"), torch.inference_mode():
-            edited = [row for row, job in enumerate(jobs) if job.offset is not None]
-            w_plus = [state.codes for state in states]
-            moved = [apply(w_plus[row], jobs[row].offset) for row in edited]
-            maps = [state.device.noise for state in states if state.device and state.device.noise is not None]
-            noise = torch.cat([*maps, *(maps[row] for row in edited)]) if maps else None
-            drawn_codes = torch.stack([*w_plus, *moved])
-            (images,) = self._graphs.run(self._draw, fill(drawn_codes), *([] if noise is None else [fill(noise)]))
-            pictures = images.add(1).mul(127.5)
-        place, results = count(len(jobs)), []
-        for row, (job, state) in enumerate(zip(jobs, states, strict=True)):
-            other = row if job.offset is None else next(place)
-            if state.device is not None:
-                drawn = torch.cat([_at_256(images[row]), _at_256(images[other])])
-                state = replace(state, device=replace(state.device, drawn=drawn))
-            pair = torch.stack([pictures[row], pictures[other]])
-            results.append(Rendered(NOTHING, NOTHING, state, codes[row], on_device=pair))
-        return results
+        results: dict[int, Rendered] = {}
+        for size in sorted({job.size for job in jobs}):
+            rows = [row for row, job in enumerate(jobs) if job.size == size]
+            with stages.time("synthesize"), torch.inference_mode():
+                edited = [row for row in rows if jobs[row].offset is not None]
+                moved = [apply(states[row].codes, jobs[row].offset) for row in edited]
+                batch = fill(torch.stack([*(states[row].codes for row in rows), *moved]))
+                kept = [states[row].device for row in (*rows, *edited)]
+                maps = [each.noise for each in kept if each is not None and each.noise is not None]
+                (images,) = self._graphs.run(self._draws[size], batch, *([fill(torch.cat(maps))] if maps else []))
+                pictures = images.add(1).mul(127.5)
+            place = count(len(rows))
+            for number, row in enumerate(rows):
+                other = number if jobs[row].offset is None else next(place)
+                state = states[row]
+                if state.device is not None:
+                    drawn = torch.cat([_at_256(images[number]), _at_256(images[other])])
+                    state = replace(state, device=replace(state.device, drawn=drawn))
+                pair = torch.stack([pictures[number], pictures[other]])
+                results[row] = Rendered(NOTHING, NOTHING, state, codes[row], on_device=pair)
+        return [results[row] for row in range(len(jobs))]
 
     def _encode(self, faces: Tensor) -> tuple[Tensor, ...]:
         return (self.encoder(faces.contiguous(memory_format=torch.channels_last)).float(),)
 
-    def _draw(self, codes: Tensor, noise: Tensor | None = None) -> tuple[Tensor, ...]:
-        return (self.generator.synthesize(codes, noise=noise, size=self.size).float().clamp(-1, 1),)
+    def _draw(self, codes: Tensor, noise: Tensor | None = None, *, size: int) -> tuple[Tensor, ...]:
+        return (self.generator.synthesize(codes, noise=noise, size=size).float().clamp(-1, 1),)
 
     def _invert(
         self, faces: Tensor, codes: Tensor, jobs: Sequence[FaceJob], memories: Sequence[LatentState | None]
@@ -94,14 +98,14 @@ class DeviceRenderer:
         return [_state(memory, each, time) for memory, each, time in zip(memories, found, seconds, strict=True)]
 
 
-def on_device(renderer: Renderer, graphs: Graphs, size: int = 256) -> DeviceRenderer:
+def on_device(renderer: Renderer, graphs: Graphs) -> DeviceRenderer:
     """A renderer over the same networks, which `accelerate` has moved."""
     recurrent = renderer.recurrent
     if recurrent is not None:
         inverter = DeviceInverter(recurrent.network, renderer.generator, parts=recurrent.parts)
     return DeviceRenderer(
         renderer.encoder, renderer.generator, code_offset=renderer.code_offset,
-        recurrent=None if recurrent is None else inverter, size=size, graphs=graphs,
+        recurrent=None if recurrent is None else inverter, graphs=graphs,
     )  # fmt: skip
 
 
@@ -117,5 +121,5 @@ def _face(job: FaceJob) -> Tensor:
 
 
 def _at_256(image: Tensor) -> Tensor:
-    side = 256
-    return image if image.shape[-1] == side else torch.nn.functional.avg_pool2d(image[None], image.shape[-1] // side)[0]
+    factor = image.shape[-1] // SMALLEST
+    return image if factor == 1 else torch.nn.functional.avg_pool2d(image[None], factor)[0]

@@ -21,10 +21,13 @@ from ..compositing.composite import (
     Motion,
     compose,
     detail_layers,
+    enlarged,
+    enlarged_flow,
     hull_mask,
     keep_source,
     measure_motion,
     replace_layers,
+    sharpened,
     warp,
 )
 from ..compositing.composite import follow as follow_motion
@@ -65,6 +68,7 @@ class DrawnFace:
         hidden: (N,) in 0..1, of each landmark.
         nearer: (S, S) in 0..1, heads in front of it; None without any.
         seconds: time of the frame.
+        large: (D, D, 3) each, inverted and edited where they are drawn larger than the crop.
     """
 
     track: FaceTrack
@@ -76,6 +80,7 @@ class DrawnFace:
     hidden: Points
     nearer: Mask | None
     seconds: float
+    large: tuple[FloatImage, FloatImage] | None = None
 
     @property
     def points(self) -> Points:
@@ -91,6 +96,7 @@ class _Fitted:
         face, inverted, edited: (S, S, 3) float32 in 0..255.
         points: (N, 2) landmarks in crop pixels.
         elapsed: seconds since its last frame.
+        large: (D, D, 3) each, inverted and edited where they are drawn larger than the crop.
     """
 
     face: FloatImage
@@ -98,6 +104,7 @@ class _Fitted:
     edited: FloatImage
     points: Points
     elapsed: float
+    large: tuple[FloatImage, FloatImage] | None = None
 
 
 class FaceCompositor:
@@ -117,11 +124,14 @@ class FaceCompositor:
         """The layers of one face, and its new state, which keeps the layers that later frames may reproject."""
         points, elapsed = drawn.points, drawn.seconds - before.seconds
         hull, face = face_mask(points, drawn.hidden), drawn.face.astype(np.float32)
-        inverted, edited = drawn.inverted, drawn.edited
-        if mode == "detail":
-            inverted, edited = self._match_shape(points, inverted, edited)
+        inverted, edited, large = drawn.inverted, drawn.edited, drawn.large
+        field = self._shape(points, inverted) if mode == "detail" else None
+        if field is not None:
+            inverted, edited = warp(inverted, field), warp(edited, field)
+            large = large and _each(large, lambda one: warp(one, enlarged_flow(field, len(one))))
         colours = colour_match.follow(before.colours, colour_match.measure(face, inverted, hull), elapsed)
-        fitted = _Fitted(face, colours.apply(inverted), colours.apply(edited), points, elapsed)
+        large = large and _each(large, colours.apply)
+        fitted = _Fitted(face, colours.apply(inverted), colours.apply(edited), points, elapsed, large)
         state = CompositeState(colours, before.motion, drawn.seconds)
         # A weak edit is already near the source; the mask closes only at the very end of a fade.
         weight = np.float32(drawn.weight if mode == "replace" else min(1.0, 4 * drawn.weight))
@@ -153,10 +163,10 @@ class FaceCompositor:
     ) -> tuple[Motion | None, Layers]:
         """The motion of the edit and the layers inside the hull."""
         if mode == "replace":
-            return before.motion, replace_layers(fitted.edited, mask)
+            return before.motion, sharpened(replace_layers(fitted.edited, mask), fitted.large)
         measured = measure_motion(fitted.inverted, fitted.edited, self._flow)
         motion = follow_motion(before.motion, measured, fitted.elapsed)
-        return motion, detail_layers(fitted.inverted, fitted.edited, mask, motion)
+        return motion, sharpened(detail_layers(fitted.inverted, fitted.edited, mask, motion), fitted.large)
 
     def _head(
         self, before: CompositeState, state: CompositeState, drawn: DrawnFace, fitted: "_Fitted", hull: Mask,
@@ -185,6 +195,9 @@ class FaceCompositor:
                 inverted, edited, motion, (own, before_edit, after_edit), behind, front,
                 chin=float(fitted.points[:, 1].max()), replace=mode == "replace",
             )  # fmt: skip
+            if fitted.large is not None:
+                hairs = [enlarged(matte.hair, len(fitted.large[0])) for matte in (before_edit, after_edit)]
+                main = sharpened(main, hair_colour.match(hair, *fitted.large, *hairs))
         elif touched.face:
             motion, main = self._inside(before, fitted, hull * (1 - front), mode)
         tint, beyond = self._hair(drawn, fitted.face, state, front, hair, touched, network)
@@ -260,12 +273,10 @@ class FaceCompositor:
         )
         return replace(first, matte=own, seconds=carried.seconds), replace(carried, tint=tint, beyond=beyond)
 
-    def _match_shape(self, points: Points, drawn: FloatImage, edited: FloatImage) -> tuple[FloatImage, FloatImage]:
+    def _shape(self, points: Points, drawn: FloatImage) -> FloatImage | None:
+        """The motion that brings a drawing's features onto the frame's; None where it has none."""
         seen = self._locate(points, drawn)
-        if seen is None:
-            return drawn, edited
-        field = displacement(points, seen.landmarks[:, :2].astype(np.float64))
-        return warp(drawn, field), warp(edited, field)
+        return None if seen is None else displacement(points, seen.landmarks[:, :2].astype(np.float64))
 
     def _guess(self, points: Points, edited: FloatImage) -> tuple[tuple[FloatImage, FloatImage] | None, float]:
         """The motion from E to O and back by their landmarks, and how far the head turns.
@@ -303,6 +314,12 @@ def _sparing_the_mouth(kept: ReprojectableLayers, drawn: DrawnFace, mode: Mode) 
     if mode == "replace" or kept.layers is None:
         return kept
     return kept.showing(keep_source(kept.layers, mouth_inside(kept.points, drawn.track.layout)))
+
+
+def _each(
+    pair: tuple[FloatImage, FloatImage], change: Callable[[FloatImage], FloatImage]
+) -> tuple[FloatImage, FloatImage]:
+    return change(pair[0]), change(pair[1])
 
 
 def _both(first: Mask | None, second: Mask | None) -> Mask | np.float32:

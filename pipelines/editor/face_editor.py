@@ -5,7 +5,7 @@ before is still being drawn, and can draw faces of many streams at once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ from ..tracking.align import crop, side, to_crop
 from ..tracking.face_track import FaceTrack
 from ..tracking.tracker import Tracker, TrackerState
 from .composite_state import CompositeState
+from .draw_size import SMALLEST, DrawSizes
 from .face_compositor import DrawnFace, FaceCompositor, nearer_heads, place, shipped_matte
 from .renderer import FaceJob, FaceRenderer, Rendered, Renderer
 
@@ -36,11 +37,16 @@ FADING_IN = "fading in"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceVisibility:
-    """How far a face is faded in, which of its landmarks are hidden (0..1 each), and when it was last seen."""
+    """How far a face is faded in, which of its landmarks are hidden (0..1 each), and when it was last seen.
+
+    Attributes:
+        drawn: size of its last drawing; None before the first, and where there is no choice.
+    """
 
     weight: float
     hidden: npt.NDArray[np.float64]
     seconds: float
+    drawn: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,13 +158,15 @@ class FaceEditor:
         *,
         mode: Mode = "detail",
         matte: Callable[[], HeadMatte] | None = shipped_matte,
+        draw_sizes: DrawSizes | None = None,
     ) -> None:
-        """matte: gives the network of the head matte, see `FaceCompositor`."""
+        """matte: gives the network of the head matte, see `FaceCompositor`. draw_sizes: None draws at 256."""
         self.tracker = tracker
         self.renderer = renderer
         self.edits = edits
         self.mode = mode
         self.matte = matte
+        self.draw_sizes = draw_sizes
         self._compositor = FaceCompositor(tracker.backend, matte)
 
     def bare_renderer(self) -> Renderer:
@@ -200,7 +208,7 @@ class FaceEditor:
             before = FaceVisibility(first * wanted.weight, _hidden(track), seconds)
         elapsed = seconds - before.seconds
         weight = fade.approach(before.weight, wanted.weight, elapsed)
-        visibility = FaceVisibility(weight, _follow_hidden(before, track, elapsed), seconds)
+        visibility = FaceVisibility(weight, _follow_hidden(before, track, elapsed), seconds, before.drawn)
         if weight <= 0:
             return FaceObservation(
                 track, visibility, fresh, None, Outcome(OutcomeKind.PASSED, wanted.reason or FADING_IN)
@@ -212,7 +220,10 @@ class FaceEditor:
             points = None
             if track.layout == "mesh-478":
                 points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
-            job = FaceJob(self._cut(frame.pixels, track), offset, seconds, landmarks=points)
+            if self.draw_sizes is not None:
+                visibility = replace(visibility, drawn=self.draw_sizes(side(track.quad), before.drawn))
+            face, size = self._cut(frame.pixels, track), visibility.drawn or SMALLEST
+            job = FaceJob(face, offset, seconds, landmarks=points, size=size)
         outcome = EDITED if weight >= 1 else Outcome(OutcomeKind.FADED, wanted.reason or FADING_IN)
         return FaceObservation(track, visibility, fresh, job, outcome)
 
@@ -315,6 +326,7 @@ class FaceEditor:
             face=job.face,
             inverted=rendered.inverted,
             edited=rendered.edited,
+            large=rendered.large,
             weight=observed.visibility.weight,
             hidden=observed.visibility.hidden,
             nearer=nearer_heads(tracks, observed.track),

@@ -14,6 +14,7 @@ from ..tracking.backends import load_backend
 from ..tracking.face_selection import parse_policy
 from ..tracking.tracker import Tracker
 from .accelerate import accelerate
+from .draw_size import DrawSizes, check_draw_size
 from .encoder_names import DEFAULT_ENCODER, ENCODERS
 from .face_editor import FaceEditor
 from .precision import check_precision
@@ -38,18 +39,20 @@ def load_editor(
     encoder: str = DEFAULT_ENCODER,
     encode_every: Every = 1,
     precision: str = "auto",
+    draw_size: str = "256",
 ) -> FaceEditor:
     """An editor with its networks; missing weights are pulled. encoder: see `load_renderer`.
 
     encode_every: frames from one encoded frame to the next, or "auto"; see `keyframed`.
-    precision: of the networks, see `precision.choose_precision`.
+    precision: of the networks, see `precision.choose_precision`. draw_size: of faces, see `draw_size.DrawSizes`.
     Raises PipelineError, ModelError for an unknown name, WeightsError for weights that are not available.
     """
     policy = parse_policy(faces)  # checks without weights first, then small weights, then large ones
     tracker = Tracker(load_backend(backend, zoo), policy)
-    checked = check_precision(precision)
+    checked, size = check_precision(precision), check_draw_size(draw_size)
     renderer = accelerate(load_renderer(zoo, generator, encoder), precision=checked, cache=zoo.cache)
-    return FaceEditor(tracker, keyframed(renderer, encode_every), edits, mode=mode)
+    sizes = None if size == "256" else DrawSizes(size, renderer.generator)
+    return FaceEditor(tracker, keyframed(renderer, encode_every), edits, mode=mode, draw_sizes=sizes)
 
 
 def keyframed(renderer: Renderer, every: Every) -> FaceRenderer:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from ..edits.edit import Move, apply
 from ..inversion import latent_memory as latent
 from ..inversion.latent_memory import LatentState
 from ..inversion.recurrent_inverter import Inverted, RecurrentInverter
+from .draw_size import SMALLEST
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +35,7 @@ class FaceJob:
         codes: (codes, 512), predicted in place of E0's for a face with stored codes, also without the encoder.
         landmarks: (478, 2) of the mesh in crop pixels, None for another layout.
         on_device: (3, 256, 256) float32 in 0..255, where pictures stay on a device; `face` is empty then.
+        size: to draw it at, 256, 512 or 1024.
     """
 
     face: Pixels
@@ -42,6 +45,7 @@ class FaceJob:
     codes: Tensor | None = None
     landmarks: Points | None = None
     on_device: Tensor | None = None
+    size: int = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +54,7 @@ class Rendered:
 
     Attributes:
         inverted, edited: (256, 256, 3) float32 in 0..255, the generator's pictures.
+        large: (D, D, 3) each, the same as they are drawn, where that is larger.
         latent: the face's new state.
         encoded: (codes, 512), E0's output for this face; None if E0 was not run.
         on_device: (2, 3, D, D) float32 in 0..255, inverted and edited, where pictures stay on a device.
@@ -60,6 +65,7 @@ class Rendered:
     latent: LatentState
     encoded: Tensor | None = None
     on_device: Tensor | None = None
+    large: tuple[FloatImage, FloatImage] | None = None
 
 
 class FaceRenderer(Protocol):
@@ -109,20 +115,25 @@ class Renderer:
             inverted, encoded = self._invert(jobs, memories)
         stages.count("encoded", len(encoded))
         stages.count("drawn", len(jobs))
-        with stages.time("synthesize"), torch.inference_mode():
-            edited = [row for row, job in enumerate(jobs) if job.offset is not None]
-            w_plus = [found.codes for found in inverted]
-            moved = [apply(w_plus[row], jobs[row].offset) for row in edited]
-            noise = _stack_noise([*inverted, *(inverted[row] for row in edited)])
-            images = self.generator.synthesize(torch.stack([*w_plus, *moved]), noise=noise, size=256)
-            pictures = _pictures(images)
-        place = count(len(jobs))
-        results = []
-        for row, (job, found) in enumerate(zip(jobs, inverted, strict=True)):
-            drawn, shown = pictures[row], pictures[row if job.offset is None else next(place)]
-            memory = found.state if isinstance(found, _Averaged) else found.remember(job.face, drawn, shown)
-            results.append(Rendered(drawn, shown, memory, encoded.get(row)))
-        return results
+        results: dict[int, Rendered] = {}
+        for size in sorted({job.size for job in jobs}):
+            rows = [row for row, job in enumerate(jobs) if job.size == size]
+            with stages.time("synthesize"), torch.inference_mode():
+                edited = [row for row in rows if jobs[row].offset is not None]
+                w_plus = [inverted[row].codes for row in rows]
+                moved = [apply(inverted[row].codes, jobs[row].offset) for row in edited]
+                noise = _stack_noise([*(inverted[row] for row in rows), *(inverted[row] for row in edited)])
+                images = self.generator.synthesize(torch.stack([*w_plus, *moved]), noise=noise, size=size)
+                pictures = _pictures(images)
+            place = count(len(rows))
+            for number, row in enumerate(rows):
+                job, found = jobs[row], inverted[row]
+                large = pictures[number], pictures[number if job.offset is None else next(place)]
+                drawn, shown = map(_at_256, large)
+                memory = found.state if isinstance(found, _Averaged) else found.remember(job.face, drawn, shown)
+                kept = None if size == SMALLEST else large
+                results[row] = Rendered(drawn, shown, memory, encoded.get(row), large=kept)
+        return [results[row] for row in range(len(jobs))]
 
     def _invert(
         self, jobs: Sequence[FaceJob], memories: Sequence[LatentState | None]
@@ -186,3 +197,10 @@ def _stack_noise(found: Sequence[Inverted | _Averaged]) -> Tensor | None:
 def _pictures(images: Tensor) -> list[FloatImage]:
     levels = images.float().add(1).mul(127.5).clamp(0, 255).permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return list(levels)
+
+
+def _at_256(picture: FloatImage) -> FloatImage:
+    """As the networks see drawings."""
+    if len(picture) == SMALLEST:
+        return picture
+    return np.asarray(cv2.resize(picture, (SMALLEST, SMALLEST), interpolation=cv2.INTER_AREA), np.float32)

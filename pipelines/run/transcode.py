@@ -154,7 +154,8 @@ def transcode(
                     writer.write(frame)
                 progress(writer.frames_written)
         left_out = [str(item) for item in writer.left_out]
-        notes = [*reader.notes, *writer.notes, *left_out]
+        sizes = editor.draw_sizes
+        notes = [*reader.notes, *(sizes.notes if sizes else ()), *writer.notes, *left_out]
     return Report(
         source=str(source),
         result=str(target),

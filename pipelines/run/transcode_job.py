@@ -13,6 +13,7 @@ from ..common.errors import OptionError
 from ..compositing.composite import Mode
 from ..compositing.mark import MarkStyle
 from ..credentials.certificates import Identity
+from ..editor.draw_size import check_draw_size
 from ..editor.precision import PRECISIONS
 from ..edits.edit import Edits
 from ..motion.keyframes import Every
@@ -36,7 +37,7 @@ class TranscodeJob:
     Raises OptionError for options that do not go together, and if there is nothing to do.
 
     Attributes:
-        mode, faces, generator, backend, encoder, precision: see `editor.load.load_editor`.
+        mode, faces, generator, backend, encoder, precision, draw_size: see `editor.load.load_editor`.
         refine, refine_seconds: steps to fit the inversion to the clip before the edit, and their time limit.
         encode_every: frames from one encoded frame to the next, or "auto".
         hwaccel: what decodes the source, see `stream.hardware`.
@@ -56,6 +57,7 @@ class TranscodeJob:
     backend: str = "mesh"
     encoder: str = "recurrent"
     precision: str = "auto"
+    draw_size: str = "256"
     refine: int = 0
     refine_seconds: float = 120.0
     encode_every: Every = 1
@@ -70,6 +72,7 @@ class TranscodeJob:
 
     def __post_init__(self) -> None:
         check_hwaccel(self.hwaccel)
+        check_draw_size(self.draw_size)
         if self.precision not in PRECISIONS:
             raise OptionError(f"unknown precision {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
         if not self.edits.specs and self.mode == "detail":
@@ -152,6 +155,7 @@ def _load(job: TranscodeJob, zoo: "Zoo") -> "FaceEditor":
         backend=job.backend,
         encoder=job.encoder,
         precision=job.precision,
+        draw_size=job.draw_size,
     )
 
 

@@ -1,5 +1,6 @@
 """Every network on a CUDA device that is not there: what would mix devices there, or wait, fails here."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -64,14 +65,14 @@ def test_the_generator_its_tail_and_its_larger_pictures_run_on_the_device_alone(
             network = MobileStyleGAN()
         device.move(network)
         noise = device.randn(2, 1, 32, 32)
-        for size in (256, 512, 1024):
+        for size in (256, 1024):
             picture = network.synthesize(device.randn(2, 18, 512), noise=noise, size=size)
             assert (tuple(picture.shape), picture.device.type) == ((2, 3, size, size), "cuda")
         assert network.map(device.randn(2, 512)).device.type == "cuda"
 
 
 def test_the_mesh_graph_keeps_shapes_on_the_host(zoo: Zoo) -> None:
-    network = load_mesh_graph(zoo)
+    network = copy.deepcopy(load_mesh_graph(zoo))
     with fake_cuda() as device, torch.inference_mode():
         device.move(network)
         faces = network(device.randn(2, 3, 256, 256))
