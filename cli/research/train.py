@@ -21,7 +21,7 @@ from .shared import (
 from .train_latent import latent_transformer
 from .train_matte import matte
 from .train_recurrent import recurrent, visibility
-from .train_text import text
+from .train_text import text, text_mapper
 
 app = typer.Typer(
     no_args_is_help=True, help="Train the project's own networks; the same command again goes on where it stopped."
@@ -31,6 +31,7 @@ app.command()(recurrent)
 app.command()(latent_transformer)
 app.command()(matte)
 app.command()(text)
+app.command()(text_mapper)
 
 
 @app.command()

@@ -502,7 +502,13 @@ SEXES: Final = frozenset({"man", "woman"})
 OPPOSITE: Final[Mapping[str, str]] = {"no hair": "bald"}
 
 _IRIS: Final = "in the generator's pictures an iris is a few cells wide, and its colour spreads over the face"
-CANNOT: Final[Mapping[str, str]] = {"blue-eyes": _IRIS, "green-eyes": _IRIS, "brown-eyes": _IRIS}
+_LENGTH: Final = "no direction makes hair longer or shorter and leaves the head as it is"
+CANNOT: Final[Mapping[str, str]] = {
+    "blue-eyes": _IRIS,
+    "green-eyes": _IRIS,
+    "brown-eyes": _IRIS,
+    "hair-length": _LENGTH,
+}
 """Edits that no direction does, and why; named by concepts so that their words are understood and answered."""
 
 HAIR_COLOURS: Final = ("blond", "black", "grey", "red", "brown")

@@ -26,7 +26,7 @@ from .claims import Truth, truths, values_of
 from .looks import looks_table
 from .measured_faces import FaceTable
 
-CAPTIONS: Final = 6000
+CAPTIONS: Final = 4000
 FACES, TEXTS = 128, 256
 """Of a step."""
 CONFIG: Final = LoopConfig(steps=1500, lr=1e-3, warmup=50, ema=0.99, log_steps=100)
