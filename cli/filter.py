@@ -30,7 +30,7 @@ from .options import (
 )
 from .progress import FfmpegBlocks, check_style, count_frames
 from .weights import IndexUrl, Offline, open_zoo
-from .wording import Text, TextFrom, TextStrength, edits_and_texts
+from .wording import Text, TextBy, TextFrom, TextStrength, edits_and_texts
 
 if TYPE_CHECKING:
     from ..pipelines.run.filter import FilterReport
@@ -41,6 +41,7 @@ def command(
     text: Text = None,
     text_from: TextFrom = None,
     text_strength: TextStrength = 1.0,
+    text_by: TextBy = "directions",
     preset: Preset = None,
     mode: Mode = "detail",
     region: Region = "auto",
@@ -144,6 +145,7 @@ def command(
     checked = check_mode(mode)
     edits = None if passthrough else edits_and_texts(
         edit or [], preset, text or [], console, region=region, text_from=text_from, text_strength=text_strength,
+        text_by=text_by,
         offline=offline, index_url=index_url,
     )  # fmt: skip
     if edits is not None and not edits.specs and checked == "detail":

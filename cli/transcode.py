@@ -36,7 +36,7 @@ from .options import (
 )
 from .progress import count_frames
 from .weights import IndexUrl, Offline, open_zoo
-from .wording import Text, TextFrom, TextStrength, edits_and_texts
+from .wording import Text, TextBy, TextFrom, TextStrength, edits_and_texts
 
 
 def command(
@@ -46,6 +46,7 @@ def command(
     text: Text = None,
     text_from: TextFrom = None,
     text_strength: TextStrength = 1.0,
+    text_by: TextBy = "directions",
     preset: Preset = None,
     mode: Mode = "detail",
     region: Region = "auto",
@@ -143,6 +144,7 @@ def command(
     checked = check_mode(mode)
     edits = edits_and_texts(
         edit or [], preset, text or [], console, region=region, text_from=text_from, text_strength=text_strength,
+        text_by=text_by,
         offline=offline, index_url=index_url,
     )  # fmt: skip
     try:

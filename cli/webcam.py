@@ -34,7 +34,7 @@ from .options import (
 )
 from .preview import Preview, open_preview
 from .weights import IndexUrl, Offline, open_zoo
-from .wording import Text, TextFrom, TextStrength, edits_and_texts
+from .wording import Text, TextBy, TextFrom, TextStrength, edits_and_texts
 
 if TYPE_CHECKING:
     from ..models.directions.directions import Direction
@@ -60,6 +60,7 @@ def command(
     text: Text = None,
     text_from: TextFrom = None,
     text_strength: TextStrength = 1.0,
+    text_by: TextBy = "directions",
     preset: Preset = None,
     mode: Mode = "detail",
     region: Region = "auto",
@@ -132,6 +133,7 @@ def command(
     checked, wanted_size = check_mode(mode), parse_size(size)
     edits = edits_and_texts(
         edit or [], preset, text or [], console, region=region, text_from=text_from, text_strength=text_strength,
+        text_by=text_by,
         offline=offline, index_url=index_url,
     )  # fmt: skip
     strengths = {spec.name: spec.end for spec in edits.specs}

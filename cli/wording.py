@@ -21,6 +21,9 @@ TextFrom = Annotated[
     str | None, typer.Option("--text-from", metavar="WORDS", help='The face as it is, for ages: "a woman in her 20s".')
 ]
 TextStrength = Annotated[float, typer.Option("--text-strength", metavar="A", help="Factor of what --text asks for.")]
+TextBy = Annotated[
+    str, typer.Option("--text-by", metavar="directions|mapper", help="By known edits, or by a network for any text.")
+]
 
 
 def edits_and_texts(
@@ -32,6 +35,7 @@ def edits_and_texts(
     region: str = "auto",
     text_from: str | None = None,
     text_strength: float = 1.0,
+    text_by: str = "directions",
     offline: bool = False,
     index_url: str | None = None,
 ) -> "Edits":
@@ -41,10 +45,15 @@ def edits_and_texts(
     cannot be read for want of MiniLM.
     """
     from ..models.directions.directions import load_directions
+    from ..models.directions.latent_transformer import load_nonlinear_directions
+    from ..models.directions.text_mapper import load_text_mapper
+    from ..models.text.face_text import load_face_text
     from ..pipelines.edits.parsing import make_edits, read_region, read_specs
     from ..pipelines.edits.regions import AUTO, parse_region
-    from ..pipelines.edits.text import load_text_reader, text_edits
+    from ..pipelines.edits.text import load_text_reader, mapped_edits, text_edits
 
+    if text_by not in ("directions", "mapper"):
+        raise typer.BadParameter(f"--text-by {text_by}: expected directions or mapper")
     if text_from is not None and not text:
         raise typer.BadParameter("--text-from describes the face before --text changes it; give --text, too")
     directions = load_directions()
@@ -54,6 +63,14 @@ def edits_and_texts(
         console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
     if not text:
         return make_edits(named, directions, region=forced)
+    if text_by == "mapper":
+        mapper = load_text_mapper()
+        with open_zoo(offline=offline, index_url=index_url) as zoo:
+            embed = load_face_text(zoo).texts
+        specs, mapped = mapped_edits(text, mapper, embed, source=text_from, strength=text_strength)
+        return make_edits(
+            (*specs, *named), directions, lambda: {**load_nonlinear_directions(), **mapped}, region=forced
+        )
     with open_zoo(offline=offline, index_url=index_url) as zoo:
         reader = load_text_reader(zoo, directions)
     found = text_edits(text, reader, source=text_from, strength=text_strength)

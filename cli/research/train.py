@@ -21,7 +21,7 @@ from .shared import (
 from .train_latent import latent_transformer
 from .train_matte import matte
 from .train_recurrent import recurrent, visibility
-from .train_text import text
+from .train_text import text, text_mapper
 from .train_vidstyleode import vidstyleode
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app.command()(latent_transformer)
 app.command()(matte)
 app.command()(text)
 app.command()(vidstyleode)
+app.command()(text_mapper)
 
 
 @app.command()

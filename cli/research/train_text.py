@@ -43,3 +43,37 @@ def text(
     table = table_of(scores)
     (run / "scores.md").write_text(table + "\n", encoding="utf-8")
     print(table)
+
+
+def text_mapper(
+    run: Run = Path("runs/text"),
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The weights; by default in the run folder.")] = None,
+    steps: Steps = None, lr: Rate = None, generator: TrainedGenerator = "mobilestylegan",
+    offline: Offline = False, index_url: IndexUrl = None,
+) -> None:  # fmt: skip
+    """Train the text mapper of --text-by mapper on the faces and the embedding of `train text`, without drawing.
+
+    Example: `dynstream train text-mapper --run runs/text`
+    """
+    import torch
+
+    from ...models.generator.load import load_generator
+    from ...models.text.face_text import load_face_text
+    from ...pipelines.research.text.measured_faces import read_drawn
+    from ...pipelines.research.text.train_embedding import prepare
+    from ...pipelines.research.text.train_mapper import CONFIG, distil, train_mapper
+    from ...pipelines.research.training.loop import save_weights
+
+    need_research("tensorboard")
+    config = CONFIG.changed(steps, lr)
+    with open_zoo(offline=offline, index_url=index_url) as zoo:
+        network, embedding = load_generator(generator, zoo), load_face_text(zoo, run / "face-text.safetensors")
+    table = read_drawn(run / "drawn")
+    vectors = embedding.heads.face(prepare(embedding.trunk, table, run).features.float())
+    codes = torch.from_numpy(table.codes).float()
+    seen, cosine = distil(codes, vectors, network.mean_w().cpu(), run / "code-embedding", config=config)
+    print(f"the embedding from codes alone: mean cosine {cosine:.3f} on {len(codes) // 10} faces that it has not seen")
+    mapper = train_mapper(network, seen, embedding.texts, run / "mapper", config=config)
+    target = out or run / "text-mapper.safetensors"
+    save_weights(mapper, target)
+    print(target)

@@ -6,7 +6,7 @@ and conditioned on the code's index. Untrained it outputs zero, so training star
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -69,7 +69,7 @@ class NonlinearDirection:
 
     Attributes:
         name: what `--edit` calls it.
-        network: frozen.
+        network: frozen; gives what a strength of 1 adds to a code.
         low, high: strengths between which it was measured to work.
         about: one line for people.
         effect: change of each measured score per unit of strength; its own score first.
@@ -77,7 +77,7 @@ class NonlinearDirection:
     """
 
     name: str
-    network: LatentTransformer
+    network: Callable[[Tensor], Tensor]
     low: float = -3.0
     high: float = 3.0
     about: str = ""
@@ -91,26 +91,23 @@ class NonlinearDirection:
 
     def step(self, w_plus: Tensor, strength: float) -> Tensor:
         """w_plus: (B, codes, 512) -> (B, codes, 512), what a strength adds to it."""
-        added: Tensor = self.network(w_plus)
-        return strength * added
+        return strength * self.network(w_plus)
 
 
 def save_nonlinear_directions(path: Path, nonlinear: Mapping[str, NonlinearDirection]) -> None:
     """Write several as one safetensors file. Raises WeightsError if that fails; an older file then stays."""
-    about = {
-        name: {
-            "layers": [direction.network.first, direction.network.end], "codes": direction.network.codes,
-            "hidden": direction.network.down.out_features, "low": direction.low, "high": direction.high,
-            "about": direction.about,
-            "effect": dict(direction.effect), "region": direction.region,
-        }
-        for name, direction in nonlinear.items()
-    }  # fmt: skip
-    tensors = {
-        f"{name}.{key}": value.detach().half().contiguous()
-        for name, direction in nonlinear.items()
-        for key, value in direction.network.state_dict().items()
-    }
+    about: dict[str, object] = {}
+    tensors: dict[str, Tensor] = {}
+    for name, direction in nonlinear.items():
+        network = direction.network
+        if not isinstance(network, LatentTransformer):
+            raise WeightsError(f"{name!r} is no latent transformer and cannot be kept in a file of them")
+        about[name] = {
+            "layers": [network.first, network.end], "codes": network.codes, "hidden": network.down.out_features,
+            "low": direction.low, "high": direction.high, "about": direction.about, "effect": dict(direction.effect),
+            "region": direction.region,
+        }  # fmt: skip
+        tensors |= {f"{name}.{key}": value.detach().half().contiguous() for key, value in network.state_dict().items()}
     temporary = path.with_suffix(".tmp")
     try:
         temporary.write_bytes(save(tensors, metadata={METADATA_KEY: json.dumps(about)}))

@@ -357,7 +357,7 @@ _ALL: Final = (
         brown hair; brunette; brunet; chestnut; chestnut hair; brown haired; chocolate hair; browner hair;
         hazel hair; mousy hair; brown locks; caramel hair; light brown hair; dark brown hair
         """,
-        brown=2.0,
+        brown=1.0,
     ),
     _concept(
         "bald",
@@ -499,10 +499,17 @@ CONCEPTS: Final[Mapping[str, Concept]] = {concept.name: concept for concept in _
 SEXES: Final = frozenset({"man", "woman"})
 """Said beside something else they are who is meant ("an old man"), and no wish; see `wording`."""
 
-OPPOSITE: Final[Mapping[str, str]] = {"no hair": "bald"}
-
 _IRIS: Final = "in the generator's pictures an iris is a few cells wide, and its colour spreads over the face"
-CANNOT: Final[Mapping[str, str]] = {"blue-eyes": _IRIS, "green-eyes": _IRIS, "brown-eyes": _IRIS}
+_BARE: Final = "where hair goes, the frame shows a background that nobody has seen"
+_LENGTH: Final = "no direction makes hair longer or shorter and leaves the head as it is"
+CANNOT: Final[Mapping[str, str]] = {
+    "blue-eyes": _IRIS,
+    "green-eyes": _IRIS,
+    "brown-eyes": _IRIS,
+    "hair-length": _LENGTH,
+    "bald": _BARE,
+    "fringe": _BARE,
+}
 """Edits that no direction does, and why; named by concepts so that their words are understood and answered."""
 
 HAIR_COLOURS: Final = ("blond", "black", "grey", "red", "brown")

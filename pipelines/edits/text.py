@@ -2,14 +2,20 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from torch import Tensor
+from torch.nn.functional import normalize
+
 from ...models.directions.directions import Direction
+from ...models.directions.latent_transformer import SUFFIX, NonlinearDirection
+from ...models.directions.text_mapper import TextMapper, text_direction
 from ...models.text.concept_head import load_concept_reader
 from ...models.weight_files import WeightFiles
 from ..common.errors import EditError
+from .clauses import clean, is_foreign, words_of
 from .edit import EditSpec
 from .parsing import NUMBER
 from .wording import SOURCE_YEARS, Classifier, Reading, read_text, years_of
@@ -96,6 +102,39 @@ def text_edits(
             by_name[name] = (spec, text)
     out.specs = [spec for spec, _ in by_name.values()]
     return out
+
+
+def mapped_edits(
+    texts: Sequence[str],
+    mapper: TextMapper,
+    embed: Callable[[Sequence[str]], Tensor],
+    *,
+    source: str | None = None,
+    strength: float = 1.0,
+) -> tuple[list[EditSpec], dict[str, NonlinearDirection]]:
+    """Several texts by the text mapper: specs and the edits that they name. embed: texts to the space of its styles.
+
+    Raises EditError for a text of no words, or none of English.
+    """
+    if not math.isfinite(strength):
+        raise EditError(f"a strength of {strength}: expected a finite number, such as 1")
+    specs, edits = [], {}
+    for number, given in enumerate(texts, start=1):
+        found = RAMP.fullmatch(given)
+        said = clean(found["text"] if found else given)
+        if is_foreign(words_of(said)):
+            raise EditError(f"{said!r} looks like another language; only English is understood")
+        before, after = embed([clean(source) if source else NEUTRAL, said])
+        name = f"text{number}{SUFFIX}"
+        edits[name] = text_direction(name, mapper, normalize(after - before, dim=0))
+        start, end = (float(found[key]) * strength if found else strength for key in ("start", "end"))
+        ends = (float(found["begin"] or 0), float(found["until"])) if found else (0.0, 0.0)
+        specs.append(EditSpec(name, start, end, *ends))
+    return specs, edits
+
+
+NEUTRAL: Final = "a person"
+"""The source's description where none is given."""
 
 
 def load_text_reader(zoo: WeightFiles, directions: Mapping[str, Direction]) -> TextReader:

@@ -46,9 +46,6 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "glasses": "Glasses",
         "lips": "Red lips",
         "makeup": "Make-up",
-        "blue-eyes": "Blue eyes",
-        "green-eyes": "Green eyes",
-        "brown-eyes": "Brown eyes",
     },
     "Hair": {
         "blond": "Blond",
@@ -56,9 +53,6 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "black": "Black",
         "grey": "Grey",
         "red": "Red",
-        "hair-length": "Long",
-        "fringe": "Fringe",
-        "bald": "Bald",
     },
     "Pose": {"yaw": "Turn head", "pitch": "Lift head"},
 }

@@ -11,7 +11,7 @@ from ....models.faces.matte import REGIONS
 from ..directions.face_scores import CHEEKS, EYES, LIPS, MOUSTACHE, beard_score, colour_of, hair_scores, region
 from ..directions.face_scores import shape_scores as shapes_of
 from ..directions.gradients import FOREHEAD, IRISES, MOUTH_INSIDE
-from .measured_faces import FaceTable, MeasuredFace
+from .measured_faces import MeasuredFace
 
 LOOKS: Final = (
     "smile", "mouth-open", "eyes-closed", "brow", "gaze", "yaw", "pitch", "width", "age", "gender", "blond", "black",
@@ -55,11 +55,6 @@ def looks_of(face: MeasuredFace) -> Float64Array:
     assert face.face.blendshapes is not None
     found["frown"] = float(face.face.blendshapes[[1, 2, 30, 31]].mean())  # brows and mouth corners down
     return np.array([found[name] for name in LOOKS])
-
-
-def looks_table(table: FaceTable) -> Float64Array:
-    """(N, len(LOOKS)) of all faces."""
-    return np.array([looks_of(table[index]) for index in range(len(table))])
 
 
 def _large(mask: Mask) -> Mask:

@@ -75,7 +75,7 @@ def train_text(
     concepts, least = train_concepts(encode, echo=echo)
     save_concept_head(options.target / "text-concepts.safetensors", concepts, names(), least)
     first = np.arange(len(known)) % 2 == 0
-    captions = make_captions(random.Random(options.loop.seed), CAPTIONS)
+    captions = make_captions(random.Random(0), CAPTIONS)
     words = BagOfWords([caption.text for caption in captions])
     trained: dict[str, Heads] = {}
     scores: dict[str, EmbeddingScores] = {}

@@ -7,6 +7,7 @@ positives are all the faces of which it is true, and faces of which it is neithe
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -23,14 +24,16 @@ from ..common.array_cache import cached, digest
 from ..training.loop import LoopConfig, train
 from .captions import Caption, make_captions, truth_of
 from .claims import Truth, truths, values_of
-from .looks import looks_table
+from .looks import looks_of
 from .measured_faces import FaceTable
 
-CAPTIONS: Final = 6000
+CAPTIONS: Final = 4000
 FACES, TEXTS = 128, 256
 """Of a step."""
 CONFIG: Final = LoopConfig(steps=1500, lr=1e-3, warmup=50, ema=0.99, log_steps=100)
 FEWEST: Final = 100
+PART: Final = 100
+"""Faces of a file of features."""
 
 
 class Encode(Protocol):
@@ -66,20 +69,24 @@ class TextFaces:
 def prepare(
     trunk: FaceTrunk, table: FaceTable, cache: Path | None, progress: Callable[[int], None] = lambda _faces: None
 ) -> TextFaces:
-    """Features and claims of faces; the features are kept in `cache`."""
+    """Features and claims of faces; the features are kept in `cache`, a file for every `PART` faces."""
 
-    def compute() -> dict[str, AnyArray]:
-        rows = []
-        for index in range(len(table)):
+    def compute(rows: range) -> dict[str, AnyArray]:
+        features = []
+        for index in rows:
             with torch.inference_mode():
-                rows.append(trunk(to_tensor(table.picture(index)[None])).half().numpy())
+                features.append(trunk(to_tensor(table.picture(index)[None])).half().numpy())
             progress(index + 1)
-        return {"features": np.concatenate(rows), "looks": looks_table(table)}
+        return {"features": np.concatenate(features), "looks": np.array([looks_of(table[index]) for index in rows])}
 
-    key = digest(table.landmarks, next(iter(trunk.state_dict().values())).numpy())
-    found = cached(cache / f"features-{key}.npz" if cache else None, compute)
-    looks = found["looks"].astype(np.float64)
-    return TextFaces(torch.from_numpy(found["features"]), truths(values_of(looks)), looks)
+    weights, found = next(iter(trunk.state_dict().values())).numpy(), []
+    for first in range(0, len(table), PART):
+        rows = range(first, min(len(table), first + PART))
+        path = cache / f"features-{digest(table.landmarks[rows.start : rows.stop], weights)}.npz" if cache else None
+        found.append(cached(path, partial(compute, rows)))
+    looks = np.concatenate([part["looks"] for part in found]).astype(np.float64)
+    features = torch.from_numpy(np.concatenate([part["features"] for part in found]))
+    return TextFaces(features, truths(values_of(looks)), looks)
 
 
 def join(*parts: TextFaces) -> TextFaces:
@@ -109,7 +116,7 @@ def train_heads(
     """Train both heads, or go on with what `run` holds. Raises TrainingError for too few faces."""
     if len(faces) < FEWEST:
         raise TrainingError(f"{len(faces)} faces; the embedding needs {FEWEST} or more")
-    captions = make_captions(random.Random(config.seed), CAPTIONS)
+    captions = make_captions(random.Random(0), CAPTIONS)
     sentences = embedded(encode, captions, run)
     truth = torch.from_numpy(truth_of(captions, faces.truths))
     with torch.random.fork_rng(devices=[]):

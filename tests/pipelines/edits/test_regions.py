@@ -25,7 +25,7 @@ def test_the_smallest_region_that_holds_all_is_touched() -> None:
 def test_every_shipped_direction_names_its_region() -> None:
     regions = {name: direction.region for name, direction in load_directions().items()}
     assert regions["smile"] == "face"
-    assert {name for name, region in regions.items() if region == "hair"} == {"black", "blond", "grey"}
+    assert {name for name, region in regions.items() if region == "hair"} == {"black", "blond", "brown", "grey", "red"}
     assert {"age", "beard", "glasses", "yaw", "pitch"} <= {name for name, region in regions.items() if region == "head"}
 
 

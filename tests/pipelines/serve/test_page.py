@@ -144,6 +144,25 @@ def test_undo_takes_back_one_step_after_the_other(page: Chrome) -> None:
     until(page, lambda: settings(page)["edits"] == {})
 
 
+def test_words_move_sliders_say_what_was_understood_and_can_be_undone(page: Chrome) -> None:
+    line = page.find_element(By.CSS_SELECTOR, "#words input")
+    answer = page.find_element(By.CSS_SELECTOR, "#words output")
+    line.send_keys("much older and taller", Keys.ENTER)
+    until(page, lambda: strength(page, "age") == pytest.approx(2.8))
+    assert "age +2.8" in answer.text
+    assert "not understood: 'taller'" in answer.text
+    by_id(page, "undo").click()
+    until(page, lambda: strength(page, "age") == 0)
+    line.clear()
+    line.send_keys("make him taller", Keys.ENTER)
+    until(page, lambda: "nothing in it is an edit" in answer.text)
+    assert "problem" in str(answer.get_attribute("class"))
+    page.find_element(By.XPATH, "//button[text()='a big smile']").click()
+    until(page, lambda: strength(page, "smile") > 1)
+    by_id(page, "reset").click()
+    until(page, lambda: strength(page, "smile") == 0)
+
+
 def test_all_sliders_have_zero_in_the_middle_and_are_filled_from_there(page: Chrome) -> None:
     press(page, "glasses", Keys.END)  # -3..1
     filled = page.execute_script(

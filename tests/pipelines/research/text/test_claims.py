@@ -31,7 +31,7 @@ def test_every_claim_is_about_a_score_that_there_is() -> None:
 
 def test_what_is_true_false_and_neither() -> None:
     table = truths(values_of(np.stack([
-        looks(smile=0.9, age=70, gender=0.99, glasses=0.1), looks(smile=0.3, age=45, gender=0.5),
+        looks(smile=0.9, age=70, gender=0.99, glasses=0.1), looks(smile=0.3, age=44, gender=0.5),
         looks(smile=0.0, age=20, gender=0.01, beard=0.9),
     ])))  # fmt: skip
     assert table[:, NUMBER["smiling"]].tolist() == [1, -1, 0]
