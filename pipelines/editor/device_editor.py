@@ -84,7 +84,7 @@ class DeviceEditor(FaceEditor):
         """The same edit with its network on the device, where it stays."""
         if direction.name not in self._nonlinear or self._nonlinear[direction.name][0] is not direction:
             network = copy.deepcopy(direction.network)
-            self._device.move(network)
+            self._device.move(cast("torch.nn.Module", network))
             self._nonlinear[direction.name] = direction, replace(direction, network=network)
         return self._nonlinear[direction.name][1]
 
