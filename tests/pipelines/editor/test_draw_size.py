@@ -124,4 +124,4 @@ def test_an_editor_draws_large_faces_large_and_keeps_the_networks_at_256(mode: A
     assert (memory.drawn.layers.change.shape, memory.drawn.layers.mask.shape) == ((512, 512, 3), (256, 256))
     _, analysis = editor.analyse(state.analysis, frames([scene((103, 60))] * 3)[2], Stages())
     assert editor.reproject(state.composites, analysis, Stages()) is not None
-    assert editor.reproject(other.composites, analysis, Stages(), state.composites) is not None
+    assert editor.carry(other.composites, analysis, state.composites, Stages())[1].outcome.has_edit
