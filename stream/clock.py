@@ -23,6 +23,8 @@ RESTART: Final = Fraction(1, 2)
 """The same for formats whose clock is not expected to jump."""
 LATEST_START: Final = Fraction(10)
 """Seconds: players wait for a file that starts later."""
+MOST_UNDATED: Final = 16
+"""Frames that a decoder may hold back to sort them: Matroska stores no decoding times, and so many are not known."""
 _STEADY: Final = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "avi"})
 _DECODING_ORDER: Final = frozenset({"avi"})
 
@@ -30,11 +32,13 @@ _DECODING_ORDER: Final = frozenset({"avi"})
 @dataclass(slots=True)
 class _Place:
     """Where a stream is: the next decoding time that it would count itself, its epoch, and its first and last time on
-    the clock of all. rest: what its last packet lasts, where the file does not say, as far as those before it tell."""
+    the clock of all. rest: what its last packet lasts, where the file does not say, as far as those before it tell.
+    undated: packets at its beginning whose decoding time is not known."""
 
     next_time: Fraction
     epoch: int
     rest: Fraction = Fraction(0)
+    undated: int = 0
     first: Fraction | None = None
     end: Fraction | None = None
 
@@ -116,13 +120,17 @@ class Clock:
                     place.epoch = newest
                 elif self._jumps(gap, time + self._shifts[place.epoch]):
                     place.epoch = self._begin(packet, time, place)
+        self._raw[place.epoch] = time
+        if packet.dts is None and place.undated < MOST_UNDATED:
+            place.undated += 1  # it is decoded before the time at which it is shown: nobody knows how long before
+            return place.epoch
+        place.undated = MOST_UNDATED
         step = time - place.next_time  # from packets without a duration, that is from one to the next
         if packet.duration:
             place.rest = Fraction(0)
         elif 0 < step <= RESTART:
             place.rest = step
         place.next_time = time + (packet.duration or 0) * packet.time_base
-        self._raw[place.epoch] = time
         return place.epoch
 
     def _jumps(self, gap: Fraction, moved: Fraction) -> bool:

@@ -112,6 +112,17 @@ def test_results_hold_all_frames_and_all_sound(suffix: str, tmp_path: Path) -> N
     assert check(target, kind, 3, 1).jumps == 0
 
 
+@pytest.mark.parametrize("rate", [1, 4, 25])
+def test_slow_frames_out_of_order_are_no_jump(rate: int, tmp_path: Path) -> None:
+    """Matroska stores no decoding times: those of the first frames are not known."""
+    options = {"preset": "ultrafast", "x264-params": "bframes=3:b-adapt=0:b-pyramid=1"}
+    pts = range(0, 12800 * 20 // rate, 12800 // rate)
+    path = make(tmp_path / "a.mkv", Clip(pts=pts, rate=rate, options=options, audio=None))
+    with VideoReader(path) as reader:
+        assert [frame.seconds for frame in reader] == pytest.approx([index / rate for index in range(20)], abs=1e-3)
+        assert (reader.clock.jumps, reader.notes) == (0, ())
+
+
 @pytest.mark.parametrize("b_frames", [0, 2])
 def test_avi_has_no_presentation_times(b_frames: int, tmp_path: Path) -> None:
     path = tmp_path / "a.avi"
