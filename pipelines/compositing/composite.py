@@ -184,16 +184,18 @@ def keep_source(layers: Layers, own: FloatImage | None) -> Layers:
     return replace(layers, change=_floats(layers.change * shown), keep=keep)
 
 
-def sharpened(layers: Layers, large: tuple[FloatImage, FloatImage] | None) -> Layers:
-    """The layers with the change of larger drawings, (D, D, 3) each, of the inversion and the edit.
+def sharpened(layers: Layers, edited: FloatImage | None) -> Layers:
+    """The layers with what a larger drawing of the edit, (D, D, 3), has beyond the crop's size.
 
-    Motion and what is kept of the frame are smooth, and stay in the crop.
+    It counts where the frame's own detail is not kept. Elsewhere E - m W(O) of the large drawings would add what the
+    generator draws too fine for the flow to cancel: doubled lashes and rims of glasses.
     """
-    if large is None:
+    if edited is None:
         return layers
-    inversion, edited = large
-    keep = enlarged(layers.keep, len(edited))[..., None]
-    return replace(layers, change=_floats(edited - keep * warp(inversion, enlarged_flow(layers.flow, len(edited)))))
+    side, size = len(edited), len(layers.change)
+    fine = edited - enlarged(_floats(cv2.resize(edited, (size, size), interpolation=cv2.INTER_AREA)), side)
+    new = 1 - enlarged(layers.keep, side)[..., None]
+    return replace(layers, change=_floats(enlarged(layers.change, side) + new * fine))
 
 
 def enlarged(plane: FloatImage, side: int) -> FloatImage:

@@ -125,9 +125,7 @@ class DeviceCompositor:
         if before.colours is not None:
             colours = torch.lerp(before.colours, colours, share(elapsed, COLOUR_SECONDS))
         inverted, edited = (apply_match(colours, picture) for picture in small)
-        large = inverted, edited
-        if pair.shape[-1] > CROP:
-            large = apply_match(colours, pair[0]), apply_match(colours, pair[1])
+        large = edited if pair.shape[-1] == CROP else apply_match(colours, pair[1])
         state = DeviceComposite(colours, before.motion, drawn.seconds)
         weight = drawn.weight if mode == "replace" else min(1.0, 4 * drawn.weight)
         hull, front = masks.hull, torch.zeros_like(masks.hull)
@@ -139,7 +137,7 @@ class DeviceCompositor:
             state, hull = replace(state, front=front), hull * (1 - front)
         if not wide:
             motion, main = self._inside(before.motion, inverted, edited, hull * weight, mode, elapsed)
-            main = sharpened(main, *large)
+            main = sharpened(main, large)
             kept = DeviceDrawn(main, masks.points, drawn.weight, drawn.seconds, detail=mode == "detail")
             state = replace(state, motion=motion, drawn=kept)
             return state, self._finished(kept, drawn, mode)
@@ -160,7 +158,7 @@ class DeviceCompositor:
 
     def _head(
         self, before: DeviceComposite, state: DeviceComposite, drawn: DeviceFace, pair: tuple[Tensor, Tensor],
-        large: tuple[Tensor, Tensor], weight: float, touched: Touched, mode: Mode,
+        large: Tensor, weight: float, touched: Touched, mode: Mode,
     ) -> tuple[DeviceComposite, DeviceDrawn]:  # fmt: skip
         """As `FaceCompositor._head`. Where the matte is unsure, all that reaches beyond the hull has a mask of zero."""
         assert state.matte is not None
@@ -195,14 +193,12 @@ class DeviceCompositor:
                 replace=mode == "replace",
             )
             inside = masks.hull * (1 - state.matte.front)
-            side = large[0].shape[-1]
-            hairs = (resize(own_hair[None], side)[0] for own_hair in (before_edit[1], after_edit[1]))
-            head = sharpened(head, *(hair.match(one, part) for one, part in zip(large, hairs, strict=True)))
+            head = sharpened(head, large)
             assert head.bared is not None
             main = replace(head, mask=torch.where(sure > 0, head.mask, inside), bared=head.bared * sure)
         elif touched.face:
             motion, hull = self._inside(before.motion, inverted, edited, masks.hull * (1 - front), mode, elapsed)
-            main = sharpened(hull, *large)
+            main = sharpened(hull, large)
         tint, wide = self._hair(drawn, state, front, hair, sure, touched)
         main, tint, beyond = (None if one is None else one.fading(weight) for one in (main, tint, wide))
         kept = DeviceDrawn(

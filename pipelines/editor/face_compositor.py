@@ -21,7 +21,6 @@ from ..compositing.composite import (
     Motion,
     compose,
     detail_layers,
-    enlarged,
     enlarged_flow,
     hull_mask,
     keep_source,
@@ -68,7 +67,7 @@ class DrawnFace:
         hidden: (N,) in 0..1, of each landmark.
         nearer: (S, S) in 0..1, heads in front of it; None without any.
         seconds: time of the frame.
-        large: (D, D, 3) each, inverted and edited where they are drawn larger than the crop.
+        large: (D, D, 3), the edit where it is drawn larger than the crop.
     """
 
     track: FaceTrack
@@ -80,7 +79,7 @@ class DrawnFace:
     hidden: Points
     nearer: Mask | None
     seconds: float
-    large: tuple[FloatImage, FloatImage] | None = None
+    large: FloatImage | None = None
 
     @property
     def points(self) -> Points:
@@ -96,7 +95,7 @@ class _Fitted:
         face, inverted, edited: (S, S, 3) float32 in 0..255.
         points: (N, 2) landmarks in crop pixels.
         elapsed: seconds since its last frame.
-        large: (D, D, 3) each, inverted and edited where they are drawn larger than the crop.
+        large: (D, D, 3), the edit where it is drawn larger than the crop.
     """
 
     face: FloatImage
@@ -104,7 +103,7 @@ class _Fitted:
     edited: FloatImage
     points: Points
     elapsed: float
-    large: tuple[FloatImage, FloatImage] | None = None
+    large: FloatImage | None = None
 
 
 class FaceCompositor:
@@ -128,9 +127,9 @@ class FaceCompositor:
         field = self._shape(points, inverted) if mode == "detail" else None
         if field is not None:
             inverted, edited = warp(inverted, field), warp(edited, field)
-            large = large and _each(large, lambda one: warp(one, enlarged_flow(field, len(one))))
+            large = None if large is None else warp(large, enlarged_flow(field, len(large)))
         colours = colour_match.follow(before.colours, colour_match.measure(face, inverted, hull), elapsed)
-        large = large and _each(large, colours.apply)
+        large = None if large is None else colours.apply(large)
         fitted = _Fitted(face, colours.apply(inverted), colours.apply(edited), points, elapsed, large)
         state = CompositeState(colours, before.motion, drawn.seconds)
         # A weak edit is already near the source; the mask closes only at the very end of a fade.
@@ -195,9 +194,7 @@ class FaceCompositor:
                 inverted, edited, motion, (own, before_edit, after_edit), behind, front,
                 chin=float(fitted.points[:, 1].max()), replace=mode == "replace",
             )  # fmt: skip
-            if fitted.large is not None:
-                hairs = [enlarged(matte.hair, len(fitted.large[0])) for matte in (before_edit, after_edit)]
-                main = sharpened(main, hair_colour.match(hair, *fitted.large, *hairs))
+            main = sharpened(main, fitted.large)
         elif touched.face:
             motion, main = self._inside(before, fitted, hull * (1 - front), mode)
         tint, beyond = self._hair(drawn, fitted.face, state, front, hair, touched, network)
@@ -314,12 +311,6 @@ def _sparing_the_mouth(kept: ReprojectableLayers, drawn: DrawnFace, mode: Mode) 
     if mode == "replace" or kept.layers is None:
         return kept
     return kept.showing(keep_source(kept.layers, mouth_inside(kept.points, drawn.track.layout)))
-
-
-def _each(
-    pair: tuple[FloatImage, FloatImage], change: Callable[[FloatImage], FloatImage]
-) -> tuple[FloatImage, FloatImage]:
-    return change(pair[0]), change(pair[1])
 
 
 def _both(first: Mask | None, second: Mask | None) -> Mask | np.float32:

@@ -54,7 +54,7 @@ class Rendered:
 
     Attributes:
         inverted, edited: (256, 256, 3) float32 in 0..255, the generator's pictures.
-        large: (D, D, 3) each, the same as they are drawn, where that is larger.
+        large: (D, D, 3), the edit as it is drawn, where that is larger.
         latent: the face's new state.
         encoded: (codes, 512), E0's output for this face; None if E0 was not run.
         on_device: (2, 3, D, D) float32 in 0..255, inverted and edited, where pictures stay on a device.
@@ -65,7 +65,7 @@ class Rendered:
     latent: LatentState
     encoded: Tensor | None = None
     on_device: Tensor | None = None
-    large: tuple[FloatImage, FloatImage] | None = None
+    large: FloatImage | None = None
 
 
 class FaceRenderer(Protocol):
@@ -131,7 +131,7 @@ class Renderer:
                 large = pictures[number], pictures[number if job.offset is None else next(place)]
                 drawn, shown = map(_at_256, large)
                 memory = found.state if isinstance(found, _Averaged) else found.remember(job.face, drawn, shown)
-                kept = None if size == SMALLEST else large
+                kept = None if size == SMALLEST else large[1]
                 results[row] = Rendered(drawn, shown, memory, encoded.get(row), large=kept)
         return [results[row] for row in range(len(jobs))]
 

@@ -115,7 +115,10 @@ def refine_clip(
         elif people.count > 1:
             settings = replace(settings, offset_share=0.0)
         where = renderer.generator.mean_w().device
-        lpips, arcface, faces = lpips.to(where), arcface.to(where), faces.to(where)
+        faces = faces.to(where)
+        for network in (lpips, arcface):
+            if isinstance(network, nn.Module):
+                network.to(where)
         fit = fit_person(renderer.encoder, renderer.generator, lpips, arcface, faces, settings, progress=progress)
         if path is not None:
             save_fit(path, fit)

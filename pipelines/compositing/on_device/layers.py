@@ -97,13 +97,13 @@ def keep_source(layers: DeviceLayers, own: Tensor) -> DeviceLayers:
     return replace(layers, change=change, keep=layers.keep + (1 - layers.keep) * moved)
 
 
-def sharpened(layers: DeviceLayers, inversion: Tensor, edited: Tensor) -> DeviceLayers:
-    """`composite.sharpened`. inversion, edited: (3, D, D)."""
-    side = edited.shape[-1]
-    if side == layers.change.shape[-1]:
+def sharpened(layers: DeviceLayers, edited: Tensor) -> DeviceLayers:
+    """`composite.sharpened`. edited: (3, D, D)."""
+    side, size = edited.shape[-1], layers.change.shape[-1]
+    if side == size:
         return layers
-    keep = resize(layers.keep[None], side)
-    return replace(layers, change=edited - keep * warp(inversion, larger(layers.flow, side)))
+    fine = edited - resize(resize(edited, size), side)
+    return replace(layers, change=resize(layers.change, side) + (1 - resize(layers.keep[None], side)) * fine)
 
 
 def larger(field: Tensor, side: int) -> Tensor:

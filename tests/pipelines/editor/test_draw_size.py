@@ -12,12 +12,13 @@ from dynstream.pipelines.common.errors import PipelineError
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.compositing.composite import Motion as HostMotion
 from dynstream.pipelines.compositing.composite import compose, detail_layers, hull_mask, keep_source, sharpened
+from dynstream.pipelines.compositing.on_device import layers as device_layers
 from dynstream.pipelines.editor.draw_size import DrawSizes, check_draw_size
 from dynstream.pipelines.editor.face_editor import FaceEditor, SessionState
 from dynstream.pipelines.editor.renderer import Renderer
 from dynstream.pipelines.tracking.tracker import Tracker
 
-from ..compositing.on_device.pictures import quad, soft
+from ..compositing.on_device.pictures import array, quad, soft, tensor
 from ..fakes import OvalBackend, edits, frames, scene
 from .small_networks import SmallEncoder, SmallGenerator
 
@@ -80,17 +81,32 @@ def test_what_the_device_does_not_have_is_refused(make: Callable[[], object], er
 def test_a_larger_drawing_of_the_same_gives_the_same() -> None:
     frame, place = soft((240, 320), 3, seed=1).astype(np.uint8), quad((160.0, 120.0), 180, 0.1)
     inversion, edited = (soft((256, 256), 3, seed=seed, cell=40) for seed in (2, 3))
-    large = tuple(cv2.resize(picture, (512, 512), interpolation=cv2.INTER_LINEAR) for picture in (inversion, edited))
+    large = cv2.resize(edited, (512, 512), interpolation=cv2.INTER_LINEAR)
     flow = (soft((256, 256), 2, seed=4, cell=40) / 255 - 0.5) * 6
     keep, mouth = soft((256, 256), 1, seed=5) / 255, np.zeros((256, 256), np.float32)
     mouth[100:150, 90:160] = 1
     mouth = np.asarray(cv2.GaussianBlur(mouth, (0, 0), 6.0), np.float32)
     mask = hull_mask(np.array([[60.0, 60], [200, 60], [220, 220], [40, 220]]))
     layers = detail_layers(inversion, edited, mask, HostMotion(flow, keep, keep))
-    larger = sharpened(layers, large)  # type: ignore[arg-type]
+    larger = sharpened(layers, np.asarray(large, np.float32))
     assert larger.change.shape == (512, 512, 3)
     wanted = compose(frame, place, keep_source(layers, mouth)).astype(int)
     assert np.abs(compose(frame, place, keep_source(larger, mouth)) - wanted).max() <= 2
+
+
+def test_what_a_larger_drawing_has_beyond_counts_where_the_frame_is_not_kept() -> None:
+    flat, stripes = np.full((256, 256, 3), 100, np.float32), np.full((512, 512, 3), 100, np.float32)
+    stripes[:, ::2] += 20
+    stripes[:, 1::2] -= 20  # finer than 256 can hold
+    keep = np.zeros((256, 256), np.float32)
+    keep[:, :128] = 1
+    still = np.zeros((256, 256, 2), np.float32)
+    layers = detail_layers(flat, flat, np.ones_like(keep), HostMotion(still, keep, keep))
+    change = sharpened(layers, stripes).change
+    assert np.abs(change[:, :250]).max() < 1e-3
+    np.testing.assert_allclose(change[:, 262:], stripes[:, 262:], atol=1e-3)
+    there = device_layers.DeviceLayers(*map(tensor, (layers.change, layers.keep, layers.flow, layers.mask)))
+    np.testing.assert_allclose(array(device_layers.sharpened(there, tensor(stripes)).change), change, atol=1e-3)
 
 
 @pytest.mark.parametrize("mode", ["detail", "replace"])
