@@ -11,7 +11,7 @@ from ..options import JsonFile, ProgressStyle
 from ..progress import count_frames
 from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
-from . import evaluate_dynamics, evaluate_inversion, evaluate_recurrent
+from . import evaluate_dynamics, evaluate_inversion, evaluate_recurrent, evaluate_vidstyleode
 from .bench_tables import print_document
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ app = typer.Typer(
 app.command("dynamics")(evaluate_dynamics.command)
 app.command("inversion")(evaluate_inversion.command)
 app.command("recurrent")(evaluate_recurrent.command)
+app.command("vidstyleode")(evaluate_vidstyleode.command)
 
 
 @app.command(DEFAULT)

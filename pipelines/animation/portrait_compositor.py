@@ -8,7 +8,7 @@ Only the face is drawn. Hair, hats, ears and neck are the photograph's own, move
 change with every expression.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -173,6 +173,9 @@ class PortraitCompositor:
         turn = float(np.clip((distance - TURN[0]) / (TURN[1] - TURN[0]), 0, 1))
         guess = wide_displacement(moved, self._points), wide_displacement(self._points, moved)
         motion = self._outside_by_landmarks(measure_motion(self._inverted, edited, self._flow, guess, turn), guess[0])
+        # Where lips have opened there is nothing of the photograph to keep.
+        opened = np.asarray(mouth_inside(moved, self._layout) * (1 - self._mouth.max()), np.float32)
+        motion = replace(motion, keep=motion.keep * (1 - opened))
         if self._own is None:
             layers = detail_layers(self._inverted, edited, self._hull, motion)
         else:
