@@ -35,7 +35,7 @@ class Landmarks106(nn.Module):
         matrix = faces.new_tensor([[scale, 0, shift[0]], [0, scale, shift[1]]]).expand(len(faces), -1, -1)
         grid = F.affine_grid(matrix, [len(faces), 3, SIZE, SIZE], align_corners=False)
         patches = F.grid_sample(faces, grid, padding_mode="border", align_corners=False)
-        found = self.graph((patches + 1) * 127.5).unflatten(1, (POINTS, 2))
+        found: Tensor = self.graph((patches + 1) * 127.5).unflatten(1, (POINTS, 2))
         # It counts from the patch's middle in halves of its side.
         return found * SIDE / 2 + faces.new_tensor(MIDDLE)
 

@@ -55,7 +55,7 @@ class AnimateJob:
     """The options of a job. Raises OptionError for those that do not go together.
 
     Attributes:
-        portrait: a picture. drivers: clips; the first gives times and sound.
+        portrait: a picture, or a clip, of which one frame moves. drivers: clips; the first gives times and sound.
         regions: of each driver, a name or a mask's path; empty for the whole face.
         mix: share of the second of two drivers, whose motions are mixed; None for no mixing.
         face: which face of the picture, counted from the left; None for the largest.
@@ -176,7 +176,7 @@ class _Driver:
         assert shown.quad is not None
         assert rest.quad is not None
         shift = shift_between(rest.quad, shown.quad)
-        return Followed(shown, rest, self._part.times(share)), shift.times(share * self._part.head)
+        return Followed(shown, rest, self._part.times(share)), shift.scaled(share * self._part.head)
 
     def _nearest(self, seconds: float) -> DriverFrame:
         return self._frames[int(np.argmin(np.abs(self._seconds - seconds)))]

@@ -14,7 +14,7 @@ from dynstream.pipelines.fitting.pivotal_tuning import Fit, FitSettings
 from dynstream.pipelines.tracking.head_pose import HeadPose
 from dynstream.stream.errors import SourceError
 
-from ..fakes import LevelEncoder, LevelGenerator, OvalBackend, scene
+from ..fakes import LevelEncoder, LevelGenerator, OvalBackend, scene, write_clip
 from .faces import face
 
 
@@ -90,3 +90,23 @@ def test_a_fit_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         torch.testing.assert_close(fitted.code, plain.code + 1)
     assert len(calls) == 1
     assert fitted.key != plain.key
+
+
+def test_of_a_clip_the_frame_at_rest_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames without a usable face are passed over; the others serve the fit where they show the same person."""
+    import torch
+
+    pictures = [scene(None)] * 3 + [scene((80 + i, 60)) for i in range(9)]
+    path = write_clip(tmp_path / "a.mp4", pictures)
+    monkeypatch.setattr(module, "_unrest", lambda face: abs(float(face.landmarks[:, 0].mean()) - 84))
+    one = read_portrait(path, OvalBackend())
+    assert abs(one.quad.mean(0)[0] - 84) < 2.5
+    assert 2 <= len(one.others) < 8
+
+    class Who:
+        def embed_ffhq(self, x: torch.Tensor) -> torch.Tensor:
+            row = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+            return row[torch.arange(len(x)) % 2]
+
+    face = torch.zeros(1, 3, 256, 256)
+    assert len(module._same_person(face, one, Who())) == 1 + (len(one.others) + 1) // 2
