@@ -39,6 +39,7 @@ def command(
         bool,
         typer.Option("--absolute/--relative", help="Expression as the driver's, or as it changes."),
     ] = False,
+    passes: Annotated[int, typer.Option(metavar="N", help="Draw each frame so often, each time nearer.")] = 1,
     region: Annotated[
         list[str] | None,
         typer.Option(
@@ -101,6 +102,7 @@ def command(
     job_options = {
         "portrait": portrait, "drivers": tuple(driving), "target": target, "method": check_method(method),
         "regions": tuple(region or ()), "mix": mix, "face": face, "strength": motion_strength, "absolute": absolute,
+        "passes": passes,
         "refine": refine, "refine_seconds": refine_seconds, "rate": None if fps is None else parse_rate(fps),
         "video": VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt), "overwrite": overwrite,
     }  # fmt: skip
