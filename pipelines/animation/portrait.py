@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 SEEN: Final = 8
 """Frames of a clip among which its portrait is chosen, and to which the generator is fitted."""
+PICTURES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 LARGEST: Final = 1280
 """Pixels of the longer side of a result; a larger picture is made smaller."""
 LEAST_SIDE: Final = 64.0
@@ -85,9 +86,9 @@ def read_portrait(path: Path, backend: FaceBackend, *, number: int | None = None
     no picture, PipelineError for one without a face, in profile, or too small.
     """
     found, problems = [], []
-    for frame in spread_frames(path, SEEN):
+    for pixels in _pictures(path):
         try:
-            found.append(_take(path, frame.pixels, backend, number, largest))
+            found.append(_take(path, pixels, backend, number, largest))
         except PipelineError as error:
             problems.append(error)
     if not found:
@@ -95,6 +96,15 @@ def read_portrait(path: Path, backend: FaceBackend, *, number: int | None = None
     costs = [_unrest(portrait.face) for portrait in found]
     best = found[int(np.argmin(costs))]
     return replace(best, others=tuple(one.crop for one in found if one is not best))
+
+
+def _pictures(path: Path) -> list[Pixels]:
+    """Of a picture itself, upright as its EXIF orientation says, which FFmpeg does not read; frames of a clip."""
+    if path.suffix.lower() in PICTURES and path.is_file():
+        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if bgr is not None:
+            return [np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)]
+    return [frame.pixels for frame in spread_frames(path, SEEN)]
 
 
 def _take(path: Path, pixels: Pixels, backend: FaceBackend, number: int | None, largest: int) -> Portrait:

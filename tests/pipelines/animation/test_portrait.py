@@ -51,6 +51,19 @@ def test_a_large_picture_is_made_smaller_and_transparency_is_dropped(tmp_path: P
     assert read_portrait(write(tmp_path / "clear.png", clear), OvalBackend()).pixels.shape == (160, 200, 3)
 
 
+def test_a_phones_picture_is_turned_upright(tmp_path: Path) -> None:
+    """EXIF orientation 6: the first row of the file is the right side of what was seen."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = scene((90, 60))
+    Image.fromarray(np.ascontiguousarray(np.rot90(upright))).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    one = read_portrait(tmp_path / "a.jpg", OvalBackend())
+    assert one.pixels.shape == upright.shape
+    assert np.abs(one.pixels.astype(int) - upright).mean() < 4
+
+
 class Turned(OvalBackend):
     def locate(self, pixels, region) -> Face:  # type: ignore[no-untyped-def]
         return face(HeadPose(50, 0, 0), at=(90, 60), size=24)
