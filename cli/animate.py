@@ -1,4 +1,4 @@
-"""`dynstream animate`: a portrait that follows somebody's motion."""
+"""`dynstream animate` and `transfer`: a portrait, or the person of a clip, that follows somebody's motion."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -26,7 +26,7 @@ from .weights import IndexUrl, Offline, open_zoo
 
 
 def command(
-    portrait: Annotated[Path, typer.Argument(metavar="PORTRAIT", help="A picture with a face, from the front.")],
+    portrait: Annotated[Path, typer.Argument(metavar="PORTRAIT", help="A picture or clip of a face from the front.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The result; its suffix names the container.")],
     driving: Annotated[
         list[Path], typer.Option("--driving", metavar="CLIP", help="Whose motion is followed. Repeatable.")
@@ -39,6 +39,7 @@ def command(
         bool,
         typer.Option("--absolute/--relative", help="Expression as the driver's, or as it changes."),
     ] = False,
+    passes: Annotated[int, typer.Option(metavar="N", help="Draw each frame so often, each time nearer.")] = 1,
     region: Annotated[
         list[str] | None,
         typer.Option(
@@ -70,17 +71,19 @@ def command(
     offline: Offline = False,
     index_url: IndexUrl = None,
 ) -> None:
-    """Make a portrait follow the motion of a face in a clip; its background and its own detail stay.
+    """Make the face of a picture or clip follow the motion of a face in another clip; background and detail stay.
 
     The generator is fitted to the picture first, and what every known move does to this face is measured; both are
     kept, so that the same portrait starts at once the next time, and a run that was stopped goes on. Sound and times
-    are the driver's.
+    are the driver's. `transfer` is another name of this command: of a clip in place of the picture, the frame in which
+    the face is most at rest moves.
 
     Examples:
 
     - `dynstream animate me.jpg talking.mp4 --driving clip.mp4 --i-am-the-subject`
     - `dynstream animate me.jpg out.mp4 --driving smile.mp4 --region mouth --driving nod.mp4 --region head
       --i-am-the-subject`
+    - `dynstream transfer me.mp4 out.mp4 --driving somebody.mp4 --i-am-the-subject`
     - `dynstream animate drawn.png out.mp4 --driving clip.mp4 --motion-strength 0.6 --drawn-person --sheet sheet.png`
     """
     from ..pipelines.animation.motions import check_method
@@ -99,6 +102,7 @@ def command(
     job_options = {
         "portrait": portrait, "drivers": tuple(driving), "target": target, "method": check_method(method),
         "regions": tuple(region or ()), "mix": mix, "face": face, "strength": motion_strength, "absolute": absolute,
+        "passes": passes,
         "refine": refine, "refine_seconds": refine_seconds, "rate": None if fps is None else parse_rate(fps),
         "video": VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt), "overwrite": overwrite,
     }  # fmt: skip

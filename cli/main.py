@@ -31,6 +31,7 @@ COMMANDS = {
     "fit": "fit",
     "interpolate": "interpolate",
     "animate": "animate",
+    "transfer": "animate",
     "synth": "research.synth",
     "doctor": "doctor",
     "evaluate": "research.evaluate",
@@ -62,7 +63,10 @@ SUMMARIES = {
     "fit": "Learn how the face of one clip moves: dz/dt = f(t, z) through the codes of its frames (DynODE).",
     "interpolate": "Write a clip at another frame rate: its frames as they are, and new ones "
     "between them. Sound is copied.",
-    "animate": "Make a portrait follow the motion of a face in a clip; its background and its own detail stay.",
+    "animate": "Make the face of a picture or clip follow the motion of a face in another clip; "
+    "background and detail stay.",
+    "transfer": "Make the face of a picture or clip follow the motion of a face in another clip; "
+    "background and detail stay.",
     "synth": "Draw a talking head whose codes, place, movement, light and edits are all known.",
     "doctor": "Check this machine: packages, codecs, processor, GPU, memory, weights, cameras, ports.",
     "evaluate": "Measure results. `dynstream evaluate SOURCE RESULT` compares two videos "

@@ -11,7 +11,7 @@ from ..options import JsonFile, ProgressStyle
 from ..progress import count_frames
 from ..target import target
 from ..weights import IndexUrl, Offline, open_zoo
-from . import evaluate_dynamics, evaluate_inversion, evaluate_recurrent, evaluate_text
+from . import evaluate_dynamics, evaluate_inversion, evaluate_recurrent, evaluate_text, evaluate_vidstyleode
 from .bench_tables import print_document
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ app.command("dynamics")(evaluate_dynamics.command)
 app.command("inversion")(evaluate_inversion.command)
 app.command("recurrent")(evaluate_recurrent.command)
 app.command("text")(evaluate_text.command)
+app.command("vidstyleode")(evaluate_vidstyleode.command)
 
 
 @app.command(DEFAULT)

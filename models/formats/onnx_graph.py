@@ -90,6 +90,7 @@ OPERATORS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
         "PRelu": lambda _, x, slope: F.prelu(x, slope.flatten()),
         "Pad": _pad,
         "Relu": lambda _, x: F.relu(x),
+        "Sub": lambda _, a, b: a - b,
         "Softmax": lambda attributes, x: x.softmax(attributes.get("axis", -1)),
     }
 )

@@ -210,14 +210,17 @@ class FollowModel:
         self._model, self._code = model, code
 
     def start(self) -> dict[int, Any]:
-        """The filter's state for each driver."""
+        """For each driver the time of its last frame, its map, and the filter's state."""
         return {}
 
     def step(self, state: dict[int, Any], asked: Asked) -> tuple[Tensor, dict[int, Any]]:
         maps, before, masks, after = [], [], [], dict(state)
         with torch.inference_mode():
             for number, one in enumerate(asked.drivers):
-                motion, after[number] = self._see(state.get(number), one.frame)
+                known = state.get(number)
+                if known is None or known[0] != one.frame.seconds:  # another pass sees nothing new
+                    after[number] = (one.frame.seconds, *self._see(None if known is None else known[2], one.frame))
+                motion = after[number][1]
                 rest, _ = self._see(None, one.reference)
                 maps.append(motion)
                 before.append(rest)

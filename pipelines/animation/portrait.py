@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,19 +17,23 @@ from ...models.generator.generator import Generator
 from ...models.metrics.arcface import load_arcface
 from ...models.metrics.lpips import load_lpips
 from ...stream.frame import Pixels
-from ...stream.reader import VideoReader
+from ...stream.spread import spread_frames
 from ..common.errors import PipelineError
 from ..common.tensors import to_tensor
-from ..fitting.pivotal_tuning import Fit, FitSettings, bent, fit_person
-from ..fitting.refinement import load_fit, save_fit
+from ..fitting.pivotal_tuning import Fit, FitSettings, Identity, bent, fit_person
+from ..fitting.refinement import SAME_PERSON, load_fit, save_fit
 from ..tracking.align import alignment_points, crop, ffhq_quad, side
 from ..tracking.head_pose import head_pose
 from ..trajectory.encode_clip import weights_digest
+from .face_motion import measure
 
 if TYPE_CHECKING:
     from ...models.arrays import Quad
     from ...models.zoo.zoo import Zoo
 
+SEEN: Final = 8
+"""Frames of a clip among which its portrait is chosen, and to which the generator is fitted."""
+PICTURES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 LARGEST: Final = 1280
 """Pixels of the longer side of a result; a larger picture is made smaller."""
 LEAST_SIDE: Final = 64.0
@@ -48,6 +52,7 @@ class Portrait:
         face: its landmarks in the picture. quad: of its crop.
         crop: (256, 256, 3).
         notes: what a user may want to know.
+        others: (256, 256, 3) each, faces in other frames of a clip, perhaps of other people.
     """
 
     pixels: Pixels
@@ -55,6 +60,7 @@ class Portrait:
     quad: "Quad"
     crop: Pixels
     notes: tuple[str, ...] = ()
+    others: tuple[Pixels, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,13 +80,35 @@ class FittedPortrait:
 
 
 def read_portrait(path: Path, backend: FaceBackend, *, number: int | None = None, largest: int = LARGEST) -> Portrait:
-    """The first picture of a file, and a face in it.
+    """The picture of a file with the face that will move; of a clip the frame in which it is most at rest.
 
     number: which face, counted from the left, from 1 on; None takes the largest. Raises SourceError for a file that is
     no picture, PipelineError for one without a face, in profile, or too small.
     """
-    with VideoReader(path) as reader:
-        pixels = next(iter(reader)).pixels
+    found, problems = [], []
+    for pixels in _pictures(path):
+        try:
+            found.append(_take(path, pixels, backend, number, largest))
+        except PipelineError as error:
+            problems.append(error)
+    if not found:
+        raise problems[0]
+    costs = [_unrest(portrait.face) for portrait in found]
+    best = found[int(np.argmin(costs))]
+    return replace(best, others=tuple(one.crop for one in found if one is not best))
+
+
+def _pictures(path: Path) -> list[Pixels]:
+    """Of a picture itself, upright as its EXIF orientation says, which FFmpeg does not read; frames of a clip."""
+    if path.suffix.lower() in PICTURES and path.is_file():
+        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if bgr is not None:
+            return [np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)]
+    return [frame.pixels for frame in spread_frames(path, SEEN)]
+
+
+def _take(path: Path, pixels: Pixels, backend: FaceBackend, number: int | None, largest: int) -> Portrait:
+    """One frame as a portrait."""
     notes = []
     height, width = pixels.shape[:2]
     if max(height, width) > largest:
@@ -114,6 +142,13 @@ def read_portrait(path: Path, backend: FaceBackend, *, number: int | None = None
     return Portrait(pixels, face, quad, crop(pixels, quad), tuple(notes))
 
 
+def _unrest(face: Face) -> float:
+    """How far a face is from looking into the camera with closed lips and open eyes."""
+    seen = measure(face)
+    turn = float(np.hypot(seen.pose.yaw, seen.pose.pitch)) / 10
+    return turn + 4 * float(seen.openings[2:4].mean()) - float(np.minimum(seen.openings[:2], 0.3).mean())
+
+
 def _resized(pixels: Pixels, width: int, height: int) -> Pixels:
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
@@ -133,7 +168,9 @@ def fit_portrait(
     settings: None leaves E0's code and the generator as they are. cache: folder of fits, or None.
     """
     face = to_tensor(portrait.crop[None])
-    sha = hashlib.sha256(portrait.crop.tobytes() + repr(settings).encode())
+    sha = hashlib.sha256(repr(settings).encode())
+    for one in (portrait.crop, *portrait.others):
+        sha.update(one.tobytes())
     for network in (encoder, generator):
         if isinstance(network, torch.nn.Module):
             sha.update(weights_digest(network).encode())
@@ -145,7 +182,17 @@ def fit_portrait(
     path = cache / f"{key}.safetensors" if cache else None
     fit: Fit | None = load_fit(path) if path is not None and path.exists() else None
     if fit is None:
-        fit = fit_person(encoder, generator, load_lpips(zoo), load_arcface(zoo), face, settings, progress=progress)
+        arcface = load_arcface(zoo)
+        faces = _same_person(face, portrait, arcface) if portrait.others else face
+        fit = fit_person(encoder, generator, load_lpips(zoo), arcface, faces, settings, progress=progress)
         if path is not None:
             save_fit(path, fit)
     return FittedPortrait(portrait, code + fit.offset, bent(generator, fit), key)
+
+
+def _same_person(face: Tensor, portrait: Portrait, who: Identity) -> Tensor:
+    """The portrait's face and those of other frames that show the same person."""
+    others = to_tensor(np.stack(portrait.others))
+    with torch.no_grad():
+        likeness = who.embed_ffhq(others) @ who.embed_ffhq(face)[0]
+    return torch.cat([face, others[likeness >= SAME_PERSON]])

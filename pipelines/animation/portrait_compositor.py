@@ -8,7 +8,7 @@ Only the face is drawn. Hair, hats, ears and neck are the photograph's own, move
 change with every expression.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -28,8 +28,9 @@ from ..compositing.shape_match import displacement, wide_displacement
 from ..tracking.align import crop, enlarge_quad, side, to_crop, unalign
 from .portrait import Portrait
 
-TURN: Final = (3.0, 8.0)
-"""Crop pixels of the landmarks' motion, in the median: the head stays, and it turns."""
+TURNED: Final = 1.0
+"""A head outside of whose face everything moves as the landmarks do is treated as one that turns: what it leaves is
+background at once, and its neck stays."""
 SHIFT: Final = 0.12
 """Sides of the quad by which a head moves at most."""
 GROWTH: Final = 0.12
@@ -52,6 +53,10 @@ class HeadShift:
     y: float = 0.0
     growth: float = 0.0
     roll: float = 0.0
+
+    def scaled(self, share: float) -> "HeadShift":
+        """Scaled alone."""
+        return HeadShift(share * self.x, share * self.y, share * self.growth, share * self.roll)
 
     def times(self, strength: float) -> "HeadShift":
         """Scaled, and limited to what a photograph can be bent to."""
@@ -169,10 +174,11 @@ class PortraitCompositor:
         edited = self._colours.apply(warp(edited, self._field))
         rows, columns = (np.clip(np.rint(drawn_points[:, axis]), 0, 255).astype(int) for axis in (1, 0))
         moved = drawn_points - self._field[rows, columns]
-        distance = float(np.median(np.hypot(*(moved - self._points).T)))
-        turn = float(np.clip((distance - TURN[0]) / (TURN[1] - TURN[0]), 0, 1))
         guess = wide_displacement(moved, self._points), wide_displacement(self._points, moved)
-        motion = self._outside_by_landmarks(measure_motion(self._inverted, edited, self._flow, guess, turn), guess[0])
+        motion = self._outside_by_landmarks(measure_motion(self._inverted, edited, self._flow, guess, TURNED), guess[0])
+        # Where lips have opened there is nothing of the photograph to keep.
+        opened = np.asarray(mouth_inside(moved, self._layout) * (1 - self._mouth.max()), np.float32)
+        motion = replace(motion, keep=motion.keep * (1 - opened))
         if self._own is None:
             layers = detail_layers(self._inverted, edited, self._hull, motion)
         else:

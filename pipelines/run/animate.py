@@ -55,12 +55,13 @@ class AnimateJob:
     """The options of a job. Raises OptionError for those that do not go together.
 
     Attributes:
-        portrait: a picture. drivers: clips; the first gives times and sound.
+        portrait: a picture, or a clip, of which one frame moves. drivers: clips; the first gives times and sound.
         regions: of each driver, a name or a mask's path; empty for the whole face.
         mix: share of the second of two drivers, whose motions are mixed; None for no mixing.
         face: which face of the picture, counted from the left; None for the largest.
         strength: of the motion, 1 as the driver's.
         absolute: the driver's own expression and pose rather than its change.
+        passes: drawings of each frame, see `animate`.
         refine, refine_seconds: steps to fit the generator to the picture, and their time limit.
         rate: frames a second of the result; None for the driver's own times.
         consent: why the face may be moved, for the credentials.
@@ -75,6 +76,7 @@ class AnimateJob:
     face: int | None = None
     strength: float = 1.0
     absolute: bool = False
+    passes: int = 1
     refine: int = 60
     refine_seconds: float = 180.0
     rate: Fraction | None = None
@@ -88,6 +90,8 @@ class AnimateJob:
             raise OptionError("nothing to do: give the clip whose motion is followed, with --driving CLIP")
         if not 0 <= self.strength <= 3:
             raise OptionError(f"--motion-strength {self.strength:g}: expected 0 to 3")
+        if not 1 <= self.passes <= 5:
+            raise OptionError(f"--passes {self.passes}: expected 1 to 5")
         if self.refine < 0:
             raise OptionError(f"--refine {self.refine}: expected 0 or more steps")
         if self.regions and len(self.regions) != len(self.drivers):
@@ -176,7 +180,7 @@ class _Driver:
         assert shown.quad is not None
         assert rest.quad is not None
         shift = shift_between(rest.quad, shown.quad)
-        return Followed(shown, rest, self._part.times(share)), shift.times(share * self._part.head)
+        return Followed(shown, rest, self._part.times(share)), shift.scaled(share * self._part.head)
 
     def _nearest(self, seconds: float) -> DriverFrame:
         return self._frames[int(np.argmin(np.abs(self._seconds - seconds)))]
@@ -207,14 +211,22 @@ def animate(
     parts: Sequence[FaceRegion] | None = None,
     strength: float = 1.0,
     absolute: bool = False,
+    passes: int = 1,
     compositor: PortraitCompositor | None = None,
     cache: Cache | None = None,
 ) -> Iterator[Animated]:
     """The portrait at the times of the first driver. compositor: None gives drawings alone, as `pixels`.
 
+    passes: drawings of each frame, each corrected by what the one before lacked; the next frame is in any case.
+
     cache: of drawings, so that the same work after an interruption goes on quickly.
     """
     own = motion.own
+
+    def drawn(delta: torch.Tensor) -> tuple[FloatImage, MeasuredFace | None]:
+        picture = _draw(fitted, delta, cache)
+        return picture, look(backend, picture.round().astype(np.uint8))
+
     followers = [
         _Driver(frames, own, part) for frames, part in zip(drivers, parts or [whole()] * len(drivers), strict=True)
     ]
@@ -227,11 +239,15 @@ def animate(
         if seen:
             followed = [one for one, _ in seen]
             pose = wanted_pose(own.pose, followed, strength, absolute)
-            delta, state = motion.step(state, Asked(followed, pose, strength, absolute))
             shift = _sum([one for _, one in seen])
-        picture = _draw(fitted, delta, cache)
-        measured = look(backend, picture.round().astype(np.uint8))
-        state = motion.correct(state, measured) if seen else motion.start()
+            asked = Asked(followed, pose, strength, absolute)
+            for _ in range(passes):
+                delta, state = motion.step(state, asked)
+                picture, measured = drawn(delta)
+                state = motion.correct(state, measured)
+        else:
+            picture, measured = drawn(delta)
+            state = motion.start()
         pixels = picture.round().astype(np.uint8)
         if compositor is not None:
             points = own.seen if measured is None else measured.seen
@@ -295,7 +311,7 @@ def run_animation(job: AnimateJob, zoo: "Zoo", watch: Watch = unwatched) -> Repo
         compositor = portrait_compositor(fitted, motion.own)
         frames = animate(
             fitted, motion, drivers, backend, parts=_parts(job, motion.own), strength=job.strength,
-            absolute=job.absolute, compositor=compositor, cache=cache,
+            absolute=job.absolute, passes=job.passes, compositor=compositor, cache=cache,
         )  # fmt: skip
         lost = 0
         with AnimationReader(job.drivers[0], size, job.rate) as reader:

@@ -47,7 +47,7 @@ CASES = {
     ),
     "convolution without bias": ([node("Conv", ["x", "w"], ["y"])], {"w": noise(5, 4, 3, 3)}, (5, 4, 4)),
     "affine": (
-        [node("Mul", ["x", "s"], ["m"]), node("Add", ["m", "o"], ["y"])],
+        [node("Mul", ["x", "s"], ["m"]), node("Add", ["m", "o"], ["a"]), node("Sub", ["a", "s"], ["y"])],
         {"s": noise(1, 4, 1, 1), "o": noise(1, 4, 1, 1)},
         (4, 6, 6),
     ),

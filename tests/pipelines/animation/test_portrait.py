@@ -14,7 +14,7 @@ from dynstream.pipelines.fitting.pivotal_tuning import Fit, FitSettings
 from dynstream.pipelines.tracking.head_pose import HeadPose
 from dynstream.stream.errors import SourceError
 
-from ..fakes import LevelEncoder, LevelGenerator, OvalBackend, scene
+from ..fakes import LevelEncoder, LevelGenerator, OvalBackend, scene, write_clip
 from .faces import face
 
 
@@ -49,6 +49,19 @@ def test_a_large_picture_is_made_smaller_and_transparency_is_dropped(tmp_path: P
     assert "from 2000x1600 to 640x512" in one.notes[0]
     clear = np.dstack([scene((90, 60))[..., ::-1], np.full((160, 200), 128, np.uint8)])
     assert read_portrait(write(tmp_path / "clear.png", clear), OvalBackend()).pixels.shape == (160, 200, 3)
+
+
+def test_a_phones_picture_is_turned_upright(tmp_path: Path) -> None:
+    """EXIF orientation 6: the first row of the file is the right side of what was seen."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = scene((90, 60))
+    Image.fromarray(np.ascontiguousarray(np.rot90(upright))).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    one = read_portrait(tmp_path / "a.jpg", OvalBackend())
+    assert one.pixels.shape == upright.shape
+    assert np.abs(one.pixels.astype(int) - upright).mean() < 4
 
 
 class Turned(OvalBackend):
@@ -90,3 +103,23 @@ def test_a_fit_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         torch.testing.assert_close(fitted.code, plain.code + 1)
     assert len(calls) == 1
     assert fitted.key != plain.key
+
+
+def test_of_a_clip_the_frame_at_rest_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames without a usable face are passed over; the others serve the fit where they show the same person."""
+    import torch
+
+    pictures = [scene(None)] * 3 + [scene((80 + i, 60)) for i in range(9)]
+    path = write_clip(tmp_path / "a.mp4", pictures)
+    monkeypatch.setattr(module, "_unrest", lambda face: abs(float(face.landmarks[:, 0].mean()) - 84))
+    one = read_portrait(path, OvalBackend())
+    assert abs(one.quad.mean(0)[0] - 84) < 2.5
+    assert 2 <= len(one.others) < 8
+
+    class Who:
+        def embed_ffhq(self, x: torch.Tensor) -> torch.Tensor:
+            row = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+            return row[torch.arange(len(x)) % 2]
+
+    face = torch.zeros(1, 3, 256, 256)
+    assert len(module._same_person(face, one, Who())) == 1 + (len(one.others) + 1) // 2

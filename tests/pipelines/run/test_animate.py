@@ -37,6 +37,7 @@ def job(**options: object) -> AnimateJob:
         ({"drivers": ()}, "--driving CLIP"),
         ({"strength": 4.0}, "0 to 3"),
         ({"refine": -1}, "0 or more"),
+        ({"passes": 0}, "1 to 5"),
         ({"drivers": (A, B)}, "a --region each"),
         ({"drivers": (A, B), "regions": ("mouth",)}, "one for each"),
         ({"mix": 0.5}, "second of two"),
@@ -112,6 +113,14 @@ def test_a_face_that_is_gone_is_held_and_then_let_go() -> None:
     assert motion.starts >= 3
 
 
+def test_each_pass_is_asked_for_the_same_frame() -> None:
+    fitted = SimpleNamespace(code=torch.zeros(18, 512), generator=LevelGenerator(), key="x", portrait=None)
+    motion = Recording()
+    found = list(animate(fitted, motion, [[frame(0.0), frame(0.1)]], OvalBackend(), passes=3))  # type: ignore[arg-type]
+    assert len(found) == 2
+    assert [one.drivers[0].frame.seconds for one in motion.asked] == [0.0] * 3 + [0.1] * 3
+
+
 def test_vidstyleode_moves_where_its_part_is() -> None:
     from dynstream.models.dynamics.vidstyleode import VidStyleODE, VidStyleODEConfig
 
@@ -131,7 +140,9 @@ def test_vidstyleode_moves_where_its_part_is() -> None:
         delta, state = motion.step(motion.start(), asked)
         assert delta.shape == (18, 512)
         assert (float(delta.abs().max()) > 1e-6) == moves
-    assert list(state) == [0]
+        again, after = motion.step(state, asked)
+        assert torch.equal(again, delta)
+        assert after[0][2] is state[0][2]
 
 
 def test_a_driver_is_copied_but_for_its_pictures(tmp_path: Path) -> None:
