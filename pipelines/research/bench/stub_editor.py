@@ -27,6 +27,8 @@ _DRAWN: Any = SimpleNamespace(weight=1.0)
 class StubEditor:
     """An engine's Editor that sees one face in every frame, the same one, and changes nothing."""
 
+    draw_sizes = None
+
     def __init__(self, edits: Edits = NO_EDITS, faces: int = 1) -> None:
         self.edits = edits
         self.faces = faces
