@@ -21,6 +21,8 @@ FRAME: Final = 128
 """Height and width of the frames that it sees, aligned as FFHQ."""
 CELLS: Final = 8
 """Height and width of the maps."""
+MEAN_SHARE: Final = 0.05
+"""Of a step's frames in the mean map."""
 TIME_UNIT: Final = 4.0
 """Seconds in one unit of the model's time: 100 frames at 25 a second, as in the paper."""
 
@@ -42,7 +44,13 @@ class ResidualBlock(nn.Module):
 
 
 class FrameEncoder(nn.Module):
-    """One frame -> its map, of length 1 at each place. Four halvings, 128 to 8."""
+    """One frame -> its map, of length 1 at each place. Four halvings, 128 to 8.
+
+    The mean map of the frames seen in training is subtracted first: all faces look alike at 8x8, and what differs from
+    frame to frame would be a small part of a map of length 1.
+    """
+
+    mean: Tensor
 
     def __init__(self, channels: int, widths: Sequence[int]) -> None:
         super().__init__()
@@ -52,6 +60,7 @@ class FrameEncoder(nn.Module):
             ResidualBlock(inside, outside) for inside, outside in zip([3, *widths[:-1]], widths, strict=True)
         )
         self.out = nn.Conv2d(widths[-1], channels, 1)
+        self.register_buffer("mean", torch.zeros(channels, CELLS, CELLS))
 
     def forward(self, frames: Tensor) -> Tensor:
         """frames: (B, 3, 128, 128) in [-1, 1] -> (B, C, 8, 8). Raises ShapeError for another size."""
@@ -60,7 +69,10 @@ class FrameEncoder(nn.Module):
         x = frames
         for block in self.blocks:
             x = block(x)
-        return F.normalize(self.out(x), dim=1)
+        x = self.out(x)
+        if self.training:
+            self.mean.lerp_(x.detach().mean(0), MEAN_SHARE)
+        return F.normalize(x - self.mean, dim=1)
 
 
 class ConvField(nn.Module):

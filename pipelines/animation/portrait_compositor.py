@@ -25,12 +25,14 @@ from ..compositing.head import head_layers
 from ..compositing.head_matte import Matte, SteadyMatte
 from ..compositing.mouth import mouth_inside
 from ..compositing.shape_match import displacement, wide_displacement
-from ..tracking.align import crop, enlarge_quad, side, to_crop, unalign
+from ..tracking.align import CROP, crop, enlarge_quad, side, to_crop, unalign
 from .portrait import Portrait
 
 TURNED: Final = 1.0
 """A head outside of whose face everything moves as the landmarks do is treated as one that turns: what it leaves is
 background at once, and its neck stays."""
+JAW: Final = 32.0
+"""Crop pixels above the chin over which a jaw bares background, from none at the chin to wholly."""
 SHIFT: Final = 0.12
 """Sides of the quad by which a head moves at most."""
 GROWTH: Final = 0.12
@@ -187,6 +189,9 @@ class PortraitCompositor:
                 self._inverted, edited, motion, (self._own, self._own, moved_matte), self._behind, self._front,
                 chin=float(max(self._points[:, 1].max(), moved[:, 1].max())),
             )  # fmt: skip
+            if layers.bared is not None:  # the neck stays
+                above = np.clip((self._points[152, 1] - np.arange(CROP)) / JAW, 0, 1).astype(np.float32)
+                layers = replace(layers, bared=layers.bared * above[:, None])
         # The photograph's own teeth, as far as the mouth is still open in the drawing.
         mouth = self._mouth * _open_share(self._points, moved)
         kept = mouth if self._own is None else np.maximum(mouth, 1 - self._hull)

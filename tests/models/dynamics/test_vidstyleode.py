@@ -253,3 +253,17 @@ def test_a_file_holds_the_model_and_its_sizes(model: VidStyleODE, tmp_path: Path
 def test_wrong_shapes_are_named(model: VidStyleODE, call, text: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ShapeError, match=text):
         call(model)
+
+
+def test_the_mean_map_is_learned_in_training_alone() -> None:
+    torch.manual_seed(0)
+    encoder = FrameEncoder(8, (8, 8, 8, 8))
+    seen = torch.randn(4, 3, 128, 128)
+    with torch.no_grad():
+        encoder.train()(seen)
+        learned = encoder.mean.clone()
+        assert learned.abs().max() > 0
+        one = encoder.eval()(seen)
+        torch.testing.assert_close(encoder(seen[:1]), one[:1])
+    assert torch.equal(encoder.mean, learned)
+    torch.testing.assert_close(one.norm(dim=1), torch.ones(4, 8, 8))
