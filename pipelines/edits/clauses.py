@@ -99,7 +99,7 @@ REPLACEMENTS: Final = (
     (r"(?:get|gets|getting|got) rid of|take(?:s)? off|taking off|took off|do away with", "remove"),
     (r"shave off|shaved off|shaving", "shave"),
     (r"take (?:away|out)", "remove"),
-    (r"white as snow", "snow white"),
+    (r"(?:as )?white as snow", "snow white"),
     (r"n['’]t\b", " not"),
     (r"eye ?brows?\b|brows?\b", "brows"),
     (r"\bcolor", "colour"),

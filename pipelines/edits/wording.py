@@ -265,7 +265,9 @@ def _match(clause: _Clause) -> None:
                 break
         else:
             word = words[index]
-            if word in NEGATIONS:
+            if word == "less" and clause.found and index == len(words) - 1:
+                clause.found[-1].negated = True
+            elif word in NEGATIONS:
                 negation = "" if negation and word != "less" and negation in ("not", "no") else word
             elif (word in POSITIVE and word != "more" and negation in ("less", "without", "remove")) or (
                 word == "more" and negation == "less"

@@ -146,7 +146,8 @@ def evaluate_text(
                 row, strip = measure_text(path.stem, clip, editor, reader, directions, judges, one)
                 file.with_suffix(".png").write_bytes(encode_png(strip))
                 write_json(file, asdict(row))
-            rows.append(TextRow(**json.loads(file.read_text())))
+            kept = json.loads(file.read_text())
+            rows.append(TextRow(**{key: float("nan") if value is None else value for key, value in kept.items()}))
     return rows
 
 

@@ -31,6 +31,7 @@ def moves(text: str, **options: float) -> dict[str, float]:
         ("no glasses or beard", {"glasses": -1.5, "beard": -2.5}),
         ("remove the glasses and the beard", {"glasses": -1.5, "beard": -2.5}),
         ("remove the glasses and smile", {"glasses": -1.5, "smile": 1.5}),
+        ("smile less", {"smile": -1.5}),
         ("more smile less beard", {"smile": 1.5, "beard": -2.5}),
         ("not smiling", {"smile": -1.5}),
         ("20 years younger", {"age": -3.0}),

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from dynstream.pipelines.edits.text import TableOnly, TextReader
 from dynstream.pipelines.research.text.captions import make_captions, recall, truth_of
 from dynstream.pipelines.research.text.claims import CLAIMS, HAIR, truths, values_of
 from dynstream.pipelines.research.text.concept_sentences import concept_sentences, held_out_phrases, mistyped
+from dynstream.pipelines.research.text.evaluate import TextRow, read_descriptions, text_document
 from dynstream.pipelines.research.text.judge_embedding import judge, table_of
 from dynstream.pipelines.research.text.looks import LOOKS
 from dynstream.pipelines.research.text.sentences import read_sentences
@@ -121,3 +123,18 @@ def test_sets_of_faces_are_joined_and_parted() -> None:
 def test_the_sentences_are_two_hundred() -> None:
     assert len(read_sentences()) == len(read_sentences(0)) + len(read_sentences(1)) >= 200
     assert all(one.text for one in read_sentences())
+
+
+def test_the_table_of_descriptions_has_means_and_says_what_was_refused() -> None:
+    rows = [
+        TextRow("a", "older", "age +2", 0.0, 1.0, 1.0, 0.99, 0.98, 0.01, 1.1),
+        TextRow("a", "blue eyes", ""),
+    ]
+    reader = TextReader(TableOnly(), {"age": (-3.0, 3.0)})
+    found = text_document(rows, [("some", read_sentences(0)[:1], reader)])
+    values = {row.name: row.values for row in found.tables[0].rows}
+    assert values["blue eyes"]["understood"] == "refused"
+    assert values["mean"]["accuracy"] == 0.5
+    assert values["mean"]["TL-ID"] == 0.99
+    assert found.tables[1].rows[0].values["read right"] == 1.0
+    assert len(read_descriptions()) == 24
