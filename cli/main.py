@@ -80,11 +80,13 @@ SUMMARIES = {
 """Command -> the first paragraph of its help, so that `--help` need not import them all; a test compares them."""
 
 INTERRUPTED = 130
+RESTING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line `arguments` (sys.argv where not given); ends in SystemExit, or in the fault itself."""
     _occupy_closed_descriptors()
+    _let_threads_rest()
     if threading.current_thread() is threading.main_thread():
         _clean_up_when_stopped()
     try:
@@ -99,6 +101,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if stop.code == INTERRUPTED:  # typer turns Ctrl-C into this
             _say("Interrupted", "", "yellow")
         raise
+
+
+def _let_threads_rest() -> None:
+    """Threads of PyTorch's pools sleep between two operations instead of spinning: the other stages need the cores.
+
+    Read when PyTorch is loaded, which is later. A tenth of the time of a file with every frame drawn.
+    """
+    for name, value in RESTING.items():
+        os.environ.setdefault(name, value)
 
 
 def _occupy_closed_descriptors() -> None:

@@ -150,3 +150,12 @@ def test_closed_descriptors_are_not_given_to_files(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "said")], check=True)
     assert (tmp_path / "said").read_text() == "2 True"
+
+
+def test_threads_of_the_networks_rest_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert (os.environ["OMP_WAIT_POLICY"], os.environ["GOMP_SPINCOUNT"]) == ("ACTIVE", "0")
+    monkeypatch.setenv("GOMP_SPINCOUNT", "0")

@@ -5,10 +5,11 @@ finds the description of the target nearer than that of the source. The embeddin
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import cv2
 import numpy as np
@@ -146,8 +147,9 @@ def evaluate_text(
                 row, strip = measure_text(path.stem, clip, editor, reader, directions, judges, one)
                 file.with_suffix(".png").write_bytes(encode_png(strip))
                 write_json(file, asdict(row))
-            kept = json.loads(file.read_text())
-            rows.append(TextRow(**{key: float("nan") if value is None else value for key, value in kept.items()}))
+            kept: dict[str, Any] = json.loads(file.read_text())
+            known: dict[str, Any] = {key: math.nan if value is None else value for key, value in kept.items()}
+            rows.append(TextRow(**known))
     return rows
 
 
