@@ -169,7 +169,7 @@ def stand_in() -> None:
     from dynstream.stream.frame import Frame
 
     class Editor:
-        renderer = SimpleNamespace(render=lambda *_jobs: [])
+        renderer, draw_sizes = SimpleNamespace(render=lambda *_jobs: []), None
 
         def plain_renderer(self) -> None:
             return None

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -22,7 +23,7 @@ async def besiege(server: ServerProcess, sockets: int, seconds: float) -> Mappin
     address = urlsplit(server.url)
     assert address.hostname is not None
     host, port = address.hostname, address.port or 80
-    siege = [asyncio.ensure_future(_never_ending(host, port)) for _ in range(sockets)]
+    siege = [asyncio.ensure_future(_never_ending(host, port, _address(number))) for number in range(sockets)]
     took: list[float] = []
     failed = 0
     end = time.monotonic() + seconds
@@ -60,11 +61,18 @@ async def _ask(host: str, port: int) -> bytes:
         writer.close()
 
 
-async def _never_ending(host: str, port: int) -> None:
+def _address(number: int) -> tuple[str, int] | None:
+    """Where a client comes from: fifty from each of many addresses of this machine, as from many machines. Otherwise
+    the server's limit for one address would end the siege, and turn away who asks for its health from there.
+    """
+    return (f"127.0.0.{2 + number // 50}", 0) if sys.platform == "linux" else None
+
+
+async def _never_ending(host: str, port: int, origin: tuple[str, int] | None) -> None:
     """Begins a request, sends a letter a second, and begins again where it is cut off."""
     while True:
         with contextlib.suppress(OSError):
-            reader, writer = await asyncio.open_connection(host, port)
+            reader, writer = await asyncio.open_connection(host, port, local_addr=origin)
             try:
                 writer.write(BEGUN)
                 while not reader.at_eof():

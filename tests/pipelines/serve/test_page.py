@@ -229,8 +229,8 @@ def test_a_lost_connection_comes_back_with_its_edits(page: Chrome) -> None:
     lost = frames(page)
     until(page, lambda: frames(page) > lost + 500)
     until_state(page, *LIVE)
-    assert strength(page, "age") == 1
-    until(page, lambda: settings(page)["edits"].get("age") == 1)
+    assert strength(page, "age") == 3
+    until(page, lambda: settings(page)["edits"].get("age") == 3)
 
 
 def test_presets_are_kept_by_the_browser(page: Chrome) -> None:
@@ -243,7 +243,7 @@ def test_presets_are_kept_by_the_browser(page: Chrome) -> None:
     assert names[-2:] == ["party", "mine"]
     mine = page.find_element(By.XPATH, "//ul[@id='presets']//button[contains(., 'mine')]")
     mine.click()
-    assert strength(page, "age") == 1
+    assert strength(page, "age") == 3
     assert mine.get_attribute("aria-pressed") == "true"
     page.find_element(By.CSS_SELECTOR, "button[aria-label='Remove mine']").click()
     assert "is removed" in said(page)
@@ -279,8 +279,8 @@ def test_a_reload_keeps_edits_and_settings_and_stop_shows_nothing_old(page: Chro
     assert state(page) == "idle"
     by_id(page, "start").click()
     until_state(page, *LIVE)
-    assert strength(page, "age") == 1
-    until(page, lambda: settings(page)["edits"] == {"age": 1})
+    assert strength(page, "age") == 3
+    until(page, lambda: settings(page)["edits"] == {"age": 3})
     assert Select(by_id(page, "faces")).first_selected_option.get_attribute("value") == "2"
     page.execute_script("document.getElementById('figures').open = true")
     until(page, lambda: re.search(r"Delay that you see\s+\d+ ms", by_id(page, "numbers").text))

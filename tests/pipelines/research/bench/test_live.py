@@ -123,7 +123,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     ("options", "message"),
     [
         (["--quality-level", "third"], "unknown quality level 'third'; expected one of full"),
-        (["--precision", "int8"], "unknown precision 'int8'; expected one of float32, bfloat16"),
+        (["--precision", "int8"], "unknown precision 'int8'; expected one of auto, float32, bfloat16"),
         (["--device", "toaster"], "device 'toaster' cannot be used"),
         (["--size", "wide"], "cannot read the size 'wide'"),
         (["--edit", "smille=1"], "did you mean 'smile'"),
