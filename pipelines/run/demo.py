@@ -93,7 +93,9 @@ def run_demo(
     with VideoReader(files.source) as reader:
         total, seconds_per_frame = reader.frame_count_estimate, float(1 / reader.rate)
     with watch("edit", total, seconds_per_frame) as count:
-        report = transcode(files.source, files.result, editor, overwrite=True, seal=result, progress=count)
+        report = transcode(
+            files.source, files.result, editor, draw_every="auto", overwrite=True, seal=result, progress=count
+        )
     labels = ("source", label)
     with watch("side by side", report.frames, seconds_per_frame) as count:
         write_side_by_side(
