@@ -8,8 +8,9 @@ that the distillation removed and change nothing.
 Demodulation does not depend on the code in this network and is folded into its 1x1 weights.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import cast
 
 import torch
@@ -121,7 +122,7 @@ class MobileStyleGAN(nn.Module):
         The channels are in the order of bands, but for the last block's.
         """
         check_codes(w_plus, self.codes, noise)
-        return list(self._levels(w_plus, noise, blocks, []))[-1]
+        return self._last(self._levels(w_plus, noise, blocks, []))
 
     def synthesize(
         self, w_plus: Tensor, *, noise: Tensor | None = None, size: int = 256, exact: bool = False
@@ -133,7 +134,12 @@ class MobileStyleGAN(nn.Module):
         if w_plus.device.type == "cpu" and not torch.is_grad_enabled():
             drawn = [self._image(x, row, size, exact) for row, x in self._one_by_one(w_plus, noise, blocks)]
             return torch.cat(drawn)
-        return self._image(list(self._levels(w_plus, noise, blocks, []))[-1], w_plus, size, exact)
+        return self._image(self._last(self._levels(w_plus, noise, blocks, [])), w_plus, size, exact)
+
+    @staticmethod
+    def _last(levels: Iterator[Tensor]) -> Tensor:
+        """The last of the levels; none of the others stays in memory."""
+        return deque(levels, maxlen=1)[0]
 
     def _levels(self, w_plus: Tensor, noise: Tensor | None, blocks: int, known: Sequence[Tensor]) -> Iterator[Tensor]:
         """The features of 4x4 and after each block, of which the first `known` are given."""
@@ -161,9 +167,9 @@ class MobileStyleGAN(nn.Module):
                 if (own is None) == (its is None) and (own is None or torch.equal(own, cast(Tensor, its))):
                     equal = int((codes == other).all(-1)[0].int().cumprod(0).sum())
                     known = max(known, levels[: (equal + 1) // 2], key=len)
-            levels = list(self._levels(codes, own, blocks, known))
-            drawn.append((codes, own, levels[:TRUNK_BLOCKS]))  # later ones are large, and seldom shared
-            yield codes, levels[-1]
+            rest = self._levels(codes, own, blocks, known)
+            drawn.append((codes, own, list(islice(rest, TRUNK_BLOCKS))))  # later ones are large, and seldom shared
+            yield codes, self._last(rest)
 
     def _image(self, x: Tensor, w_plus: Tensor, size: int, exact: bool) -> Tensor:
         """The last features to (B, 3, size, size)."""

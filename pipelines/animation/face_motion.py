@@ -18,7 +18,7 @@ from ...models.faces.blendshapes import INDEX, NAMES
 from ...models.faces.faces import Face
 from ...models.faces.mesh_measures import FINE, irises, openings
 from ..common.errors import PipelineError
-from ..tracking.align import alignment_points, ffhq_quad, to_crop
+from ..tracking.align import alignment_points, ffhq_quad, landmarks_in_crop, to_crop
 from ..tracking.head_pose import HeadPose, head_pose
 
 FINE_WEIGHT: Final = 4.0
@@ -67,7 +67,7 @@ def measure(face: Face) -> MeasuredFace:
         raise PipelineError("motion is carried over by the face mesh; leave out --backend, or give --backend mesh")
     at = alignment_points(face)
     quad = ffhq_quad(at)
-    plane = to_crop(face.landmarks[:, :2].astype(np.float64), quad)
+    plane = landmarks_in_crop(face.landmarks, quad)
     scale = 256 / float(np.hypot(*(quad[3] - quad[0])))
     depth = face.landmarks[:, 2].astype(np.float64) * scale
     pose = head_pose(Face(np.column_stack([plane, depth]).astype(np.float32), face.layout, 1.0, face.blendshapes))

@@ -25,7 +25,7 @@ from ..compositing.head import head_layers
 from ..compositing.head_matte import Matte, SteadyMatte
 from ..compositing.mouth import mouth_inside
 from ..compositing.shape_match import displacement, wide_displacement
-from ..tracking.align import CROP, crop, enlarge_quad, side, to_crop, unalign
+from ..tracking.align import CROP, crop, enlarge_quad, landmarks_in_crop, side, unalign
 from .portrait import Portrait
 
 TURNED: Final = 1.0
@@ -210,4 +210,4 @@ def _open_share(own: Points, moved: Points) -> np.float32:
 
 
 def _in_crop(portrait: Portrait) -> Points:
-    return to_crop(portrait.face.landmarks[:, :2].astype(np.float64), portrait.quad)
+    return landmarks_in_crop(portrait.face.landmarks, portrait.quad)

@@ -219,8 +219,8 @@ def compose(pixels: Pixels, quad: Quad, layers: Layers) -> Pixels:
 
     Only the window around what changes is looked at, and the frame is copied once.
     """
-    bares = layers.bared is not None and layers.background is not None
-    reach = np.maximum(layers.mask, layers.bared) if bares and layers.bared is not None else layers.mask
+    bared, background = layers.bared, layers.background
+    reach = layers.mask if bared is None or background is None else np.maximum(layers.mask, bared)
     size = (pixels.shape[1], pixels.shape[0])
     within = support(reach, quad, size, LEAST_MASK)
     placed = unalign(layers.mask, quad, size, outside="zero", within=within)
@@ -228,11 +228,10 @@ def compose(pixels: Pixels, quad: Quad, layers: Layers) -> Pixels:
     if region.size == 0:
         return pixels
     used, under = placed.values > LEAST_MASK, region.astype(np.float32)
-    if layers.bared is not None and layers.background is not None:
-        bared = unalign(layers.bared, quad, size, outside="zero", within=within).values
-        behind = unalign(layers.background, quad, size, within=within).values
-        under += (behind - under) * bared[..., None]
-        used = used | (bared > LEAST_MASK)
+    if bared is not None and background is not None:
+        share = unalign(bared, quad, size, outside="zero", within=within).values
+        under += (unalign(background, quad, size, within=within).values - under) * share[..., None]
+        used = used | (share > LEAST_MASK)
     if not used.any():
         return pixels
     change, keep = _placed_change(layers, quad, size, within)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...models.arrays import Pixels, Points
-from ..tracking.align import to_crop
+from ..tracking.align import landmarks_in_crop
 from ..tracking.face_track import FaceTrack
 from . import background
 from .background import Plate
@@ -66,7 +66,7 @@ def reproject(
     """
     if weight <= 0 or drawn.weight <= 0 or abs(seconds - drawn.seconds) > STALE_SECONDS:
         return None
-    points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
+    points = landmarks_in_crop(track.landmarks, track.quad)
     if points.shape != drawn.points.shape:
         return None
     field = displacement(points, drawn.points)

@@ -27,7 +27,7 @@ def accelerate(
     precision: PrecisionChoice = "float32",
     cache: Path | None = None,
 ) -> Renderer:
-    """A renderer over the same networks, which are moved to `device`; do not use the given renderer any more.
+    """A renderer over the same networks, which are moved to `device`; the given one stays as its `plain`.
 
     compiled: use torch.compile, on CUDA with CUDA graphs, for batches of 1, 2, 4, 8, ... faces. Smaller batches are
     padded; the first batch of each size takes a minute. precision: of encoder and generator, see `choose_precision`;

@@ -22,7 +22,7 @@ from ..compositing.on_device.face_masks import DeviceFrame, FaceUpload, masks, u
 from ..compositing.on_device.sampling import crop
 from ..compositing.reproject import STALE_SECONDS
 from ..edits.edit import Edits, Move
-from ..tracking.align import to_crop
+from ..tracking.align import landmarks_in_crop
 from ..tracking.face_track import FaceTrack
 from ..tracking.tracker import Tracker
 from .composite_state import CompositeState
@@ -163,7 +163,7 @@ class DeviceEditor(FaceEditor):
 
 def _to_upload(tracks: Sequence[FaceTrack], observed: FaceObservation, job: FaceJob) -> FaceUpload:
     track = observed.track
-    points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
+    points = landmarks_in_crop(track.landmarks, track.quad)
     planes = masks(points, observed.visibility.hidden, track.layout, nearer_heads(tracks, track))
     offset = job.offset.offset if isinstance(job.offset, Move) else job.offset
     return FaceUpload(points, planes, None if offset is None else np.asarray(offset.detach(), np.float32))

@@ -11,7 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from ...models.arrays import Pixels, Points
+from ...models.arrays import Float64Array, Pixels, Points
+from ...models.faces.mesh_measures import LIDS as MESH_LIDS
+from ...models.faces.mesh_measures import LIPS as MESH_LIPS
 from ..motion.keyframes import Every
 from .face_editor import FaceObservation, FrameAnalysis
 
@@ -27,8 +29,9 @@ MOST_BLINK: Final = 3.0
 MOST_LIGHT: Final = 8.0
 """Of 255, by which the mean colour of the face may change."""
 
-LIPS: Final = (13, 14)
-LIDS: Final = ((159, 145), (386, 374))
+LIPS: Final = MESH_LIPS[0]
+LIDS: Final = tuple(lids[0] for lids in MESH_LIDS)
+"""The middle of inner lips, and of the lids of each eye."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +39,7 @@ class _Look:
     """What a face looked like when it was drawn: landmarks in its crop and its mean colour."""
 
     points: Points
-    colour: Points
+    colour: Float64Array
     weight: float
 
 
@@ -44,8 +47,8 @@ def scheduled(frames: Iterable[FrameAnalysis], every: Every) -> Iterator[tuple[F
     """Each frame, and whether it is drawn.
 
     every: frames from one drawing to the next, or "auto". The first and the last frame are drawn, and those on both
-    sides of a change of faces: nothing is carried across it. Frames are held back until it is known whether they are
-    drawn, at most `MOST_FRAMES` under "auto" and one otherwise.
+    sides of a change of faces: nothing is carried across it. One frame is held back until the next one tells whether
+    it is the last before such a change.
     """
     drawn: FrameAnalysis | None = None
     looks: dict[int, _Look] = {}
@@ -58,10 +61,10 @@ def scheduled(frames: Iterable[FrameAnalysis], every: Every) -> Iterator[tuple[F
                 yield held, broken  # the last before a break ends what can be carried
                 held = None
             count += 1
-            if broken or _is_due(every, count, frame, drawn, looks):
+            now = _looks(frame) if every == "auto" else {}
+            if broken or _is_due(every, count, frame, drawn, looks, now):
                 yield frame, True
-                drawn, count = frame, 0
-                looks = _looks(frame) if every == "auto" else {}
+                drawn, count, looks = frame, 0, now
             else:
                 held = frame
     except Exception:
@@ -84,15 +87,16 @@ def _shown(frame: FrameAnalysis) -> set[int]:
 
 
 def _is_due(
-    every: Every, count: int, frame: FrameAnalysis, drawn: FrameAnalysis | None, looks: dict[int, _Look]
-) -> bool:
+    every: Every, count: int, frame: FrameAnalysis, drawn: FrameAnalysis | None, before: dict[int, _Look],
+    now: dict[int, _Look],
+) -> bool:  # fmt: skip
     if not frame.jobs:
         return True
     if every != "auto":
         return count >= every
     if drawn is None or count >= MOST_FRAMES or not 0 <= frame.frame.seconds - drawn.frame.seconds < MOST_SECONDS:
         return True
-    return any(_has_changed(looks[number], look) for number, look in _looks(frame).items())
+    return any(_has_changed(before[number], look) for number, look in now.items())
 
 
 def _looks(frame: FrameAnalysis) -> dict[int, _Look]:

@@ -37,7 +37,7 @@ from ..compositing.mouth import mouth_inside
 from ..compositing.reproject import ReprojectableLayers
 from ..compositing.shape_match import displacement, wide_displacement
 from ..edits.regions import Touched
-from ..tracking.align import CROP, crop, enlarge_quad, side, to_crop
+from ..tracking.align import CROP, crop, enlarge_quad, landmarks_in_crop, side
 from ..tracking.face_track import FaceTrack
 from .composite_state import CompositeState
 
@@ -84,7 +84,7 @@ class DrawnFace:
     @property
     def points(self) -> Points:
         """(N, 2) landmarks in crop pixels."""
-        return to_crop(self.track.landmarks[:, :2].astype(np.float64), self.track.quad)
+        return landmarks_in_crop(self.track.landmarks, self.track.quad)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -331,7 +331,7 @@ def nearer_heads(faces: Sequence[FaceTrack], own: FaceTrack) -> Mask | None:
     for other in faces:
         if other is own or side(other.quad) <= side(own.quad):
             continue
-        points = to_crop(other.landmarks[:, :2].astype(np.float64), own.quad)
+        points = landmarks_in_crop(other.landmarks, own.quad)
         span = np.ptp(points, axis=0).max()
         if (points.max(axis=0) > -span).all() and (points.min(axis=0) < CROP + span).all():
             masks.append(hull_mask(points, grow=1.4))

@@ -23,7 +23,7 @@ from ..compositing.on_device.face_masks import DeviceFrame
 from ..compositing.reproject import ReprojectableLayers, between, reproject
 from ..edits.edit import Edits
 from ..inversion.latent_memory import LatentState
-from ..tracking.align import crop, side, to_crop
+from ..tracking.align import crop, landmarks_in_crop, side
 from ..tracking.face_track import FaceTrack
 from ..tracking.tracker import Tracker, TrackerState
 from .composite_state import CompositeState
@@ -90,7 +90,7 @@ class FaceObservation:
     @property
     def points(self) -> Points:
         """(N, 2) landmarks in crop pixels."""
-        return to_crop(self.track.landmarks[:, :2].astype(np.float64), self.track.quad)
+        return landmarks_in_crop(self.track.landmarks, self.track.quad)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -219,7 +219,7 @@ class FaceEditor:
         with stages.time("align"):
             points = None
             if track.layout == "mesh-478":
-                points = to_crop(track.landmarks[:, :2].astype(np.float64), track.quad)
+                points = landmarks_in_crop(track.landmarks, track.quad)
             if self.draw_sizes is not None:
                 visibility = replace(visibility, drawn=self.draw_sizes(side(track.quad), before.drawn))
             face, size = self._cut(frame.pixels, track), visibility.drawn or SMALLEST
@@ -269,6 +269,8 @@ class FaceEditor:
         pixels = analysis.frame.pixels
         for observed in far_to_near(analysis.faces):
             memory = None if observed.fresh else state.get(observed.track.id)
+            if observed.job is None or memory is None or memory.drawn is None:
+                continue
             with stages.time("reproject"):
                 shown = _reprojected(memory, observed)
                 pixels = pixels if shown is None else place(pixels, observed.track.quad, shown)

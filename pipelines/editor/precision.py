@@ -18,7 +18,7 @@ import torch
 from ...models.generator.generator import Generator, broadcast_w
 from ...stream.atomic import write_whole
 from ...stream.errors import SinkError
-from ..common.errors import PipelineError
+from ..common.errors import OptionError
 from ..common.machine import processor
 
 Precision = Literal["float32", "bfloat16"]
@@ -31,11 +31,11 @@ FILE: Final = "precision.json"
 
 
 def check_precision(name: str) -> PrecisionChoice:
-    """The precision of that name. Raises PipelineError, which lists the names."""
+    """The precision of that name. Raises OptionError, which lists the names."""
     for known in PRECISIONS:
         if name == known:
             return known
-    raise PipelineError(f"unknown precision {name!r}; expected one of {', '.join(PRECISIONS)}")
+    raise OptionError(f"unknown precision {name!r}; expected one of {', '.join(PRECISIONS)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from ..edits.edit import Move, apply
 from ..inversion.latent_memory import GAP_SECONDS, LatentState
 from ..motion.motion_blend import Seen, bend_face, flow_scale
 from ..motion.online_predictor import OnlineDynamics
-from ..tracking.align import to_crop
+from ..tracking.align import landmarks_in_crop
 from .drawing import Share, draw
 from .editors import Editor
 
@@ -102,7 +102,7 @@ class FrameConcealment:
             fresh = fresh or observed.fresh
             memory = latents.get(observed.track.id)
             if memory is not None:
-                points = to_crop(observed.track.landmarks[:, :2].astype(np.float64), observed.track.quad)
+                points = landmarks_in_crop(observed.track.landmarks, observed.track.quad)
                 faces.append(ShownFace(observed.track.quad, points, memory, observed.job.offset))
         if (
             concealment is None

@@ -14,7 +14,7 @@ from ..compositing.composite import Mode
 from ..compositing.mark import MarkStyle
 from ..credentials.certificates import Identity
 from ..editor.draw_size import check_draw_size
-from ..editor.precision import PRECISIONS
+from ..editor.precision import check_precision
 from ..edits.edit import Edits
 from ..motion.keyframes import Every
 from ..motion.retimed_reader import RetimedReader
@@ -73,8 +73,7 @@ class TranscodeJob:
     def __post_init__(self) -> None:
         check_hwaccel(self.hwaccel)
         check_draw_size(self.draw_size)
-        if self.precision not in PRECISIONS:
-            raise OptionError(f"unknown precision {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
+        check_precision(self.precision)
         if not self.edits.specs and self.mode == "detail":
             raise OptionError("nothing to do: give an edit, as in --edit smile=2 or --text older, or a --preset")
         if self.refine < 0 or not (math.isfinite(self.refine_seconds) and self.refine_seconds >= 1):
@@ -163,7 +162,6 @@ def _fitted(job: TranscodeJob, zoo: "Zoo", watch: Watch, load: Load | None) -> "
     """The editor of a job, fitted to its clip if requested."""
     from ..editor.accelerate import accelerate
     from ..editor.load import keyframed
-    from ..editor.precision import check_precision
 
     editor = _load(job, zoo) if load is None else load(job)
     if job.refine:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ...models.arrays import AnyImage, Mask, Points, Quad
+from ...models.arrays import AnyImage, Float32Array, Mask, Points, Quad
 from ...models.faces.faces import Face
 from ...models.faces.patch import cut, patch_to_frame, refine
 
@@ -98,6 +98,11 @@ def to_crop(points: Points, quad: Quad, size: int = CROP) -> Points:
     """(..., 2) frame coordinates as crop coordinates; the inverse of `to_frame`."""
     matrix = patch_to_frame(quad, size)
     return cast("Points", (points - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T)
+
+
+def landmarks_in_crop(landmarks: Float32Array, quad: Quad) -> Points:
+    """(N, 2) crop coordinates of a face's landmarks, (N, 2 or 3) in the frame."""
+    return to_crop(landmarks[:, :2].astype(np.float64), quad)
 
 
 def crop(pixels: npt.NDArray[np.uint8], quad: Quad, size: int = CROP) -> npt.NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from ...stream.reader import VideoReader
 from ..common.errors import DynamicsError
 from ..common.tensors import to_tensor
 from ..motion.code_series import CodeSeries, load_series, save_series
-from ..tracking.align import crop, to_crop
+from ..tracking.align import crop, landmarks_in_crop
 from ..tracking.face_track import FaceTrack
 from ..tracking.tracker import Tracker, TrackerState
 
@@ -66,7 +66,7 @@ def encode_clip(
                 codes.append(inverter(to_tensor(crop(frame.pixels, track.quad)[None]))[0].float().cpu().clone())
             seconds.append(frame.seconds)
             quads.append(track.quad)
-            landmarks.append(to_crop(track.landmarks[:, :2].astype(np.float64), track.quad))
+            landmarks.append(landmarks_in_crop(track.landmarks, track.quad))
             watch(frame, track)
     if not codes:
         raise DynamicsError(f"no face is seen in {path}; name a clip with a face")

@@ -28,7 +28,7 @@ from ...compositing.composite import (
 )
 from ...compositing.face_mask import face_mask
 from ...editor.face_editor import AnalysisState, FaceEditor, FaceObservation
-from ...tracking.align import crop, to_crop
+from ...tracking.align import crop, landmarks_in_crop
 from ..directions.attributes import NAMES
 from ..metrics.editing import shifts
 from ..metrics.identity import Embedder, alike
@@ -161,7 +161,7 @@ def _results(
 
 def _drawings(observed: FaceObservation, rendered: "Rendered", flow: FaceFlow) -> Drawings:
     assert observed.job is not None
-    points = to_crop(observed.track.landmarks[:, :2].astype(np.float64), observed.track.quad)
+    points = landmarks_in_crop(observed.track.landmarks, observed.track.quad)
     mask = face_mask(points, observed.visibility.hidden)
     colours = colour_match.measure(observed.job.face.astype(np.float32), rendered.inverted, mask)
     drawn, edited = colours.apply(rendered.inverted), colours.apply(rendered.edited)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from ....models.arrays import Float64Array, Points
 from ....models.faces.matte import REGIONS
+from ....models.faces.mesh_measures import LIDS
 from ..directions.face_scores import CHEEKS, EYES, LIPS, MOUSTACHE, beard_score, colour_of, hair_scores, region
 from ..directions.face_scores import shape_scores as shapes_of
 from ..directions.gradients import FOREHEAD, IRISES, MOUTH_INSIDE
@@ -71,7 +72,7 @@ def _colour(lab: Float64Array, where: Mask, fewest: int = 40) -> tuple[float, fl
 def _irises(points: Points) -> Mask:
     rows, columns = np.mgrid[:256, :256]
     found = np.zeros((256, 256), bool)
-    for own, corners in zip(IRISES, ((159, 145), (386, 374)), strict=True):
+    for own, corners in zip(IRISES, (lids[0] for lids in LIDS), strict=True):
         x, y = points[own[0]]
         radius = np.linalg.norm(points[list(own[1:])] - points[own[0]], axis=1).mean()
         away = np.hypot(columns - x, rows - y)

@@ -16,7 +16,7 @@ from ....stream.reader import VideoReader
 from ...common.clips import VIDEO_SUFFIXES
 from ...common.errors import PipelineError, TrainingError
 from ...common.flow import Flow
-from ...tracking.align import crop, to_crop
+from ...tracking.align import crop, landmarks_in_crop
 from ...tracking.tracker import Tracker, TrackerState
 from ..common.flow_cache import ClipFlows, FlowCache
 from ..synth.truth import load_truth
@@ -151,7 +151,7 @@ def _cached_clip(path: Path, tracker: Tracker, folder: Path, progress: Callable[
                 continue
             track = shown[0]
             faces.append(crop(frame.pixels, track.quad))
-            points.append(to_crop(track.landmarks[:, :2].astype(np.float64), track.quad).astype(np.float32))
+            points.append(landmarks_in_crop(track.landmarks, track.quad).astype(np.float32))
             seconds.append(frame.seconds)
             numbers.append(number)
             link.append(track.id == last_id)

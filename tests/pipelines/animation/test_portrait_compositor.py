@@ -15,7 +15,7 @@ from dynstream.pipelines.animation.portrait_compositor import (
     shifted,
 )
 from dynstream.pipelines.editor.face_compositor import shipped_matte
-from dynstream.pipelines.tracking.align import to_crop
+from dynstream.pipelines.tracking.align import landmarks_in_crop
 from dynstream.stream.drawn_face import draw_face
 
 from ..fakes import OvalBackend, scene
@@ -64,7 +64,7 @@ def test_a_head_moves_and_the_background_stays(portrait: Portrait, network) -> N
 
 @pytest.mark.parametrize("network", [None, shipped_matte])
 def test_a_portrait_at_rest_is_the_photograph(portrait: Portrait, network) -> None:  # type: ignore[no-untyped-def]
-    points = to_crop(portrait.face.landmarks[:, :2].astype(np.float64), portrait.quad)
+    points = landmarks_in_crop(portrait.face.landmarks, portrait.quad)
     drawn = cv2.GaussianBlur(portrait.crop, (0, 0), 3).astype(np.float32)
     compose = PortraitCompositor(portrait, drawn, points, network and network())
     still = compose(drawn, points, HeadShift())
@@ -72,7 +72,7 @@ def test_a_portrait_at_rest_is_the_photograph(portrait: Portrait, network) -> No
 
 
 def test_what_is_drawn_is_seen_in_the_face_alone(portrait: Portrait) -> None:
-    points = to_crop(portrait.face.landmarks[:, :2].astype(np.float64), portrait.quad)
+    points = landmarks_in_crop(portrait.face.landmarks, portrait.quad)
     drawn = cv2.GaussianBlur(portrait.crop, (0, 0), 2).astype(np.float32)
     edited = drawn.copy()
     cv2.circle(edited, (128, 170), 14, (150.0, 40.0, 40.0), cv2.FILLED)
