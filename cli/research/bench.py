@@ -55,6 +55,7 @@ def transcode(
     edit: Edits = None,
     faces: Faces = "largest",
     repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each clip.")] = 3,
+    draw_every: Annotated[str, typer.Option("--draw-every", metavar="K|auto", help="As of `transcode`.")] = "auto",
     long: Annotated[bool, typer.Option("--long", help="Also each clip ten times in a row.")] = False,
     cores: Annotated[int | None, typer.Option(min=1, help="Cores that the command may use (Linux).")] = None,
     every: Annotated[
@@ -77,6 +78,7 @@ def transcode(
     from ...models.directions.directions import load_directions
     from ...pipelines.common.machine import describe_machine
     from ...pipelines.edits.parsing import parse_edits
+    from ...pipelines.motion.keyframes import parse_every
     from ...pipelines.research.bench.transcode import TranscodeBenchSettings, bench_clip
     from ...pipelines.tracking.face_selection import parse_policy
     from ...stream.reader import VideoReader
@@ -84,8 +86,10 @@ def transcode(
 
     console = notes()
     settings = TranscodeBenchSettings(
-        edits=edit or ["smile=2"], faces=faces, repeats=repeats, long=long, cores=cores, show=console.is_terminal
-    )
+        edits=edit or ["smile=2"], faces=faces, draw_every=draw_every, repeats=repeats, long=long, cores=cores,
+        show=console.is_terminal,
+    )  # fmt: skip
+    parse_every(draw_every, "--draw-every")
     parse_edits(settings.edits, None, load_directions())  # refuse a wrong one before anything is run
     parse_policy(faces)
     for path in clip or []:

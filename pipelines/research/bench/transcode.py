@@ -30,6 +30,7 @@ class TranscodeBenchSettings:
     Attributes:
         edits: as after --edit.
         faces: as after --faces.
+        draw_every: as after --draw-every.
         repeats: timed runs in the mode `detail`; the run in `replace` goes first and is their warm-up.
         long: one more run over the clip LONG times in a row.
         cores: how many cores the command may use, None for all.
@@ -38,6 +39,7 @@ class TranscodeBenchSettings:
 
     edits: Sequence[str] = ("smile=2",)
     faces: str = "largest"
+    draw_every: str = "auto"
     repeats: int = 3
     long: bool = False
     cores: int | None = None
@@ -94,7 +96,8 @@ def transcode_command(settings: TranscodeBenchSettings) -> Command:
 
     def command(source: Path, target: Path, mode: str, stats: Path) -> list[str]:
         edits = [part for edit in settings.edits for part in ("--edit", edit)]
-        options = ["--mode", mode, "--faces", settings.faces, "--stats", str(stats), "--overwrite", "--offline"]
+        drawn = [] if settings.draw_every == "auto" else ["--draw-every", settings.draw_every]
+        options = ["--mode", mode, "--faces", settings.faces, "--stats", str(stats), "--overwrite", "--offline", *drawn]
         return [sys.executable, "-m", "dynstream", "transcode", str(source), str(target), *edits, *options]
 
     return command

@@ -71,6 +71,8 @@ def test_the_command_is_the_users_own() -> None:
     assert " ".join(words).endswith(
         "out.mp4 --edit smile=2 --edit age=1 --mode detail --faces all --stats stats.json --overwrite --offline"
     )
+    made = transcode_command(TranscodeBenchSettings(draw_every="1"))
+    assert list(made(Path("in.mp4"), Path("out.mp4"), "detail", Path("stats.json")))[-2:] == ["--draw-every", "1"]
 
 
 def test_at_least_one_run() -> None:
