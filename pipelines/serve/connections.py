@@ -1,16 +1,19 @@
 """The TCP connections of a server: few, few of one address, and none that keeps us waiting for its request.
 
 aiohttp has no timeout for a request's header, and asyncio's listener takes every connection there is. Here a new
-connection that finds no room takes the place of the one that has waited longest without a whole request; where all are
-at work, the new one is closed.
+connection that finds no room takes the place of one that is without a whole request: the one that has waited longest,
+of the address that has most of them, so that a flood from a few addresses costs nobody else a place. Where all are at
+work, the new one is closed.
 """
 
 import asyncio
+import itertools
 import logging
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,13 +40,15 @@ class Connection:
     """One of them.
 
     Attributes:
+        owner: the address, or the connection alone where it comes through a proxy of ours.
         since: when it last became idle, or its request began.
         at_work: a request is being answered.
         fresh: it has not had a request yet.
     """
 
+    number: int
     sock: socket.socket
-    address: str
+    owner: Hashable
     since: float
     at_work: bool = False
     fresh: bool = True
@@ -75,7 +80,9 @@ class Connections:
         self._trusted = trusted
         self._clock = clock
         self._open: dict[int, Connection] = {}
-        self._numbers = iter(range(1, 1 << 62))
+        self._held: Counter[Hashable] = Counter()
+        self._idle: dict[Hashable, dict[int, Connection]] = {}  # of each owner, the longest idle first
+        self._numbers = itertools.count(1)
         self.refused = 0
         self.cut = 0
 
@@ -90,7 +97,7 @@ class Connections:
                 sock, peer = await loop.sock_accept(listener)
             except OSError as error:  # no descriptors; the next that ends gives one back
                 log.warning("no connection can be accepted: %s", error.strerror)
-                self._make_room(list(self._open.values()))
+                self._make_room()
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self._take(sock, str(peer[0]), server, tls)
@@ -98,43 +105,49 @@ class Connections:
 
     def _take(self, sock: socket.socket, address: str, server: web.Server, tls: ssl.SSLContext | None) -> None:
         sock.setblocking(False)
-        key = limit_key(address)
-        same = [one for one in self._open.values() if one.address == key]
-        crowded = len(same) >= self._most_per_address and not self._trusted(address)
-        if (crowded and not self._make_room(same)) or (
-            len(self._open) >= self._most and not self._make_room(list(self._open.values()))
+        number = next(self._numbers)
+        owner: Hashable = number if self._trusted(address) else limit_key(address)
+        if (self._held[owner] >= self._most_per_address and not self._make_room(owner)) or (
+            len(self._open) >= self._most and not self._make_room()
         ):
             self.refused += 1
             sock.close()
             return
-        number, one = next(self._numbers), Connection(sock, key, self._clock())
-        self._open[number] = one
-        one.task = asyncio.ensure_future(self._connect(number, one, server, tls))
+        one = self._open[number] = Connection(number, sock, owner, self._clock())
+        self._held[owner] += 1
+        self._idle.setdefault(owner, {})[number] = one
+        one.task = asyncio.ensure_future(self._connect(one, server, tls))
 
-    async def _connect(self, number: int, one: Connection, server: web.Server, tls: ssl.SSLContext | None) -> None:
+    async def _connect(self, one: Connection, server: web.Server, tls: ssl.SSLContext | None) -> None:
         loop = asyncio.get_running_loop()
         more: dict[str, Any] = {} if tls is None else {"ssl": tls, "ssl_handshake_timeout": HEADER_SECONDS}
         try:
-            transport, _ = await loop.connect_accepted_socket(lambda: _Handler(self, number, server), one.sock, **more)
+            transport, _ = await loop.connect_accepted_socket(
+                lambda: _Handler(self, one.number, server), one.sock, **more
+            )
         except (OSError, asyncio.CancelledError):  # its handshake failed, or it was cut off
-            self._open.pop(number, None)
+            self.closed(one.number)
             one.sock.close()
             return
         one.transport = transport
 
-    def _make_room(self, among: list[Connection]) -> bool:
-        """End the connection that has waited longest without a whole request. Returns whether there was one."""
-        idle = [one for one in among if not one.at_work]
-        if not idle:
+    def _make_room(self, owner: Hashable | None = None) -> bool:
+        """End the connection that has waited longest without a whole request: of one owner, or of the one who has most
+        such. Returns whether there was one.
+        """
+        if owner is None:
+            owner = max(
+                self._idle, key=lambda one: (len(self._idle[one]), -_longest(self._idle[one]).since), default=None
+            )
+        if owner not in self._idle:
             return False
-        oldest = min(idle, key=lambda one: one.since)
-        self.cut += 1
-        self._forget(oldest)
-        oldest.cut()
+        self._end(_longest(self._idle[owner]))
         return True
 
-    def _forget(self, gone: Connection) -> None:
-        self._open = {number: one for number, one in self._open.items() if one is not gone}
+    def _end(self, one: Connection) -> None:
+        self.cut += 1
+        self.closed(one.number)
+        one.cut()
 
     def sweep(self) -> None:
         """End those whose time is over."""
@@ -142,19 +155,36 @@ class Connections:
         for one in list(self._open.values()):
             most = ANSWER_SECONDS if one.at_work else HEADER_SECONDS if one.fresh else IDLE_SECONDS
             if now - one.since > most:
-                self.cut += 1
-                self._forget(one)
-                one.cut()
+                self._end(one)
 
     def at_work(self, number: int, working: bool) -> None:
         """A request's header is complete, or its answer is sent."""
         one = self._open.get(number)
         if one is not None:
+            self._wake(one)
             one.at_work, one.since, one.fresh = working, self._clock(), False
+            if not working:
+                self._idle.setdefault(one.owner, {})[number] = one
 
     def closed(self, number: int) -> None:
         """A connection is gone."""
-        self._open.pop(number, None)
+        one = self._open.pop(number, None)
+        if one is not None:
+            self._wake(one)
+            self._held[one.owner] -= 1
+            if not self._held[one.owner]:
+                del self._held[one.owner]
+
+    def _wake(self, one: Connection) -> None:
+        """It is idle no longer."""
+        same = self._idle.get(one.owner, {})
+        same.pop(one.number, None)
+        if not same:
+            self._idle.pop(one.owner, None)
+
+
+def _longest(idle: Mapping[int, Connection]) -> Connection:
+    return next(iter(idle.values()))
 
 
 class _Handler(web.RequestHandler):

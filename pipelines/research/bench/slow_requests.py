@@ -77,7 +77,8 @@ async def _never_ending(host: str, port: int, origin: tuple[str, int] | None) ->
                 writer.write(BEGUN)
                 while not reader.at_eof():
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(reader.read(1), 1.0)
+                        async with asyncio.timeout(1.0):  # wait_for may lose the cancel that ends the siege
+                            await reader.read(1)
                     writer.write(b"x")
             finally:
                 writer.close()

@@ -271,6 +271,36 @@ def test_a_header_a_body_and_an_answer_have_their_time() -> None:
 
 
 @pytest.mark.parametrize(
+    ("floods", "proxies", "stays"),
+    [
+        (["192.0.2.1", "192.0.2.2"], [], True),
+        (["10.0.0.1"], ["10.0.0.1"], False),  # each of a proxy's is of somebody else: the guest has waited longest
+    ],
+)
+def test_a_flood_takes_the_places_of_its_own(floods: list[str], proxies: list[str], stays: bool) -> None:
+    async def story() -> None:
+        clock = Clock()
+        connections = Connections(4, 4, trusted=lambda address: address in proxies, clock=clock)
+        guest = "198.51.100.7"
+        with contextlib.ExitStack() as closing:
+            for number, address in enumerate([guest, *(floods * 20)]):
+                ours, theirs = socket.socketpair()
+                closing.enter_context(ours)
+                closing.enter_context(theirs)
+                clock.now += 0.01
+                connections._take(ours, address, None, None)  # type: ignore[arg-type]
+                assert len(connections) <= 4, number
+            held = [one.owner for one in connections._open.values()]
+            for one in connections._open.values():
+                one.cut()
+            await asyncio.sleep(0)
+        assert (guest in held) == stays
+        assert len(held) == 4
+
+    run(story())
+
+
+@pytest.mark.parametrize(
     ("remote", "forwarded", "wanted"),
     [
         ("10.0.0.1", "203.0.113.5", "203.0.113.5"),
