@@ -41,7 +41,7 @@ from .sentences import Sentence
 FILE: Final = Path(__file__).with_name("descriptions.txt")
 SPREADS: Final[Mapping[str, float]] = {
     "smile": 0.36, "age": 13.6, "gender": 0.48, "mouth-open": 0.058, "eyes-closed": 0.09, "brow": 0.36, "blond": 0.13,
-    "black": 0.35, "grey": 0.16, "beard": 0.28, "glasses": 0.05, "hair-red": 3.0, "hair-yellow": 6.0, "lip-red": 7.0,
+    "black": 0.35, "grey": 0.16, "beard": 0.28, "glasses": 75.0, "hair-red": 3.0, "hair-yellow": 6.0, "lip-red": 7.0,
     "iris-yellow": 4.0,
 }  # fmt: skip
 """Deviations over drawn faces."""

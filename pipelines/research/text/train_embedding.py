@@ -32,6 +32,8 @@ FACES, TEXTS = 128, 256
 """Of a step."""
 CONFIG: Final = LoopConfig(steps=1500, lr=1e-3, warmup=50, ema=0.99, log_steps=100)
 FEWEST: Final = 100
+RULES: Final = Path(__file__).with_name("looks.py")
+"""By which looks are found; others make what is kept stale."""
 PART: Final = 100
 """Faces of a file of features."""
 
@@ -80,9 +82,12 @@ def prepare(
         return {"features": np.concatenate(features), "looks": np.array([looks_of(table[index]) for index in rows])}
 
     weights, found = next(iter(trunk.state_dict().values())).numpy(), []
+    rules = RULES.read_text(encoding="utf-8")
     for first in range(0, len(table), PART):
         rows = range(first, min(len(table), first + PART))
-        path = cache / f"features-{digest(table.landmarks[rows.start : rows.stop], weights)}.npz" if cache else None
+        path = (
+            cache / f"features-{digest(table.landmarks[rows.start : rows.stop], weights, rules)}.npz" if cache else None
+        )
         found.append(cached(path, partial(compute, rows)))
     looks = np.concatenate([part["looks"] for part in found]).astype(np.float64)
     features = torch.from_numpy(np.concatenate([part["features"] for part in found]))

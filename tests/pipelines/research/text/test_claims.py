@@ -12,7 +12,7 @@ from dynstream.pipelines.research.text.claims import CLAIMS, HAIR, truths, value
 from dynstream.pipelines.research.text.concept_sentences import concept_sentences, held_out_phrases, mistyped
 from dynstream.pipelines.research.text.evaluate import TextRow, read_descriptions, text_document
 from dynstream.pipelines.research.text.judge_embedding import judge, table_of
-from dynstream.pipelines.research.text.looks import LOOKS
+from dynstream.pipelines.research.text.looks import LOOKS, bridge
 from dynstream.pipelines.research.text.sentences import read_sentences
 from dynstream.pipelines.research.text.train_embedding import BagOfWords, TextFaces, contrast, join
 
@@ -33,7 +33,7 @@ def test_every_claim_is_about_a_score_that_there_is() -> None:
 
 def test_what_is_true_false_and_neither() -> None:
     table = truths(values_of(np.stack([
-        looks(smile=0.9, age=70, gender=0.99, glasses=0.1), looks(smile=0.3, age=44, gender=0.5),
+        looks(smile=0.9, age=70, gender=0.99, glasses=200), looks(smile=0.3, age=44, gender=0.5),
         looks(smile=0.0, age=20, gender=0.01, beard=0.9),
     ])))  # fmt: skip
     assert table[:, NUMBER["smiling"]].tolist() == [1, -1, 0]
@@ -138,3 +138,16 @@ def test_the_table_of_descriptions_has_means_and_says_what_was_refused() -> None
     assert values["mean"]["TL-ID"] == 0.99
     assert found.tables[1].rows[0].values["read right"] == 1.0
     assert len(read_descriptions()) == 24
+
+
+def test_a_line_across_the_nose_is_the_bridge_of_glasses() -> None:
+    points = np.zeros((478, 2))
+    points[[133, 362]] = (110, 120), (150, 122)
+    bare = np.full((256, 256, 3), 180, np.uint8)
+    framed, frowning = bare.copy(), bare.copy()
+    framed[114:117, 60:200] = 30
+    frowning[100:125, 128:131] = 30  # a fold between the brows
+    assert bridge(bare, points) == bridge(frowning, points) == 0
+    assert bridge(framed, points) > 400
+    points[[133, 362]] = (130, 120), (131, 120)  # in profile
+    assert bridge(framed, points) == 0
