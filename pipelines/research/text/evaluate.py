@@ -34,6 +34,7 @@ from ..common.array_cache import digest
 from ..common.json_files import write_json
 from ..metrics.identity import Embedder, tg_id, tl_id
 from ..report.document import Column, Document, Row, Table
+from .claims import CLAIMS, truths, values_of
 from .looks import LOOKS, looks_of
 from .measured_faces import MeasuredFace
 from .sentences import Sentence
@@ -63,12 +64,14 @@ class Description:
 
     Attributes:
         asked: look -> +1 or -1, the way that it must move.
+        claims: names of what then holds of the face, where its scores tell.
     """
 
     words: str
     source: str
     target: str
     asked: Mapping[str, int]
+    claims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class TextRow:
         understood: "" where the words were refused.
         before, accuracy: share of frames nearer to the target, of the source and of the result, by the judge.
         scored: share of frames and asked scores that moved the asked way.
+        held, holds: share of frames and claims that the scores find true, of the source and of the result.
         tl_id, tg_id: of identity, over the source's.
         outside: LPIPS where nothing was to change.
         warp: warp error over the source's.
@@ -90,6 +94,8 @@ class TextRow:
     before: float = float("nan")
     accuracy: float = 0.0
     scored: float = 0.0
+    held: float = float("nan")
+    holds: float = float("nan")
     tl_id: float = float("nan")
     tg_id: float = float("nan")
     outside: float = float("nan")
@@ -117,9 +123,10 @@ def read_descriptions(path: Path = FILE) -> list[Description]:
     found = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if line and line[0] != "#":
-            words, source, target, asked = (part.strip() for part in line.split("|"))
+            words, source, target, asked, claims = (part.strip() for part in line.split("|"))
             signs = {one[:-1]: 1 if one[-1] == "+" else -1 for one in asked.split()}
-            found.append(Description(words, source, target, signs))
+            names = tuple(one.strip() for one in claims.split(";") if one.strip())
+            found.append(Description(words, source, target, signs, names))
     return found
 
 
@@ -161,7 +168,9 @@ def measure_text(
     try:
         found = text_edits([description.words], reader)
     except EditError:
-        return TextRow(name, description.words, ""), np.zeros((256, 512, 3), np.uint8)
+        return TextRow(name, description.words, "", holds=0.0 if description.claims else math.nan), np.zeros(
+            (256, 512, 3), np.uint8
+        )
     editor.edits = replace(make_edits(found.specs, directions), region=editor.edits.region)
     state, stages, results, quads = SessionState(), Stages(), [], []
     pairs: list[tuple[Pixels, Pixels]] = []
@@ -178,10 +187,12 @@ def measure_text(
     if not pairs:
         raise PipelineError(f"no frame of {name} has a face to edit; name another clip, or another --start")
     before, after = (_share(judges.embedding, [pair[side] for pair in pairs], description) for side in (0, 1))
+    seen = [[judges.measure(picture) for picture in pair] for pair in pairs]
     same = [judges.embedder.embed([pair[side] for pair in pairs]) for side in (0, 1)]
     row = TextRow(
         clip=name, words=description.words, understood=str(found.readings[0][1]), before=before, accuracy=after,
-        scored=_scored(pairs, judges.measure, description.asked), tl_id=tl_id(same[1], same[0]),
+        scored=_scored(seen, description.asked), held=_hold([one[0] for one in seen], description.claims),
+        holds=_hold([one[1] for one in seen], description.claims), tl_id=tl_id(same[1], same[0]),
         tg_id=tg_id(same[1], same[0]), outside=_outside(pairs, judges.distance),
         warp=warp_ratio(clip, results, quads, judges.flow),
     )  # fmt: skip
@@ -197,19 +208,26 @@ def _share(embedding: TextImageEmbedding, faces: Sequence[Pixels], description: 
     return float((target > source).float().mean())
 
 
-def _scored(
-    pairs: Sequence[tuple[Pixels, Pixels]], measure: Callable[[Pixels], MeasuredFace | None], asked: Mapping[str, int]
-) -> float:
+def _scored(seen: Sequence[Sequence[MeasuredFace | None]], asked: Mapping[str, int]) -> float:
     hits = []
-    for pair in pairs:
-        seen = [measure(picture) for picture in pair]
-        if seen[0] is None or seen[1] is None:
+    for source, result in seen:
+        if source is None or result is None:
             hits.append(0.0)
             continue
-        moved = looks_of(seen[1]) - looks_of(seen[0])
+        moved = looks_of(result) - looks_of(source)
         for look, sign in asked.items():
             hits.append(float(sign * moved[LOOKS.index(look)] >= MOVED * SPREADS[look]))
     return float(np.mean(hits))
+
+
+def _hold(seen: Sequence[MeasuredFace | None], names: Sequence[str]) -> float:
+    if not names:
+        return math.nan
+    chosen = [number for number, claim in enumerate(CLAIMS) if claim.name in names]
+    found = [
+        np.zeros(len(chosen)) if face is None else truths(values_of(looks_of(face)[None]))[0, chosen] for face in seen
+    ]
+    return float((np.array(found) == 1).mean())
 
 
 def _outside(pairs: Sequence[tuple[Pixels, Pixels]], distance: Distance) -> float:
@@ -226,8 +244,18 @@ def _outside(pairs: Sequence[tuple[Pixels, Pixels]], distance: Distance) -> floa
 
 def text_document(rows: Sequence[TextRow], sentences: Sequence[tuple[str, Sequence[Sentence], TextReader]]) -> Document:
     """Tables: a row for each description, means over clips; and of sentences how many are read right."""
-    numbers = ("before", "accuracy", "scored", "tl_id", "tg_id", "outside", "warp")
-    heads = ("target before", "accuracy", "by scores", "TL-ID", "TG-ID", "LPIPS outside", "warp error / source's")
+    numbers = ("before", "accuracy", "scored", "held", "holds", "tl_id", "tg_id", "outside", "warp")
+    heads = (
+        "target before",
+        "accuracy",
+        "moved by scores",
+        "true before",
+        "true by scores",
+        "TL-ID",
+        "TG-ID",
+        "LPIPS outside",
+        "warp error / source's",
+    )
     columns = [Column(name="understood"), *(Column(name=head, digits=3) for head in heads)]
     summary = []
     for words in (*dict.fromkeys(row.words for row in rows), "mean"):
@@ -246,8 +274,10 @@ def text_document(rows: Sequence[TextRow], sentences: Sequence[tuple[str, Sequen
     clips = ", ".join(dict.fromkeys(row.clip for row in rows))
     note = (
         f"On {clips}. Accuracy: share of frames that a text-face embedding, which took no part in the edit, finds "
-        "nearer to the target's description than to the source's; target before: the same of the source. By scores: "
-        "share of the asked scores that moved by half a deviation or more. What was refused counts as wrong."
+        "nearer to the target's description than to the source's; target before: the same of the source. Moved by "
+        "scores: share of the asked scores that moved by half a deviation or more, which those that were so before do "
+        "not. True by scores: share of what the description says that the scores find in the result, where they can "
+        "tell; true before: in the source. What was refused counts as wrong."
     )
     return Document(
         title="Edits in words",

@@ -127,8 +127,8 @@ def test_the_sentences_are_two_hundred() -> None:
 
 def test_the_table_of_descriptions_has_means_and_says_what_was_refused() -> None:
     rows = [
-        TextRow("a", "older", "age +2", 0.0, 1.0, 1.0, 0.99, 0.98, 0.01, 1.1),
-        TextRow("a", "blue eyes", ""),
+        TextRow("a", "older", "age +2", 0.0, 1.0, 1.0, 0.0, 0.5, 0.99, 0.98, 0.01, 1.1),
+        TextRow("a", "blue eyes", "", holds=0.0),
     ]
     reader = TextReader(TableOnly(), {"age": (-3.0, 3.0)})
     found = text_document(rows, [("some", read_sentences(0)[:1], reader)])
@@ -136,8 +136,11 @@ def test_the_table_of_descriptions_has_means_and_says_what_was_refused() -> None
     assert values["blue eyes"]["understood"] == "refused"
     assert values["mean"]["accuracy"] == 0.5
     assert values["mean"]["TL-ID"] == 0.99
+    assert values["mean"]["true by scores"] == 0.25
     assert found.tables[1].rows[0].values["read right"] == 1.0
-    assert len(read_descriptions()) == 24
+    descriptions = read_descriptions()
+    assert len(descriptions) == 24
+    assert {name for one in descriptions for name in one.claims} <= {claim.name for claim in CLAIMS}
 
 
 def test_a_line_across_the_nose_is_the_bridge_of_glasses() -> None:
