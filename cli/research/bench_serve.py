@@ -1,6 +1,7 @@
 """`dynstream bench serve`: age, sound offset, admission, leaks and poor lines of the live server, by real clients."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,7 +26,8 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="one, several, half-rate, admission, come-and-go, poor-line, slow-requests; default: all. Repeatable.",
+            help="one, several, half-rate, admission, come-and-go, poor-line, slow-requests; default: all of them. "
+            "browser: an edited stream in Chromium, by the real networks. Repeatable.",
         ),
     ] = None,
     seconds: Annotated[float, typer.Option(min=2, help="That count, of each measurement.")] = 10.0,
@@ -37,6 +39,9 @@ def command(
     fps: Annotated[float, typer.Option(min=1, max=120, help="Frames a second of each client.")] = 30.0,
     connects: Annotated[int, typer.Option(min=1, help="Of come-and-go.")] = 20,
     sockets: Annotated[int, typer.Option(min=1, help="Of slow-requests.")] = 1000,
+    clip: Annotated[
+        Path | None, typer.Option(metavar="CLIP", help="That the browser's camera sees.", show_default="sample")
+    ] = None,
     loss: Annotated[float, typer.Option(min=0, max=50, metavar="PERCENT", help="Of the poor line, each way.")] = 5.0,
     jitter: Annotated[float, typer.Option(min=0, metavar="MS", help="Of the poor line: 0 to this, by chance.")] = 30.0,
     codec: Annotated[str, typer.Option(metavar="VP8|H264", help="That the clients offer.")] = "VP8",
@@ -57,12 +62,13 @@ def command(
     - `dynstream bench serve --scenario several --seconds 600 --json serve.json --add`
     - `dynstream bench serve --scenario come-and-go --connects 200`
     - `dynstream bench serve --scenario slow-requests --seconds 30`
+    - `dynstream bench serve --scenario browser --seconds 30 --warm-up 30`
     """
     import asyncio
 
     from ...pipelines.research.bench.documents import serve_document
     from ...pipelines.research.bench.serve import (
-        SCENARIOS,
+        BY_DEFAULT,
         ServeBenchSettings,
         ServeRun,
         bench_serve,
@@ -81,6 +87,7 @@ def command(
         streams=streams,
         connects=connects,
         sockets=sockets,
+        clip=_camera(clip) if "browser" in (scenario or ()) else None,
         loss=loss / 100,
         jitter=jitter / 1000,
         codec=codec,
@@ -89,11 +96,17 @@ def command(
         raise typer.BadParameter("--add: expected --json FILE, to which rows are added")
     kept = read_report(json_file) if add and json_file is not None and json_file.exists() else None
     with json_report(context, json_file, more_packages=("aiortc", "aioice", "aiohttp")) as (header, write):
-        rows = asyncio.run(bench_serve(scenario or list(SCENARIOS), settings, say))
+        rows = asyncio.run(bench_serve(scenario or BY_DEFAULT, settings, say))
         write(make_report(ServeRun(**header, settings=settings), rows, kept), serve_document)
     _print(rows)
     if json_file is not None:
         print(json_file)
+
+
+def _camera(clip: Path | None) -> Path:
+    from ...models.zoo.zoo import Zoo
+
+    return clip or Zoo().path("sample-clip")
 
 
 def _print(rows: "list[ServeRow]") -> None:

@@ -24,7 +24,7 @@ from ..run.transcode_job import TranscodeJob
 from ..tracking.scene_cut import is_cut, thumbnail
 from .plan import Options
 
-LEAD_SECONDS: Final = 2.0
+LEAD_SECONDS: Final = 3.0
 """Computed before a piece and not shown, so that averages and the recurrent state have settled."""
 SEARCHED_SECONDS: Final = 2.0
 """A scene cut or key frame so near to an even cut is taken in its place, and within a quarter of a piece."""

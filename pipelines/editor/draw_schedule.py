@@ -20,6 +20,8 @@ from .face_editor import FaceObservation, FrameAnalysis
 MOST_SECONDS: Final = 0.25
 """Between two drawings; what is carried is at most half of it away from one."""
 MOST_FRAMES: Final = 8
+BEAT_SECONDS: Final = 1.0
+"""At each multiple a frame is drawn, so that pieces of a file that are edited apart draw the same ones."""
 MOST_TURN: Final = 5.0
 """Crop pixels, root mean square over the face: the motion that is left when shift, scale and roll are taken out."""
 MOST_OPENING: Final = 5.0
@@ -94,7 +96,10 @@ def _is_due(
         return True
     if every != "auto":
         return count >= every
-    if drawn is None or count >= MOST_FRAMES or not 0 <= frame.frame.seconds - drawn.frame.seconds < MOST_SECONDS:
+    if drawn is None or count >= MOST_FRAMES:
+        return True
+    begun, seconds = drawn.frame.seconds, frame.frame.seconds
+    if not 0 <= seconds - begun < MOST_SECONDS or seconds // BEAT_SECONDS != begun // BEAT_SECONDS:
         return True
     return any(_has_changed(before[number], look) for number, look in now.items())
 

@@ -31,6 +31,7 @@ from ...common.errors import PipelineError
 from ...common.outcome import OutcomeKind
 from ..common.json_files import read_json
 from ..common.timing import plain
+from .browser import watch_guest
 from .serve_numbers import StreamNumbers, summarize
 from .servers import Resources, ServerProcess, server_process
 from .slow_requests import besiege
@@ -55,6 +56,8 @@ class ServeBenchSettings:
         streams: of the scenario with several.
         connects: of the one that comes and goes.
         sockets: of the one with unfinished requests.
+        clip: that the browser's camera sees.
+        edit: that the browser's guest sets, and its strength.
         loss, jitter: of the poor line; a share of 1, and seconds.
         codec: "VP8" or "H264".
     """
@@ -66,6 +69,8 @@ class ServeBenchSettings:
     streams: int = 4
     connects: int = 20
     sockets: int = 1000
+    clip: Path | None = None
+    edit: tuple[str, float] = ("smile", 2.0)
     loss: float = 0.05
     jitter: float = 0.03
     codec: str = "VP8"
@@ -226,6 +231,21 @@ async def slow_requests(settings: ServeBenchSettings) -> list[ServeRow]:
     return [ServeRow(f"{settings.sockets} unfinished requests", None, before, after, notes)]
 
 
+async def in_browser(settings: ServeBenchSettings) -> list[ServeRow]:
+    """The real networks, and a guest in Chromium whose picture is edited all the time."""
+    if settings.clip is None:
+        raise PipelineError("the browser needs a clip for its camera; give --clip")
+    edit, strength = settings.edit
+    async with server_process("dynstream", ["serve", "--port", "0", "--max-time", "0"]) as server:
+        before = await server.resources()
+        numbers, notes = await watch_guest(
+            server, settings.clip, size=settings.size, edit=edit, strength=strength, warm_up=settings.warm_up,
+            seconds=settings.seconds,
+        )  # fmt: skip
+        after = await server.resources()
+    return [ServeRow(f"a browser, {edit} {strength:g}", numbers, before, after, notes)]
+
+
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     "one": one_stream,
     "several": several_streams,
@@ -234,7 +254,10 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "come-and-go": come_and_go,
     "poor-line": poor_line,
     "slow-requests": slow_requests,
+    "browser": in_browser,
 }
+BY_DEFAULT: Final = tuple(name for name in SCENARIOS if name != "browser")
+"""The others need neither weights nor a browser."""
 
 
 async def bench_serve(
