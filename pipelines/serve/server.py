@@ -149,7 +149,8 @@ async def _warm_up(context: Context, engine: EditEngine, loading: ThreadPoolExec
     loop, settings, sessions = asyncio.get_running_loop(), context.settings, context.sessions
     await loop.run_in_executor(loading, engine.warm_up)
     if settings.measure_seconds:
-        sessions.capacity = await loop.run_in_executor(loading, measure, engine, settings.measure_seconds)
+        most = settings.limits.sessions
+        sessions.capacity = await loop.run_in_executor(loading, measure, engine, settings.measure_seconds, most)
     context.ready = True
 
 

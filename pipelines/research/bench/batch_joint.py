@@ -1,6 +1,6 @@
 """`dynstream bench batch --clip`: a file in two pieces by two workers, with the real networks, against one worker."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -34,6 +34,7 @@ class JointBench:
         frames: of the clip.
         one_fps, two_fps: frames/s of one worker with two cores, and of two with one core each. The latter compute the
             lead-in of a piece, too, which is not counted.
+        files_one_fps, files_two_fps: the same for the clip as two files.
         psnr, least_psnr: dB between the two results in the seconds after the joint, all together and the worst frame.
         warp_at_joint, warp_elsewhere: warp error of the joined result over that of the whole one.
         times_differ: frames whose times are not the same in both.
@@ -42,6 +43,8 @@ class JointBench:
     frames: int
     one_fps: float
     two_fps: float
+    files_one_fps: float
+    files_two_fps: float
     psnr: float
     least_psnr: float
     warp_at_joint: float
@@ -61,6 +64,11 @@ def bench_joint(
     one = _run(source, folder / "whole.mkv", workers=1, cores=2, segments=1)
     say("two workers, two pieces")
     two = _run(source, folder / "joined.mkv", workers=2, cores=1, segments=2)
+    say("two files, one worker")
+    one_of_files = _run(source, folder / "apart.mkv", workers=1, cores=2, files=2)
+    say("two files, two workers")
+    two_of_files = _run(source, folder / "beside.mkv", workers=2, cores=1, files=2)
+    speeds = [_speed(status) for status in (one, two, one_of_files, two_of_files)]
     say("the joint")
     with (
         VideoReader(source) as plain,
@@ -68,7 +76,7 @@ def bench_joint(
         VideoReader(folder / "joined.mkv") as joined,
     ):
         first = float(spans[1].start * plain.time_base)
-        return _compare(list(plain), list(whole), list(joined), first, _speed(one), _speed(two))
+        return _compare(list(plain), list(whole), list(joined), first, speeds)
 
 
 def _cut(clip: Path, target: Path, seconds: float, every: int) -> Path:
@@ -81,8 +89,9 @@ def _cut(clip: Path, target: Path, seconds: float, every: int) -> Path:
     return target
 
 
-def _run(source: Path, target: Path, *, workers: int, cores: int, segments: int) -> BatchStatus:
-    rows = [{"row": target.name, "source": str(source), "result": str(target), "crf": CRF}]
+def _run(source: Path, target: Path, *, workers: int, cores: int, segments: int = 1, files: int = 1) -> BatchStatus:
+    targets = [target, *(target.with_stem(f"{target.stem}-{number}") for number in range(1, files))]
+    rows = [{"row": one.name, "source": str(source), "result": str(one), "crf": CRF} for one in targets]
     items = make_plan(rows, EDITS)
     make = partial(Transcoder, kinds_of(items), offline=True)
     with Ledger(target.with_suffix(".jsonl")) as ledger:
@@ -102,7 +111,7 @@ def _speed(status: BatchStatus) -> float:
 
 
 def _compare(
-    plain: list[Frame], whole: list[Frame], joined: list[Frame], joint: float, one_fps: float, two_fps: float
+    plain: list[Frame], whole: list[Frame], joined: list[Frame], joint: float, speeds: Sequence[float]
 ) -> JointBench:
     near = [joint <= frame.seconds < joint + AFTER_SECONDS for frame in plain]
     squares = [_square(a.pixels, b.pixels) for a, b, at in zip(whole, joined, near, strict=True) if at]
@@ -118,8 +127,10 @@ def _compare(
         errors[near[after]].append((of_one, of_two))
     return JointBench(
         frames=len(plain),
-        one_fps=one_fps,
-        two_fps=two_fps,
+        one_fps=speeds[0],
+        two_fps=speeds[1],
+        files_one_fps=speeds[2],
+        files_two_fps=speeds[3],
         psnr=_psnr(float(np.mean(squares))),
         least_psnr=_psnr(max(squares)),
         warp_at_joint=_ratio(errors[True]),

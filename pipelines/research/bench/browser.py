@@ -112,6 +112,7 @@ async def watch_guest(
     notes = frames | {
         "edited_share": round((frames[OutcomeKind.EDITED] + frames[OutcomeKind.FADED]) / max(1, shown), 3),
         "asked_rate": after.get("rate"),
+        "passed_why": after.get("passed_why"),
     }
     return make_numbers(seen, frames["received"], seconds), notes
 
@@ -120,18 +121,18 @@ def _join(browser: "Chrome", url: str, edit: str, strength: float) -> None:
     """As a guest does: open the page, start, set the edit; until edited pictures come."""
     browser.get(url)
     browser.execute_script("document.getElementById('start').click()")
+    _until(browser, f"{list(LIVE)}.includes(document.getElementById('status').dataset.state)", "be live")
+    _until(browser, f"window.dynstream.edits.items.has({edit!r})", f"have a slider for {edit}")
+    browser.execute_script("window.dynstream.edits.set(arguments[0], arguments[1])", edit, strength)
+
+
+def _until(browser: "Chrome", condition: str, what: str) -> None:
     end = time.monotonic() + PATIENCE
-    while browser.execute_script("return document.getElementById('status').dataset.state") not in LIVE:
+    while not browser.execute_script(f"return {condition}"):
         if time.monotonic() > end:
-            said = browser.execute_script("return document.getElementById('status').dataset.state")
-            raise PipelineError(f"the page is {said!r} after {PATIENCE:g} s; expected it to be live")
+            state = browser.execute_script("return document.getElementById('status').dataset.state")
+            raise PipelineError(f"expected the page to {what} within {PATIENCE:g} s; it is {state!r}")
         time.sleep(0.2)
-    slide = """
-        const slider = document.getElementById(`edit-${arguments[0]}`);
-        slider.value = arguments[1];
-        for (const kind of ["input", "change"]) slider.dispatchEvent(new Event(kind, { bubbles: true }));
-    """
-    browser.execute_script(slide, edit, strength)
 
 
 async def _session(server: ServerProcess) -> dict[str, Any]:

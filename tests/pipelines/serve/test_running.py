@@ -5,12 +5,17 @@ import io
 import json
 import logging
 import os
+from concurrent.futures import Future
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from dynstream.pipelines.common.outcome import EDITED, Outcome, OutcomeKind
+from dynstream.pipelines.engine.result_queue import Shown
+from dynstream.pipelines.serve import capacity as capacity_module
 from dynstream.pipelines.serve.capacity import Capacity, measure
 from dynstream.pipelines.serve.certificate import Certificate
 from dynstream.pipelines.serve.held_rate import LEAST_RATE, HeldRate
@@ -20,7 +25,8 @@ from dynstream.pipelines.serve.rights import Token
 from dynstream.pipelines.serve.server import describe
 from dynstream.pipelines.serve.settings import Limits
 from dynstream.pipelines.serve.settings_error import ServeSettingsError
-from dynstream.pipelines.serve.stub_engine import StubEngine
+from dynstream.pipelines.serve.stub_engine import STUB_CHOICES
+from dynstream.stream.frame import Frame
 
 from .live import Talk, client, lab, run, until
 from .rolling import free_ports
@@ -92,14 +98,59 @@ def test_what_the_device_holds() -> None:
     assert describe(quick, 8, 30) == "Holds 8 edited streams of 640x360 at 20 frames/s"
 
 
-def test_the_device_is_measured_with_edits() -> None:
-    engine = StubEngine()
-    engine.warm_up()
-    try:
-        assert measure(engine, 0.2).pictures > 1
-        assert engine._open == 0
-    finally:
-        engine.close()
+class _Timed:
+    """An engine on a clock of its own, which moves as the measurement pauses: it has shown nothing edited before
+    `first` seconds, then it edits `pictures` a second; what comes sooner passes at once.
+    """
+
+    choices = STUB_CHOICES
+    in_flight = 8
+
+    def __init__(self, pictures: float, first: float = 0.0) -> None:
+        self.now = 100.0
+        self.opened = 0
+        self._first, self._each, self._free = 100.0 + first, 1 / pictures, 100.0
+        self._coming: list[tuple[float, Future[Shown], Shown]] = []
+
+    def open(self) -> Any:
+        self.opened += 1
+        return SimpleNamespace(set=lambda *_: None, submit=self._submit, close=lambda: None)
+
+    def pause(self, seconds: float) -> None:
+        self.now += seconds
+        for due, future, shown in self._coming:
+            if due <= self.now and not future.done():
+                future.set_result(shown)
+
+    def _submit(self, frame: Frame, _arrived: float) -> "Future[Shown]":
+        future: Future[Shown] = Future()
+        if self.now < self._first or self._free > self.now + 0.2:
+            future.set_result(Shown(frame, Outcome(OutcomeKind.PASSED, "not drawn yet"), 0.0, None))
+        else:
+            self._free = max(self._free, self.now) + self._each
+            self._coming.append((self._free, future, Shown(frame, EDITED, 0.0, 1)))
+        return future
+
+
+@pytest.mark.parametrize(
+    ("pictures", "first", "most", "found", "opened"),
+    [
+        (20, 0.0, 8, 20, 1),
+        (20, 3.0, 8, 20, 1),  # the first drawing takes long
+        (200, 0.0, 8, 200, 15),  # 1, 2, 4 and 8 streams
+        (200, 0.0, 2, 60, 3),  # no more than are let in
+        (20, 60.0, 8, 0, 1),
+    ],
+)
+def test_the_device_is_measured_as_clients_use_it(
+    pictures: float, first: float, most: int, found: float, opened: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine: Any = _Timed(pictures, first)
+    monkeypatch.setattr(capacity_module, "SIZE", (32, 32))
+    monkeypatch.setattr(capacity_module, "FIRST_SECONDS", 6.0)
+    capacity = measure(engine, 0.5, most, clock=lambda: engine.now, pause=engine.pause)
+    assert capacity.pictures == pytest.approx(found, rel=0.1)
+    assert engine.opened == opened
 
 
 def test_clients_are_told_what_is_held_and_max_sessions_is_no_false_promise() -> None:

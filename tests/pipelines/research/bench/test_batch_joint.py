@@ -42,7 +42,7 @@ def test_what_passes_both_ways_is_the_same(tmp_path: Path, monkeypatch: pytest.M
 def test_a_jump_at_the_joint_is_seen() -> None:
     pictures = [scene((70 + 4 * i, 60)) for i in range(8)]
     bent = [*pictures[:4], *(np.clip(one.astype(int) + 30, 0, 255).astype(np.uint8) for one in pictures[4:])]
-    found = _compare(frames(pictures), frames(pictures), frames(bent), 4 / 25, 1.0, 1.0)
+    found = _compare(frames(pictures), frames(pictures), frames(bent), 4 / 25, [1.0] * 4)
     assert found.psnr < 20
     assert found.warp_at_joint > 2
     assert found.warp_elsewhere == pytest.approx(1)
