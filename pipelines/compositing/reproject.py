@@ -19,8 +19,9 @@ from .face_mask import face_mask, hidden_area
 from .mouth import mouth_inside
 from .shape_match import displacement
 
-STALE_SECONDS = 2.0
-"""Older layers are not shown: the face looks different by then."""
+STALE_SECONDS = 6.0
+"""Older layers are not shown: the face looks different by then. On slow cores beside a browser a drawing takes three
+seconds until it is there, and then is the newest until the next one is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +31,7 @@ class ReprojectableLayers:
     Attributes:
         layers: in the crop, at the strength they had, including the mouth's inside; None if only hair is changed.
         points: (N, 2) float64 landmarks in crop pixels.
-        weight: 0..1, how far the face was faded in.
+        weight: 0..1, how far the face was faded in when it was drawn.
         seconds: time of the frame.
         tint: in the crop, the new colour of the frame's own hair; None without.
         beyond: the same in a wider crop, for hair that leaves the aligned one.
@@ -44,6 +45,15 @@ class ReprojectableLayers:
     tint: Layers | None = None
     beyond: Layers | None = None
     hull: bool = True
+
+    def fading(self, weight: float) -> "ReprojectableLayers":
+        """All layers, faded in by `weight`, 0..1."""
+        if weight >= 1:
+            return self
+        layers, tint, beyond = (
+            None if one is None else one.fading(weight) for one in (self.layers, self.tint, self.beyond)
+        )
+        return replace(self, layers=layers, tint=tint, beyond=beyond)
 
     def showing(self, layers: Layers | None) -> "ReprojectableLayers":
         """With other main layers, such as those that spare the mouth."""

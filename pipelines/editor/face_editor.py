@@ -79,6 +79,7 @@ class FaceObservation:
         fresh: whether the stored state of a face with its id is no longer valid.
         job: what to draw, None if nothing.
         outcome: edited, faded or passed.
+        strength: 0..1, how much of the edit is drawn.
     """
 
     track: FaceTrack
@@ -86,6 +87,7 @@ class FaceObservation:
     fresh: bool
     job: FaceJob | None
     outcome: Outcome
+    strength: float = 1.0
 
     @property
     def points(self) -> Points:
@@ -159,14 +161,18 @@ class FaceEditor:
         mode: Mode = "detail",
         matte: Callable[[], HeadMatte] | None = shipped_matte,
         draw_sizes: DrawSizes | None = None,
+        eager: bool = False,
     ) -> None:
-        """matte: gives the network of the head matte, see `FaceCompositor`. draw_sizes: None draws at 256."""
+        """matte: gives the network of the head matte, see `FaceCompositor`. draw_sizes: None draws at 256. eager: draw
+        a face that fades in as it will be, for streams in which a drawing is shown for longer than a fade.
+        """
         self.tracker = tracker
         self.renderer = renderer
         self.edits = edits
         self.mode = mode
         self.matte = matte
         self.draw_sizes = draw_sizes
+        self.eager = eager
         self._compositor = FaceCompositor(tracker.backend, matte)
 
     def bare_renderer(self) -> Renderer:
@@ -213,7 +219,8 @@ class FaceEditor:
             return FaceObservation(
                 track, visibility, fresh, None, Outcome(OutcomeKind.PASSED, wanted.reason or FADING_IN)
             )
-        offset = self.edits.move(seconds - begin, weight)
+        strength = max(weight, wanted.weight) if self.eager else weight
+        offset = self.edits.move(seconds - begin, strength)
         if offset is None and self.mode == "detail":
             return FaceObservation(track, visibility, fresh, None, NO_EDIT)
         with stages.time("align"):
@@ -225,7 +232,7 @@ class FaceEditor:
             face, size = self._cut(frame.pixels, track), visibility.drawn or SMALLEST
             job = FaceJob(face, offset, seconds, landmarks=points, size=size)
         outcome = EDITED if weight >= 1 else Outcome(OutcomeKind.FADED, wanted.reason or FADING_IN)
-        return FaceObservation(track, visibility, fresh, job, outcome)
+        return FaceObservation(track, visibility, fresh, job, outcome, strength)
 
     def _cut(self, pixels: Pixels, track: FaceTrack) -> Pixels:
         """The face's crop."""
@@ -255,6 +262,7 @@ class FaceEditor:
                     touched = self.edits.touched(self.mode)
                     before, shown = self._compositor.layers(before, drawn, touched, self.mode, stages)
                     if show:
+                        shown = shown.fading(observed.visibility.weight / observed.strength)
                         pixels = place(pixels, observed.track.quad, shown)
             elif observed.visibility.weight <= 0:
                 before = CompositeState(before.colours, seconds=before.seconds)
@@ -329,7 +337,7 @@ class FaceEditor:
             inverted=rendered.inverted,
             edited=rendered.edited,
             large=rendered.large,
-            weight=observed.visibility.weight,
+            weight=observed.strength,
             hidden=observed.visibility.hidden,
             nearer=nearer_heads(tracks, observed.track),
             seconds=job.seconds,

@@ -43,7 +43,8 @@ def editors(
     def make(spec: SessionSpec, before: Editor | None) -> FaceEditor:
         policy = parse_policy(spec.faces)
         backend = before.tracker.backend if isinstance(before, FaceEditor) else backends()
-        return FaceEditor(Tracker(backend, policy, place=spec.place), renderer, spec.edits, mode=spec.mode, matte=matte)
+        tracker = Tracker(backend, policy, place=spec.place)
+        return FaceEditor(tracker, renderer, spec.edits, mode=spec.mode, matte=matte, eager=spec.live)
 
     return make
 

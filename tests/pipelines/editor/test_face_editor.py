@@ -9,7 +9,7 @@ import torch
 
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.compositing.fade import FADE_SECONDS
-from dynstream.pipelines.editor.face_editor import FaceEditor, SessionState
+from dynstream.pipelines.editor.face_editor import AnalysisState, FaceEditor, SessionState
 from dynstream.pipelines.tracking.face_selection import POLICIES
 from dynstream.stream.frame import Frame, Pixels
 
@@ -117,6 +117,25 @@ def test_a_face_that_enters_late_fades_in() -> None:
     assert outcomes[4] == "faded: fading in"
     assert outcomes[-1] == "edited"
     assert next(iter(states[3].analysis.faces.values())).weight == 0
+
+
+def test_an_eager_editor_draws_a_face_that_fades_in_as_it_will_be() -> None:
+    """What is carried from such a drawing grows to full strength before another is there."""
+    seen = [scene(None)] * 3 + [scene()] * 30
+    of = editor("smile=1", eager=True)
+    pictures, outcomes, states = run(of, frames(seen))
+    asked = of.renderer.generator.asked  # type: ignore[attr-defined]
+    strengths = [float((asked[i + 1] - asked[i]).mean()) / LEVEL_PER_STRENGTH for i in range(0, len(asked), 2)]
+    assert strengths == pytest.approx([1.0] * len(strengths), abs=1e-4)
+    assert outcomes[4] == "faded: fading in"
+    whole = signed(seen[-1], pictures[-1])
+    assert 0 < signed(seen[4], pictures[4]) < 0.4 * whole
+    analysed, stages = AnalysisState(), Stages()
+    for frame in frames(seen):
+        analysed, analysis = of.analyse(analysed, frame, stages)
+    carried = of.reproject(states[4].composites, analysis, stages)
+    assert carried is not None
+    assert signed(seen[-1], carried.frame.pixels) > 0.7 * whole
 
 
 def test_a_cut_begins_anew() -> None:
