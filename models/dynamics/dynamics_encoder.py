@@ -44,7 +44,7 @@ class ResidualBlock(nn.Module):
 
 
 class FrameEncoder(nn.Module):
-    """One frame -> its map, of length 1 at each place. Four halvings, 128 to 8.
+    """One frame -> its map, of one length at each place: a root mean square of 1. Four halvings, 128 to 8.
 
     The mean map of the frames seen in training is subtracted first: all faces look alike at 8x8, and what differs from
     frame to frame would be a small part of a map of length 1.
@@ -72,7 +72,7 @@ class FrameEncoder(nn.Module):
         x = self.out(x)
         if self.training:
             self.mean.lerp_(x.detach().mean(0), MEAN_SHARE)
-        return F.normalize(x - self.mean, dim=1)
+        return F.normalize(x - self.mean, dim=1) * x.shape[1] ** 0.5
 
 
 class ConvField(nn.Module):
