@@ -35,6 +35,8 @@ from .options import (
     SignKey,
 )
 from .weights import Offline
+from .wording import Text as Words
+from .wording import TextFrom, TextStrength, edits_and_texts
 
 if TYPE_CHECKING:
     from ..pipelines.batch.run import BatchStatus
@@ -47,6 +49,9 @@ def command(
     out: Annotated[str, typer.Option("--out", metavar="FOLDER", help="Folder or URL of the results.")],
     edit: Edit = None,
     preset: Preset = None,
+    text: Words = None,
+    text_from: TextFrom = None,
+    text_strength: TextStrength = 1.0,
     mode: Mode = "detail",
     region: Region = "auto",
     faces: Faces = "largest",
@@ -95,20 +100,21 @@ def command(
 ) -> None:
     """Edit the faces of many files; the same command again goes on where it was stopped.
 
-    A manifest has the columns source, result, edits and the options of `dynstream transcode`, each by choice but the
-    first. Everything is checked before anything starts. What is done is written beside the results. A file that fails
-    three times is set aside and the rest goes on; the exit status is 0 only if every file is made.
+    A manifest has the columns source, result, edits, text and the options of `dynstream transcode`, each by choice but
+    the first. Everything is checked before anything starts. What is done is written beside the results. A file that
+    fails three times is set aside and the rest goes on; the exit status is 0 only if every file is made.
 
     Examples:
 
     - `dynstream batch season/ --out edited --edit smile=2`
     - `dynstream batch 'clips/*.mp4' --out edited --preset older.toml --workers 4`
+    - `dynstream batch clips/ --out edited --text "a little older, with grey hair"`
     - `dynstream batch shots.csv --out edited --ray 10.0.0.1:6379 --cores 2`
     - `dynstream batch film.mkv --out edited --edit age=2 --segments auto`
     """
     from ..pipelines.api.batch import batch
     from ..pipelines.common.errors import BatchError
-    from ..pipelines.edits.parsing import read_region, read_specs
+    from ..pipelines.edits.parsing import read_region
     from ..pipelines.edits.regions import AUTO
     from ..stream.atomic import check_target, write_whole
 
@@ -117,7 +123,9 @@ def command(
         raise typer.BadParameter(f"--segments: expected auto or a number of pieces from 1, got {segments!r}")
     if summary is not None:
         check_target(summary, overwrite=True)
-    specs = read_specs(edit or [], preset)
+    specs = edits_and_texts(
+        edit or [], preset, text or [], console, text_from=text_from, text_strength=text_strength, offline=offline
+    ).specs
     chosen = read_region(preset) if preset and region == AUTO else region
     with Live(console=console, refresh_per_second=2, transient=True) as live:
 

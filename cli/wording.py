@@ -11,7 +11,8 @@ from .weights import open_zoo
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..pipelines.edits.edit import Edits
+    from ..pipelines.edits.edit import Edits, EditSpec
+    from ..pipelines.edits.text import TextReader
 
 Text = Annotated[
     list[str] | None,
@@ -58,7 +59,18 @@ def edits_and_texts(
         raise typer.BadParameter("--text-from describes the face before --text changes it; give --text, too")
     directions = load_directions()
     forced = parse_region(read_region(preset) if preset and region == AUTO else region)
-    named = read_specs(edit, preset)
+    readers: "list[TextReader]" = []
+
+    def read_words(texts: Sequence[str]) -> "list[EditSpec]":
+        if not readers:
+            with open_zoo(offline=offline, index_url=index_url) as zoo:
+                readers.append(load_text_reader(zoo, directions))
+        found = text_edits(texts, readers[0], source=text_from, strength=text_strength)
+        for line in found.lines():
+            console.print(line, soft_wrap=True)
+        return found.specs
+
+    named = read_specs(edit, preset, read_words)
     for warning in make_edits(named, directions).outside_range():
         console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
     if not text:
@@ -71,13 +83,9 @@ def edits_and_texts(
         return make_edits(
             (*specs, *named), directions, lambda: {**load_nonlinear_directions(), **mapped}, region=forced
         )
-    with open_zoo(offline=offline, index_url=index_url) as zoo:
-        reader = load_text_reader(zoo, directions)
-    found = text_edits(text, reader, source=text_from, strength=text_strength)
-    for line in found.lines():
-        console.print(line, soft_wrap=True)
+    specs = read_words(text)
     names = {spec.name for spec in named}
-    for spec in found.specs:
+    for spec in specs:
         if spec.name in names:
             console.print(f"Note: --edit {spec.name} goes before what the words say of it", style="yellow")
-    return make_edits((*(spec for spec in found.specs if spec.name not in names), *named), directions, region=forced)
+    return make_edits((*(spec for spec in specs if spec.name not in names), *named), directions, region=forced)

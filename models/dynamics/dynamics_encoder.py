@@ -72,7 +72,8 @@ class FrameEncoder(nn.Module):
         x = self.out(x)
         if self.training:
             self.mean.lerp_(x.detach().mean(0), MEAN_SHARE)
-        return F.normalize(x - self.mean, dim=1) * x.shape[1] ** 0.5
+        length: float = x.shape[1] ** 0.5
+        return F.normalize(x - self.mean, dim=1) * length
 
 
 class ConvField(nn.Module):

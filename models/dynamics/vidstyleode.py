@@ -32,7 +32,7 @@ LANDMARKS: Final = 478
 SHAPES: Final = 52
 OPENINGS: Final = 8
 LANDMARK_UNIT: Final = 16.0
-"""Crop pixels: weights of about one then move landmarks by about what they move by, and are learned as fast as others."""
+"""Crop pixels: with weights of about one landmarks move by about what they do, and are learned as fast as the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)

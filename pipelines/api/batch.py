@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from ..batch.run import BatchStatus
     from ..batch.workers import Workers
     from ..edits.edit import EditSpec
+    from ..edits.parsing import ReadWords
+    from ..edits.text import TextReader
 
 LEDGER_NAME = "dynstream-batch.jsonl"
 
@@ -20,6 +22,7 @@ def batch(
     out: str | os.PathLike[str],
     edits: "Mapping[str, float | str] | str | os.PathLike[str] | Sequence[str | EditSpec]" = (),
     *,
+    text: str | Sequence[str] = (),
     suffix: str = "",
     ledger: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
@@ -40,9 +43,10 @@ def batch(
 
     Args:
         sources: files, globs, folders, URLs that fsspec opens, and manifests (.csv, .jsonl) with the columns source,
-            result, edits and options.
+            result, edits, text and options.
         out: folder or URL of the results.
         edits: of files that have none in a manifest; see `load_editor`. Or a list, as of ["smile=2", "age=0:2@3s"].
+        text: the same in words, "older, with glasses"; `edits` goes before it. A manifest may have a column `text`.
         suffix: of the results, such as ".mp4"; "" keeps each source's.
         ledger: the file; by default `dynstream-batch.jsonl` in `out`.
         overwrite: replace results that were made otherwise.
@@ -72,9 +76,13 @@ def batch(
     listed = [sources] if isinstance(sources, str | os.PathLike) else sources
     folder = os.fspath(out)
     common = os.fspath(edits) if isinstance(edits, os.PathLike) else edits
-    specs = read_edits(common if isinstance(common, str | Mapping) else list(common)) if common else ()
+    read_words = _words_reader(offline)
+    specs = read_edits(common if isinstance(common, str | Mapping) else list(common), read_words) if common else ()
+    named = {spec.name for spec in specs}
+    said = read_words([text] if isinstance(text, str) else list(text)) if text else ()
+    specs = (*(spec for spec in said if spec.name not in named), *specs)
     common_options = {**region_of(common), **read_options(options)}
-    items = make_plan(expand([os.fspath(name) for name in listed], folder, suffix), specs, common_options)
+    items = make_plan(expand([os.fspath(name) for name in listed], folder, suffix), specs, common_options, read_words)
     with Ledger(_ledger_path(folder, ledger)) as opened:
         return run_batch(
             items,
@@ -85,6 +93,26 @@ def batch(
             BatchSettings(overwrite=overwrite, segments=segments),
             watch=progress or (lambda _status: None),
         )
+
+
+def _words_reader(offline: bool) -> "ReadWords":
+    """Reads texts by networks that are loaded when the first text is there, once."""
+
+    @cache
+    def reader() -> "TextReader":
+        from ...models.directions.directions import load_directions
+        from ...models.zoo.zoo import Zoo
+        from ..edits.text import load_text_reader
+
+        return load_text_reader(Zoo(offline=offline), load_directions())
+
+    @cache
+    def read(texts: tuple[str, ...]) -> "Sequence[EditSpec]":
+        from ..edits.text import text_edits
+
+        return text_edits(texts, reader()).specs
+
+    return lambda texts: read(tuple(texts))
 
 
 def _ledger_path(out: str, chosen: str | os.PathLike[str] | None) -> Path:

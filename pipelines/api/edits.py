@@ -45,15 +45,18 @@ def read_edits(
     from ..edits.parsing import make_edits, read_preset, read_region
     from ..edits.regions import parse_region
 
-    forced = parse_region(region)
+    forced, directions = parse_region(region), load_directions()
+
+    def read_words(texts: "Sequence[str]") -> "list[EditSpec]":
+        return _in_words(texts, set(), directions, zoo)
+
     if isinstance(edits, Mapping):
         specs = tuple(_spec(name, value) for name, value in edits.items())
     elif isinstance(edits, str | os.PathLike):
-        specs = tuple(read_preset(_preset(edits)))
+        specs = tuple(read_preset(_preset(edits), read_words))
         forced = forced or parse_region(read_region(_preset(edits)))
     else:
         raise EditError(f"expected edits as a dict, such as {{'smile': 2}}, or a preset's path, got {_short(edits)}")
-    directions = load_directions()
     for warning in make_edits(specs, directions).outside_range():
         warnings.warn(warning, StrengthWarning, stacklevel=stacklevel + 1)
     specs = (*_in_words(text, {spec.name for spec in specs}, directions, zoo), *specs)

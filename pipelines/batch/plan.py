@@ -23,7 +23,7 @@ from ..compositing.mark import read_mark
 from ..editor.encoder_names import ENCODERS
 from ..editor.precision import check_precision
 from ..edits.edit import EditSpec
-from ..edits.parsing import make_edits, parse_edit, read_preset, read_region
+from ..edits.parsing import ReadWords, make_edits, parse_edit, read_preset, read_region
 from ..edits.regions import AUTO, parse_region
 from ..motion.keyframes import parse_every
 from ..motion.retimed_reader import parse_rate
@@ -260,12 +260,12 @@ def _jsonl(file: Iterable[str], path: Path) -> Iterator[tuple[int, dict[str, obj
         yield number, row
 
 
-def read_edits(value: object) -> tuple[EditSpec, ...]:
+def read_edits(value: object, read_words: ReadWords | None = None) -> tuple[EditSpec, ...]:
     """The edits of a row: "smile=2; age=-1", a list of such texts, {"smile": 2}, a preset's path. Raises EditError."""
     if isinstance(value, Mapping):
         return tuple(parse_edit(f"{name}={strength}") for name, strength in value.items())
     if isinstance(value, str) and "=" not in value:
-        return tuple(read_preset(Path(value)))
+        return tuple(read_preset(Path(value), read_words))
     texts = value.split(";") if isinstance(value, str) else value
     if not isinstance(texts, Sequence):
         raise EditError(f"expected edits such as 'smile=2; age=-1', got {value!r}")
@@ -282,11 +282,15 @@ def region_of(edits: object) -> Options:
 
 
 def make_plan(
-    rows: Iterable[Mapping[str, object]], edits: Sequence[EditSpec] = (), options: Options | None = None
+    rows: Iterable[Mapping[str, object]],
+    edits: Sequence[EditSpec] = (),
+    options: Options | None = None,
+    read_words: ReadWords | None = None,
 ) -> list[Item]:
-    """The items of rows with `source` and `result`, and by choice `edits` and options, checked together.
+    """The items of rows with `source` and `result`, and by choice `edits`, `text` and options, checked together.
 
-    edits, options: of rows that bring none of their own.
+    edits, options: of rows that bring none of their own. read_words: reads the column `text`, edits in words, over
+    which those of the same row go.
 
     Raises BatchError that lists what is wrong, with the row of each: an unknown edit or option, two rows with one
     result, a result that is a source.
@@ -297,11 +301,14 @@ def make_plan(
         given = dict(row)
         name = str(given.pop("row", ""))
         source, result, own = given.pop("source"), given.pop("result"), given.pop("edits", None)
+        words = given.pop("text", None)
         try:
+            chosen = read_edits(own, read_words) if own else () if words else tuple(edits)
+            named = {spec.name for spec in chosen}
             item = Item(
                 source=places.absolute(str(source)),
                 result=places.absolute(str(result)),
-                edits=read_edits(own) if own else tuple(edits),
+                edits=(*(spec for spec in _in_words(words, read_words) if spec.name not in named), *chosen),
                 options={**(options or {}), **region_of(own), **read_options(given)},
                 row=name,
             )
@@ -316,6 +323,14 @@ def make_plan(
         more = f"\nand {len(wrong) - MOST_SHOWN} more" if len(wrong) > MOST_SHOWN else ""
         raise BatchError(f"nothing was started, since {len(wrong)} of the files cannot be made:\n{shown}{more}")
     return items
+
+
+def _in_words(words: object, read_words: ReadWords | None) -> Sequence[EditSpec]:
+    if not words:
+        return ()
+    if read_words is None or not isinstance(words, str):
+        raise EditError(f"text is {words!r}; expected words, such as 'older, with glasses'")
+    return read_words([words])
 
 
 def _check_places(item: Item) -> None:

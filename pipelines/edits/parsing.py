@@ -50,12 +50,27 @@ def _read(path: Path) -> dict[str, object]:
         raise EditError(f"cannot read the preset {path}: {error}") from error
 
 
-def read_preset(path: Path) -> list[EditSpec]:
-    """The edits of a TOML preset: a table `[edits]` of name = strength, or name = "ramp"."""
-    edits = _read(path).get("edits")
-    if not isinstance(edits, dict) or not edits:
+ReadWords = Callable[[Sequence[str]], Sequence[EditSpec]]
+"""Texts such as "older, with glasses" -> edits."""
+
+
+def read_preset(path: Path, read_words: ReadWords | None = None) -> list[EditSpec]:
+    """The edits of a TOML preset: a table `[edits]` of name = strength, or name = "ramp"; or `text` at its top, a
+    string or a list of them, in words, over which the table goes. read_words: reads them; None where nothing does.
+    """
+    preset = _read(path)
+    edits, text = preset.get("edits", {}), preset.get("text", [])
+    texts = [text] if isinstance(text, str) else text
+    if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
+        raise EditError(f"the preset {path}: text is {text!r}; expected words, such as 'older, with glasses'")
+    if not isinstance(edits, dict) or not (edits or texts):
         raise EditError(f"the preset {path} has no edits; expected a table as in: [edits]\nsmile = 2")
-    specs = []
+    if texts and read_words is None:
+        raise EditError(
+            f"the preset {path} is in words, {texts[0]!r}, which are not read here; name edits in a table [edits], as "
+            "`dynstream transcode --text` says them"
+        )
+    specs = [spec for spec in (read_words(texts) if texts and read_words else ()) if spec.name not in edits]
     for name, value in edits.items():
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise EditError(f"the preset {path}: edit {name!r} is {value!r}; expected a number or a ramp")
@@ -70,11 +85,11 @@ def _constant(name: str, value: float) -> EditSpec:
         raise EditError(f"edit {name!r}: expected a finite number, got one of {len(str(value))} digits") from None
 
 
-def read_specs(texts: Sequence[str], preset: Path | None) -> tuple[EditSpec, ...]:
+def read_specs(texts: Sequence[str], preset: Path | None, read_words: ReadWords | None = None) -> tuple[EditSpec, ...]:
     """The edits of a command line and of a preset together; the command line's win over the preset's."""
     given = [parse_edit(text) for text in texts]
     names = {spec.name for spec in given}
-    base = [spec for spec in read_preset(preset) if spec.name not in names] if preset else []
+    base = [spec for spec in read_preset(preset, read_words) if spec.name not in names] if preset else []
     return (*base, *given)
 
 

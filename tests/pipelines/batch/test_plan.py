@@ -2,12 +2,14 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from dynstream.pipelines.batch.plan import Item, expand, make_job, make_plan, read_edits, read_options
 from dynstream.pipelines.common.errors import BatchError, EditError, OptionError
+from dynstream.pipelines.edits.edit import EditSpec
 from dynstream.pipelines.edits.parsing import parse_edit
 
 SMILE = (parse_edit("smile=2"),)
@@ -69,6 +71,23 @@ def test_a_jsonl_list_with_any_name(folder: Path, tmp_path: Path) -> None:
     assert items[1].result == "memory://store/a.mp4"
     assert len({item.key for item in items}) == 2
     assert items[0].digest() != items[1].digest()
+
+
+def test_edits_in_words(folder: Path, tmp_path: Path) -> None:
+    path = folder / "list.csv"
+    path.write_text("source,edits,text\na.mp4,,older\na.mp4,smile=1,older with a smile\na.mp4,,\n")
+    names = iter(("one.mp4", "two.mp4", "three.mp4"))
+    rows = [{**row, "result": str(tmp_path / next(names))} for row in expand([str(path)], str(tmp_path))]
+
+    def read_words(texts: Sequence[str]) -> list[EditSpec]:
+        return [EditSpec("age", 2, 2), *([EditSpec("smile", 2, 2)] if "smile" in texts[0] else [])]
+
+    items = make_plan(rows, SMILE, read_words=read_words)
+    assert [{spec.name: spec.start for spec in item.edits} for item in items] == [
+        {"age": 2}, {"age": 2, "smile": 1}, {spec.name: spec.start for spec in SMILE},
+    ]  # fmt: skip
+    with pytest.raises(BatchError, match="text is 'older'"):
+        make_plan(rows, SMILE)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Edits as users write them: strengths, ramps, presets, and every way to get them wrong."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,22 @@ def test_a_preset(tmp_path: Path) -> None:
         EditSpec("head-pose", 0, 3, 0, 2),
         EditSpec("tiny", 1e-7, 1e-7),
     ]
+
+
+def test_a_preset_in_words(tmp_path: Path) -> None:
+    path = preset(tmp_path, 'text = "older, with a smile"\n[edits]\nsmile = 2')
+    asked: list[object] = []
+
+    def read_words(texts: Sequence[str]) -> list[EditSpec]:
+        asked.append(list(texts))
+        return [EditSpec("age", 2, 2), EditSpec("smile", 1, 1)]
+
+    assert read_preset(path, read_words) == [EditSpec("age", 2, 2), EditSpec("smile", 2.0, 2.0)]
+    assert asked == [["older, with a smile"]]
+    with pytest.raises(EditError, match="older, with a smile"):
+        read_preset(path)
+    with pytest.raises(EditError, match="text is 3"):
+        read_preset(preset(tmp_path, "text = 3"), read_words)
 
 
 def test_the_command_line_wins_over_the_preset(tmp_path: Path) -> None:
