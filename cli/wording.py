@@ -59,7 +59,7 @@ def edits_and_texts(
         raise typer.BadParameter("--text-from describes the face before --text changes it; give --text, too")
     directions = load_directions()
     forced = parse_region(read_region(preset) if preset and region == AUTO else region)
-    readers: "list[TextReader]" = []
+    readers: list[TextReader] = []
 
     def read_words(texts: Sequence[str]) -> "list[EditSpec]":
         if not readers:

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import av
@@ -32,7 +33,7 @@ from ..engine.engine import Engine
 from ..engine.result_queue import Shown
 from ..engine.session import Session
 from ..engine.settings import SessionSpec
-from .edits import EditsLike, read_edits
+from .edits import EditsLike, TextLike, read_edits
 
 if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
@@ -95,6 +96,7 @@ class EditedVideoTrack(MediaStreamTrack):
     Args:
         track: of video. Nothing else may read it; stopping this track leaves it as it is, and unread.
         edits: see `dynstream.load_editor`.
+        text: edits in words; see `dynstream.load_editor`.
         mode: see `dynstream.load_editor`.
         faces: see `dynstream.load_editor`.
         max_latency_ms: age at which a frame is shown at the latest; where its edit is not drawn by then, the last one
@@ -116,8 +118,9 @@ class EditedVideoTrack(MediaStreamTrack):
     def __init__(
         self,
         track: MediaStreamTrack,
-        edits: EditsLike,
+        edits: EditsLike = MappingProxyType({}),
         *,
+        text: TextLike = (),
         mode: str = "detail",
         faces: str | int = "largest",
         max_latency_ms: float = 250.0,
@@ -128,7 +131,7 @@ class EditedVideoTrack(MediaStreamTrack):
             raise OptionError(f"expected a track of video, got one of {track.kind}; sound passes as it is")
         checked = check_mode(mode)
         self._spec = SessionSpec(
-            edits=read_edits(edits, checked, stacklevel=2),
+            edits=read_edits(edits, checked, text=text, stacklevel=2),
             mode=checked,
             faces=str(faces),
             max_latency_ms=max_latency_ms,

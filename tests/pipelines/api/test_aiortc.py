@@ -16,6 +16,7 @@ from aiortc.mediastreams import MediaStreamError, VideoStreamTrack
 import dynstream
 from dynstream.aiortc import EditedVideoTrack
 from dynstream.pipelines.editor.renderer import Renderer
+from dynstream.pipelines.edits.text import TableOnly, TextReader
 from dynstream.pipelines.engine import load as load_module
 from dynstream.pipelines.engine.engine import Engine
 from dynstream.pipelines.engine.load import editors
@@ -123,6 +124,15 @@ def test_every_frame_is_edited_at_its_own_time(pix_fmt: str, engine: Engine) -> 
         before, after = came.to_ndarray(format="rgb24").astype(int), result.to_ndarray(format="rgb24").astype(int)
         assert after[FACE].mean() > before[FACE].mean() + 5
         assert np.abs(after - before)[:30, :30].mean() < 2
+
+
+def test_edits_in_words(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = TextReader(TableOnly(), {"smile": (-2.0, 3.0), "age": (-2.0, 2.0)})
+    monkeypatch.setattr("dynstream.pipelines.edits.text.load_text_reader", lambda *_: reader)
+    track = EditedVideoTrack(Source([]), {"age": 1}, text="older, with a big smile", engine=engine)
+    assert {spec.name: spec.start > 0 for spec in track._spec.edits.specs} == {"smile": True, "age": True}
+    assert next(spec.start for spec in track._spec.edits.specs if spec.name == "age") == 1
+    track.stop()
 
 
 def test_a_frame_that_is_not_edited_is_the_one_that_came(engine: Engine) -> None:
