@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 PATIENCE: Final = 120.0
-CAMERA_SECONDS: Final = 8.0
+CAMERA: Final = (10.0, 18.0)
+"""Seconds of the clip: in the sample a face that nothing covers."""
 LIVE: Final = ("live", "noface", "slow")
 """States of the page in which pictures come back."""
 FLAGS: Final = (
@@ -45,15 +47,25 @@ shown.onframe = (number) => {
 
 
 def write_camera(clip: Path, path: Path, size: tuple[int, int]) -> None:
-    """The first seconds of a clip as YUV4MPEG2, which Chromium's camera plays over and over."""
+    """Some seconds of a clip, there and back, as YUV4MPEG2, which Chromium's camera plays over and over: no cut. A clip
+    that is shorter is taken from its beginning.
+    """
     with av.open(str(clip)) as source, av.open(str(path), "w", format="yuv4mpegpipe") as target:
         video = source.streams.video[0]
-        out = target.add_stream("wrapped_avframe", rate=video.average_rate or 25)
+        rate = Fraction(video.average_rate or 25)
+        out = target.add_stream("wrapped_avframe", rate=rate)
         out.width, out.height, out.pix_fmt = *size, "yuv420p"
+        begin, end = CAMERA
+        whole: list[av.VideoFrame] = []
+        some: list[av.VideoFrame] = []
         for frame in source.decode(video):
-            if frame.time is not None and frame.time >= CAMERA_SECONDS:
+            if frame.time is not None and frame.time >= end:
                 break
-            target.mux(out.encode(frame.reformat(*size, "yuv420p")))
+            (whole if (frame.time or 0.0) < begin else some).append(frame.reformat(*size, "yuv420p"))
+        there = some or whole
+        for number, frame in enumerate([*there, *reversed(there)]):
+            frame.pts, frame.time_base = number, 1 / rate
+            target.mux(out.encode(frame))
         target.mux(out.encode(None))
 
 
