@@ -132,7 +132,7 @@ def command(
     from ..pipelines.common.errors import OptionError
     from ..pipelines.compositing.composite import check_mode
     from ..pipelines.compositing.mark import read_mark
-    from ..pipelines.credentials.certificates import find_identity
+    from ..pipelines.credentials.find import find_identity
     from ..pipelines.motion.keyframes import parse_every
     from ..pipelines.motion.retimed_reader import parse_rate
     from ..pipelines.run.transcode import VideoOptions

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ShapeError
-from ..formats.checkpoint import load_safetensors
+from ..formats.checkpoint import load_safetensors, unfilled
 from ..generator.generator import CODE_SIZE, NOISE_SIZE
 from .encoder import FACE_SIZE
 
@@ -180,4 +180,4 @@ def _bound(values: Tensor, bound: float) -> Tensor:
 
 def load_recurrent_encoder(path: Path = WEIGHTS) -> RecurrentEncoder:
     """The shipped recurrent encoder, or another of the same architecture, frozen, in evaluation mode, float32."""
-    return load_safetensors(RecurrentEncoder(), path)
+    return load_safetensors(unfilled(RecurrentEncoder), path)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import ShapeError
-from ..formats.checkpoint import load_safetensors
+from ..formats.checkpoint import load_safetensors, unfilled
 from .bisenet import CLASSES as PARSER_CLASSES
 
 WEIGHTS: Final = Path(__file__).parents[1] / "weights" / "matte.safetensors"
@@ -144,7 +144,7 @@ def fold(network: nn.Module) -> None:
 
 def load_matte(path: Path = WEIGHTS) -> HeadMatte:
     """The shipped network, or another of the same architecture, ready to run: folded, frozen, float32."""
-    network = load_safetensors(HeadMatte(), path)
+    network = load_safetensors(unfilled(HeadMatte), path)
     fold(network)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network

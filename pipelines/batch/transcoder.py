@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from ...models.faces.faces import FaceBackend
 from ...stream.encoding import find_encoder
 from ..common.stage_timing import Stages
-from ..credentials.certificates import Identity, find_identity
+from ..credentials.find import find_identity
+from ..credentials.identity import Identity
 from ..credentials.record import SIDECAR
 from ..editor.face_editor import FaceEditor
 from ..editor.renderer import Renderer

@@ -1,6 +1,7 @@
 """Faster renderers: another device, lower precision, compiled networks. The plain renderer is the reference."""
 
 import copy
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
@@ -127,5 +128,6 @@ def _own(result: Tensor, compiled: bool) -> Tensor:
 
 
 def _compile(function: Any, device: torch.device) -> Any:
+    import_module("torch._meta_registrations").activate_meta  # noqa: B018 - commands postpone it, see `cli.start`
     mode = "reduce-overhead" if device.type == "cuda" else None
     return torch.compile(function, dynamic=False, mode=mode)

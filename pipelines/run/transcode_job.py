@@ -12,7 +12,7 @@ from ...stream.reader import VideoReader
 from ..common.errors import OptionError
 from ..compositing.composite import Mode
 from ..compositing.mark import MarkStyle
-from ..credentials.certificates import Identity
+from ..credentials.identity import Identity
 from ..editor.draw_size import check_draw_size
 from ..editor.precision import check_precision
 from ..edits.edit import Edits
