@@ -146,7 +146,8 @@ class RecurrentEncoder(nn.Module):
             raise ShapeError(f"expected faces of shape (B, 12, {FACE_SIZE}, {FACE_SIZE}), got {tuple(faces.shape)}")
         if state.hidden.shape[0] != faces.shape[0]:
             raise ShapeError(f"expected a state of {faces.shape[0]} faces, got one of {state.hidden.shape[0]}")
-        x, local = _differences(faces), faces
+        # In another precision the differences are still those of float32: they are small beside the values.
+        x, local = (part.to(self.codes.weight.dtype) for part in (_differences(faces), faces))
         for number, conv in enumerate(self.convs):
             x = conv(x)
             if number == NOISE_LAYER:
@@ -154,7 +155,7 @@ class RecurrentEncoder(nn.Module):
         hidden, cell = self.memory(x, state.hidden, state.cell)
         wide = F.interpolate(hidden, size=NOISE_SIZE, mode="bilinear", align_corners=False).to(local.dtype)
         noise = self.noise(torch.cat([local, wide], 1)).float()
-        codes = self.codes(F.leaky_relu(self.hidden(hidden.flatten(1)), SLOPE) * GAIN).float()
+        codes = self.codes(F.leaky_relu(self.hidden(hidden.flatten(1).to(local.dtype)), SLOPE) * GAIN).float()
         step = F.pad(codes.unflatten(1, (COMPENSATED, CODE_SIZE)), (0, 0, 0, CODES - COMPENSATED))
         return RecurrentState(
             hidden,

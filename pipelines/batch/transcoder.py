@@ -47,6 +47,7 @@ class Networks:
     def editor(self, job: TranscodeJob) -> FaceEditor:
         """An editor for a job. Raises as `editor.load.load_editor`."""
         from ..editor.accelerate import accelerate
+        from ..editor.face_compositor import matte_in
         from ..editor.load import load_renderer
         from ..editor.precision import check_precision
         from ..tracking.backends import load_backend
@@ -61,7 +62,8 @@ class Networks:
                 renderer, device=self.device, precision=precision, cache=self.zoo.cache
             )
         tracker = Tracker(self._backends[job.backend], parse_policy(job.faces))
-        return FaceEditor(tracker, self._renderers[drawn_by], job.edits, mode=job.mode)
+        renderer = self._renderers[drawn_by]
+        return FaceEditor(tracker, renderer, job.edits, mode=job.mode, matte=matte_in(renderer.dtype))
 
 
 @dataclass

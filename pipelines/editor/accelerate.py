@@ -31,8 +31,9 @@ def accelerate(
     """A renderer over the same networks, which are moved to `device`; the given one stays as its `plain`.
 
     compiled: use torch.compile, on CUDA with CUDA graphs, for batches of 1, 2, 4, 8, ... faces. Smaller batches are
-    padded; the first batch of each size takes a minute. precision: of encoder and generator, see `choose_precision`;
-    codes, their averages and pictures stay float32. cache: where it is measured, `default_cache()` by default. Raises
+    padded; the first batch of each size takes a minute. precision: of encoders and generator, see `choose_precision`;
+    codes, their averages and pictures stay float32, and so do landmarks: bfloat16 would round their places to whole
+    pixels. cache: where it is measured, `default_cache()` by default. Raises
     PipelineError for a missing device.
     """
     there = Device(device)
@@ -56,9 +57,10 @@ def accelerate(
     offset = None if renderer.code_offset is None else there.to(renderer.code_offset)
     recurrent = renderer.recurrent
     if recurrent is not None:
-        there.move(recurrent.network)
-        recurrent = recurrent.drawing_with(generator)
-    return Renderer(cast(Any, encoder), generator, code_offset=offset, recurrent=recurrent, plain=renderer)
+        network = recurrent.network if dtype == torch.float32 else lowered(recurrent.network)
+        there.move(network)
+        recurrent = recurrent.drawing_with(generator, network)
+    return Renderer(cast(Any, encoder), generator, code_offset=offset, recurrent=recurrent, plain=renderer, dtype=dtype)
 
 
 def lowered(network: Any) -> Any:

@@ -1,7 +1,7 @@
 """The face editor whose pictures stay on a device: a frame goes up once, with its faces' masks, and comes back once."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from ..common.graphs import Graphs, graphs_of
 from ..common.outcome import EDITED
 from ..common.stage_timing import Stages
 from ..compositing.composite import Mode
-from ..compositing.on_device.face_masks import DeviceFrame, FaceUpload, masks, upload
+from ..compositing.on_device.face_masks import DeviceFrame, FaceMasks, FaceUpload, masks, upload
 from ..compositing.on_device.sampling import crop
 from ..compositing.reproject import STALE_SECONDS
 from ..edits.edit import Edits, Move
@@ -26,7 +26,15 @@ from ..tracking.align import landmarks_in_crop
 from ..tracking.face_track import FaceTrack
 from ..tracking.tracker import Tracker
 from .composite_state import CompositeState
-from .device_compositor import DeviceComposite, DeviceCompositor, DeviceDrawn, DeviceFace, place, reproject
+from .device_compositor import (
+    DeviceComposite,
+    DeviceCompositor,
+    DeviceDrawn,
+    DeviceFace,
+    between,
+    place,
+    reproject,
+)
 from .draw_size import DrawSizes
 from .face_compositor import nearer_heads
 from .face_editor import AnalysisState, Edited, FaceEditor, FaceObservation, FrameAnalysis, far_to_near
@@ -122,7 +130,11 @@ class DeviceEditor(FaceEditor):
 
     def reproject(self, state: Mapping[int, CompositeState], analysis: FrameAnalysis, stages: Stages) -> Edited | None:
         """See `FaceEditor.reproject`."""
-        return self._moved([state], analysis, stages)
+
+        def last(observed: FaceObservation, masks: FaceMasks) -> DeviceDrawn | None:
+            return _reprojected(None if observed.fresh else _drawn_last(state, observed), observed, masks)
+
+        return self._moved(last, analysis, stages)
 
     def carry(
         self,
@@ -131,26 +143,35 @@ class DeviceEditor(FaceEditor):
         later: Mapping[int, CompositeState],
         stages: Stages,
     ) -> tuple[dict[int, CompositeState], Edited]:
-        """See `FaceEditor.carry`; of the two drawings the nearer in time is taken alone."""
-        moved = self._moved([state, later], analysis, stages)
+        """See `FaceEditor.carry`; hair of another colour comes along with the drawings."""
+
+        def both(observed: FaceObservation, masks: FaceMasks) -> DeviceDrawn | None:
+            first, second = _drawn_last(state, observed), _drawn_last(later, observed)
+            if observed.job is None or observed.track.id not in later:
+                return None
+            if first is None or second is None:
+                return _reprojected(first or second, observed, masks)
+            span = second.seconds - first.seconds
+            share = (observed.job.seconds - first.seconds) / span if span > 0 else 1.0
+            return between(_reprojected(first, observed, masks), _reprojected(second, observed, masks), share)
+
+        moved = self._moved(both, analysis, stages)
         return dict(state), Edited(moved.frame if moved else analysis.frame, analysis.outcome)
 
-    def _moved(self, states: Sequence[Mapping[int, Any]], analysis: FrameAnalysis, stages: Stages) -> Edited | None:
+    def _moved(
+        self, find: Callable[[FaceObservation, FaceMasks], DeviceDrawn | None], analysis: FrameAnalysis, stages: Stages
+    ) -> Edited | None:
+        """The frame with what `find` gives for each of its faces; None where that is nothing."""
         up = analysis.on_device
         if up is None:
             return None
         pixels = up.pixels
         with torch.inference_mode():
             for observed in far_to_near(analysis.faces):
-                job, number = observed.job, observed.track.id
-                known = [each.get(number) for each in (states[1:] if observed.fresh else states)]
-                drawings = [each.drawn for each in known if each is not None and each.drawn is not None]
-                if job is None or not drawings:
+                if observed.job is None:
                     continue
                 with stages.time("reproject"):
-                    at, weight = job.seconds, observed.visibility.weight
-                    nearest: DeviceDrawn = min((abs(one.seconds - at), n, one) for n, one in enumerate(drawings))[2]
-                    shown = reproject(nearest, up.faces[number], weight, at, stale=STALE_SECONDS)
+                    shown = find(observed, up.faces[observed.track.id])
                     pixels = pixels if shown is None else place(pixels, observed.track.quad, shown)
             if pixels is up.pixels:
                 return None
@@ -167,6 +188,17 @@ def _to_upload(tracks: Sequence[FaceTrack], observed: FaceObservation, job: Face
     planes = masks(points, observed.visibility.hidden, track.layout, nearer_heads(tracks, track))
     offset = job.offset.offset if isinstance(job.offset, Move) else job.offset
     return FaceUpload(points, planes, None if offset is None else np.asarray(offset.detach(), np.float32))
+
+
+def _drawn_last(state: Mapping[int, Any], observed: FaceObservation) -> DeviceDrawn | None:
+    stored: DeviceComposite | None = state.get(observed.track.id)
+    return None if stored is None else stored.drawn
+
+
+def _reprojected(drawn: DeviceDrawn | None, observed: FaceObservation, masks: FaceMasks) -> DeviceDrawn | None:
+    if drawn is None or observed.job is None:
+        return None
+    return reproject(drawn, masks, observed.visibility.weight, observed.job.seconds, stale=STALE_SECONDS)
 
 
 def _drawn(analysis: FrameAnalysis, observed: FaceObservation, rendered: Rendered) -> DeviceFace:

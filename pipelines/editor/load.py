@@ -16,6 +16,7 @@ from ..tracking.tracker import Tracker
 from .accelerate import accelerate
 from .draw_size import DrawSizes, check_draw_size
 from .encoder_names import DEFAULT_ENCODER, ENCODERS
+from .face_compositor import matte_in
 from .face_editor import FaceEditor
 from .precision import check_precision
 from .renderer import FaceRenderer, Renderer
@@ -52,7 +53,9 @@ def load_editor(
     checked, size = check_precision(precision), check_draw_size(draw_size)
     renderer = accelerate(load_renderer(zoo, generator, encoder), precision=checked, cache=zoo.cache)
     sizes = None if size == "256" else DrawSizes(size, renderer.generator)
-    return FaceEditor(tracker, keyframed(renderer, encode_every), edits, mode=mode, draw_sizes=sizes)
+    return FaceEditor(
+        tracker, keyframed(renderer, encode_every), edits, mode=mode, matte=matte_in(renderer.dtype), draw_sizes=sizes
+    )
 
 
 def keyframed(renderer: Renderer, every: Every) -> FaceRenderer:

@@ -1,7 +1,7 @@
 """The editor whose pictures stay on a device: against that of the host, and on a CUDA device that is not there."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from dynstream.models.faces.matte import HeadMatte, fold
 from dynstream.pipelines.common.devices import HOST, Device
 from dynstream.pipelines.common.graphs import Graphs
 from dynstream.pipelines.common.stage_timing import Stages
+from dynstream.pipelines.editor.device_compositor import DeviceComposite
 from dynstream.pipelines.editor.device_editor import DeviceEditor
 from dynstream.pipelines.editor.device_renderer import DeviceRenderer
 from dynstream.pipelines.editor.draw_size import DrawSizes
@@ -125,6 +126,26 @@ def test_a_frame_that_is_not_drawn_takes_the_last_drawing_along(kept: Kept) -> N
         _, analysis = editor.analyse(state.analysis, frames(MOVING)[2], stages)
         assert editor.reproject(state.composites, analysis, stages) is not None
         assert (len(device.uploads), len(device.downloads)) == (3, 3)
+        (number, memory), device.downloads[:] = next(iter(state.composites.items())), []
+        assert isinstance(memory, DeviceComposite)
+        assert memory.drawn is not None
+        later = {number: replace(memory, drawn=replace(memory.drawn, seconds=memory.drawn.seconds + 0.1))}
+        _, between = editor.carry(state.composites, analysis, cast("Any", later), stages)
+        assert between.frame.pixels is not analysis.frame.pixels
+        assert (len(device.uploads), len(device.downloads)) == (3, 1)
+
+
+def test_a_frame_between_two_drawings_is_that_of_the_host() -> None:
+    shown = []
+    clip = frames(MOVING[:3])
+    for editor in (host_editor(edits("smile=2")), device_editor(HOST, edits("smile=2"))):
+        state, _ = editor.step(SessionState(), clip[0], Stages())
+        analysed, between = editor.analyse(state.analysis, clip[1], Stages())
+        later, _ = editor.step(replace(state, analysis=analysed), clip[2], Stages())
+        shown.append(editor.carry(state.composites, between, later.composites, Stages())[1].frame.pixels.astype(int))
+    moved = np.abs(clip[1].pixels - shown[0])
+    assert moved.any()
+    assert np.abs(shown[1] - shown[0]).mean() < 0.15 * moved.mean() + 0.05
 
 
 @pytest.mark.parametrize(("mode", "region"), [("detail", "hair"), ("replace", "head")])
