@@ -126,7 +126,7 @@ class HeadMatte(nn.Module):
     @torch.no_grad()
     def regions(self, x: Tensor) -> Tensor:
         """Shares of each region. x: as `forward` -> (B, 8, 128, 128) float32 in 0..1, summing to 1."""
-        return self.forward(x.to(self.across[0].weight.dtype)).float().softmax(1)
+        return self.forward(x.to(next(self.parameters()).dtype)).float().softmax(1)
 
 
 def _twice(x: Tensor) -> Tensor:

@@ -57,9 +57,9 @@ def accelerate(
     offset = None if renderer.code_offset is None else there.to(renderer.code_offset)
     recurrent = renderer.recurrent
     if recurrent is not None:
-        network = recurrent.network if dtype == torch.float32 else lowered(recurrent.network)
-        there.move(network)
-        recurrent = recurrent.drawing_with(generator, network)
+        corrects = recurrent.network if dtype == torch.float32 else lowered(recurrent.network)
+        there.move(corrects)
+        recurrent = recurrent.drawing_with(generator, corrects)
     return Renderer(cast(Any, encoder), generator, code_offset=offset, recurrent=recurrent, plain=renderer, dtype=dtype)
 
 

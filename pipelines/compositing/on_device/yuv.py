@@ -29,7 +29,8 @@ def takes(format: PictureFormat) -> bool:
     layout = format.layout
     lying = [(one.name, one.plane) for one in layout.components]
     whole = all(size % (1 << shift) == 0 for size, shift in zip(format.size, layout.chroma_shift, strict=True))
-    return lying == [("y", 0), ("u", 1), ("v", 2)] and max(layout.chroma_shift) <= 1 and whole
+    three = lying == [("y", 0), ("u", 1), ("v", 2)] and len(layout.planes) == len(lying)
+    return three and max(layout.chroma_shift) <= 1 and whole
 
 
 class DeviceYuv:
@@ -46,7 +47,7 @@ class DeviceYuv:
         black = 0.0 if format.tags.signal_range == FULL else 16.0 * deep
         self._zero = (black, 128.0 * deep, 128.0 * deep)
         self._to_samples = _put(to_samples, device)
-        self._to_rgb = _put(np.linalg.inv(to_samples), device)
+        self._to_rgb = _put(np.asarray(np.linalg.inv(to_samples), np.float64), device)
         vertical = "center" if format.siting == "left" else format.siting
         self._larger = [_put(_cubic(format.siting), device), _put(_cubic(vertical), device)]
         self._smaller = [_put(each, device) for each in chroma_kernels(format)]
