@@ -15,6 +15,7 @@ from .options import (
     Backend,
     Codec,
     Crf,
+    Device,
     Edit,
     Encoder,
     EncoderPreset,
@@ -80,6 +81,7 @@ def command(
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,
     precision: Precision = "auto",
+    device: Device = "cpu",
     draw_size: Annotated[
         str,
         typer.Option(
@@ -158,6 +160,7 @@ def command(
             backend=backend,
             encoder=encoder,
             precision=precision,
+            device=device,
             draw_size=draw_size,
             hwaccel=hwaccel,
             refine=refine,

@@ -1,4 +1,7 @@
-"""The face editor whose pictures stay on a device: a frame goes up once, with its faces' masks, and comes back once."""
+"""The face editor whose pictures stay on a device: a frame goes up once, with its faces' masks, and comes back once.
+
+A file's frame goes up and comes back as its decoded samples, a live one as RGB.
+"""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -6,6 +9,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -13,6 +17,8 @@ from ...models.directions.latent_transformer import NonlinearDirection
 from ...models.faces.matte import HeadMatte
 from ...models.faces.mesh_graph import MeshGraph
 from ...stream.frame import Frame, Pixels
+from ...stream.new_samples import NewSamples, sample_format
+from ...stream.picture import PictureFormat, packed
 from ..common.devices import Device
 from ..common.graphs import Graphs, graphs_of
 from ..common.outcome import EDITED
@@ -20,6 +26,7 @@ from ..common.stage_timing import Stages
 from ..compositing.composite import Mode
 from ..compositing.on_device.face_masks import DeviceFrame, FaceMasks, FaceUpload, masks, upload
 from ..compositing.on_device.sampling import crop
+from ..compositing.on_device.yuv import DeviceYuv, takes
 from ..compositing.reproject import STALE_SECONDS
 from ..edits.edit import Edits, Move
 from ..tracking.align import landmarks_in_crop
@@ -58,6 +65,7 @@ class DeviceEditor(FaceEditor):
         super().__init__(tracker, renderer, edits, mode=mode, matte=None, draw_sizes=draw_sizes)
         self._device = device
         self._on_device = DeviceCompositor(mesh, matte, graphs or graphs_of(device.where))
+        self._converted: tuple[DeviceYuv, NewSamples] | None = None
         self._nonlinear: dict[str, tuple[NonlinearDirection, NonlinearDirection]] = {}
 
     def _cut(self, pixels: Pixels, track: FaceTrack) -> Pixels:
@@ -71,11 +79,20 @@ class DeviceEditor(FaceEditor):
         with stages.time("upload"), torch.inference_mode():
             tracks = [observed.track for observed in analysis.faces]
             wanted = [(observed, observed.job) for observed in analysis.faces if observed.job is not None]
-            up = upload(
-                self._device, frame.pixels, {seen.track.id: _to_upload(tracks, seen, job) for seen, job in wanted}
-            )
+            uploads = {seen.track.id: _to_upload(tracks, seen, job) for seen, job in wanted}
+            yuv = self._yuv(frame)
+            up = upload(self._device, frame.pixels if yuv is None else _samples(frame, yuv.format), uploads, yuv)
             faces = tuple(self._up(observed, up) for observed in analysis.faces)
         return state, replace(analysis, faces=faces, on_device=up)
+
+    def _yuv(self, frame: Frame) -> DeviceYuv | None:
+        """What converts the frame's decoded samples; None where RGB goes up, as of live streams."""
+        format = sample_format(frame)
+        if format is None or not takes(format):
+            return None
+        if self._converted is None or self._converted[0].format != format:
+            self._converted = DeviceYuv(format, self._device), NewSamples(format)
+        return self._converted[0]
 
     def _up(self, observed: FaceObservation, up: DeviceFrame) -> FaceObservation:
         """With its job on the device."""
@@ -124,9 +141,9 @@ class DeviceEditor(FaceEditor):
                 elif observed.visibility.weight <= 0:
                     before = DeviceComposite(before.colours, seconds=before.seconds)
                 kept[observed.track.id] = before
-            if pixels is None or pixels is before_any:
+            if up is None or pixels is None or pixels is before_any:
                 return kept, Edited(analysis.frame, analysis.outcome)
-            return kept, Edited(self._down(analysis.frame, pixels, stages), analysis.outcome)
+            return kept, Edited(self._down(analysis.frame, up, pixels, stages), analysis.outcome)
 
     def reproject(self, state: Mapping[int, CompositeState], analysis: FrameAnalysis, stages: Stages) -> Edited | None:
         """See `FaceEditor.reproject`."""
@@ -175,11 +192,23 @@ class DeviceEditor(FaceEditor):
                     pixels = pixels if shown is None else place(pixels, observed.track.quad, shown)
             if pixels is up.pixels:
                 return None
-            return Edited(self._down(analysis.frame, pixels, stages), EDITED)
+            return Edited(self._down(analysis.frame, up, pixels, stages), EDITED)
 
-    def _down(self, frame: Frame, pixels: Tensor, stages: Stages) -> Frame:
+    def _down(self, frame: Frame, up: DeviceFrame, pixels: Tensor, stages: Stages) -> Frame:
+        """The frame with other pixels. Where its samples went up, they come back with the edit added to them."""
         with stages.time("download"):
-            return frame.with_pixels(self._device.download(pixels.permute(1, 2, 0).contiguous()))
+            if up.yuv is None or up.samples is None:
+                return frame.with_pixels(self._device.download(pixels.permute(1, 2, 0).contiguous()))
+            data = self._device.download(up.yuv.repaint(up.samples, up.pixels, pixels))
+            converted = self._converted
+            assert converted is not None
+            new = converted[1] if converted[0] is up.yuv else NewSamples(up.yuv.format)
+            return new(frame, bytearray(data))
+
+
+def _samples(frame: Frame, format: PictureFormat) -> npt.NDArray[np.uint8]:
+    assert frame.original is not None
+    return np.frombuffer(packed(frame.original.samples, format.layout), np.uint8)
 
 
 def _to_upload(tracks: Sequence[FaceTrack], observed: FaceObservation, job: FaceJob) -> FaceUpload:

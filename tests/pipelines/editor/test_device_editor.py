@@ -1,8 +1,10 @@
 """The editor whose pictures stay on a device: against that of the host, and on a CUDA device that is not there."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -26,9 +28,13 @@ from dynstream.pipelines.inversion.device_inverter import DeviceInverter
 from dynstream.pipelines.inversion.recurrent_inverter import RecurrentInverter
 from dynstream.pipelines.tracking.face_selection import everyone
 from dynstream.pipelines.tracking.tracker import Tracker
+from dynstream.stream.layout import find_layout
+from dynstream.stream.picture import packed
+from dynstream.stream.reader import VideoReader
+from dynstream.stream.to_samples import ToSamples
 
 from ...fake_cuda import FakeCuda, fake_cuda, record
-from ..fakes import OvalBackend, edits, frames, scene
+from ..fakes import OvalBackend, edits, frames, scene, write_clip
 from .small_networks import SmallEncoder, SmallGenerator, SmallMesh
 
 MOVING = [scene((100 + 3 * i, 60 + i)) for i in range(4)]
@@ -198,3 +204,51 @@ def test_the_fake_device_counts() -> None:
         assert (device.uploads, device.downloads) == ([(2, 3)], [(2, 3)])
         with pytest.raises(AssertionError):
             device.download(torch.zeros(2))
+
+
+def clip_of(folder: Path, pix_fmt: str) -> Path:
+    return write_clip(folder / "a.mp4", MOVING[:3], pix_fmt=pix_fmt)
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p10le"])
+def test_samples_of_a_file_that_no_edit_touches_come_back_as_they_were(pix_fmt: str, tmp_path: Path) -> None:
+    """And the others as the host makes them of its own edit."""
+    asked, layout = edits("smile=2"), find_layout(pix_fmt)
+    editors, states = (host_editor(asked), device_editor(HOST, asked)), [SessionState(), SessionState()]
+    with VideoReader(clip_of(tmp_path, pix_fmt)) as reader:
+        convert = ToSamples(pix_fmt, reader.tags, reader)
+        for frame in reader:
+            results = []
+            for number, editor in enumerate(editors):
+                states[number], edited = editor.step(states[number], frame, Stages())
+                shown = edited.frame
+                results.append((shown, layout.samples(packed(convert(shown), layout), reader.size)))
+            assert frame.original is not None
+            (_, wanted), (shown, got) = results
+            source = layout.samples(packed(frame.original.samples, layout), reader.size)
+            assert shown.original is not None
+            assert shown.original.pixels is shown.pixels
+            deep = 1 << (layout.bits - 8)
+            for name, samples in source.items():
+                moved = np.abs(wanted[name].astype(int) - samples)
+                apart = np.abs(wanted[name].astype(int) - got[name])
+                far = cv2.dilate((moved > 0).astype(np.uint8), np.ones((9, 9), np.uint8)) == 0
+                assert moved.any()
+                np.testing.assert_array_equal(got[name][far], samples[far])
+                assert apart.mean() < 0.15 * moved.mean() + 0.05 * deep
+
+
+def test_a_files_frame_goes_up_and_comes_back_as_its_samples(kept: Kept, tmp_path: Path) -> None:
+    mode, shared = kept
+    with fake_cuda(mode) as device, VideoReader(clip_of(tmp_path, "yuv420p")) as reader:
+        editor, state = device_editor(device, edits("smile=2"), shared), SessionState()
+        width, height = reader.size
+        for number, frame in enumerate(reader, 1):
+            state, edited = editor.step(state, frame, Stages())
+            assert (len(device.uploads), len(device.downloads)) == (number, number)
+            assert device.downloads[-1] == (width * height * 3 // 2,)
+            assert edited.frame.original is not frame.original
+            assert (edited.frame.pts, edited.frame.size) == (frame.pts, reader.size)
+        sizes = {shape[0] for shape in device.uploads}
+        assert len(sizes) == 1
+        assert sizes.pop() < width * height * 3 // 2 + 4 * (4 * 256 * 256 + 18 * 512)
