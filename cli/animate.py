@@ -87,8 +87,8 @@ def command(
     - `dynstream animate drawn.png out.mp4 --driving clip.mp4 --motion-strength 0.6 --drawn-person --sheet sheet.png`
     """
     from ..pipelines.animation.motions import check_method
-    from ..pipelines.credentials.certificates import find_identity
     from ..pipelines.credentials.consent import ask_consent
+    from ..pipelines.credentials.find import find_identity
     from ..pipelines.motion.retimed_reader import parse_rate
     from ..pipelines.run.animate import AnimateJob, run_animation
     from ..pipelines.run.contact_sheet import write_contact_sheet

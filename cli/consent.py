@@ -36,8 +36,8 @@ def record(
     museum's film" --until 2027-12-31 --out ann.consent.json`
     """
     from ..pipelines.common.errors import ConsentError, CredentialsError
-    from ..pipelines.credentials.certificates import find_identity
     from ..pipelines.credentials.consent import record_consent
+    from ..pipelines.credentials.find import find_identity
     from ..pipelines.fitting.refinement import SAME_PERSON
     from ..pipelines.run.who import embed_person
     from ..stream.atomic import check_target

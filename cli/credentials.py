@@ -22,7 +22,8 @@ def init(
     Readers show such files as valid and not trusted: nobody has verified who you are. With a certificate of an
     authority use --sign-cert and --sign-key, or DYNSTREAM_SIGN_CERT and DYNSTREAM_SIGN_KEY.
     """
-    from ..pipelines.credentials.certificates import default_folder, make_identity
+    from ..pipelines.credentials.certificates import make_identity
+    from ..pipelines.credentials.find import default_folder
 
     place = folder or default_folder()
     identity = make_identity(place, overwrite=overwrite)

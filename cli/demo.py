@@ -35,7 +35,7 @@ def command(
     - `dynstream demo --seconds 4 --edit age=2 --out /tmp/older`
     """
     from ..models.directions.directions import load_directions
-    from ..pipelines.credentials.certificates import find_identity
+    from ..pipelines.credentials.find import find_identity
     from ..pipelines.editor.load import load_editor
     from ..pipelines.edits.parsing import parse_edits
     from ..pipelines.run.demo import prepare, run_demo

@@ -54,7 +54,7 @@ def command(
     from ..models.dynamics.motion_model import WEIGHTS as MOTION
     from ..models.dynamics.motion_model import load_motion
     from ..models.generator.load import load_generator
-    from ..pipelines.credentials.certificates import find_identity
+    from ..pipelines.credentials.find import find_identity
     from ..pipelines.motion.retimed_reader import RetimedReader, parse_rate, parse_times
     from ..pipelines.run.interpolate import check_method, codes_by, interpolate, times_at
     from ..pipelines.run.model_digests import model_files

@@ -79,6 +79,9 @@ SUMMARIES = {
 }
 """Command -> the first paragraph of its help, so that `--help` need not import them all; a test compares them."""
 
+DRAWING = frozenset({"demo", "transcode", "batch", "filter", "webcam", "serve", "animate", "transfer"})
+"""Commands that need PyTorch and the editor in any case."""
+
 INTERRUPTED = 130
 RESTING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 SWITCH_SECONDS = 0.0005
@@ -153,7 +156,8 @@ def build(names: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:
         if hasattr(found, "app"):
             app.add_typer(found.app, name=name)
         else:
-            app.command(name, context_settings=getattr(found, "CONTEXT", None))(found.command)
+            kind = _DrawingCommand if name in DRAWING else TyperCommand
+            app.command(name, cls=kind, context_settings=getattr(found, "CONTEXT", None))(found.command)
     return app
 
 
@@ -167,6 +171,14 @@ def _tree(group: type[TyperGroup] | None = None) -> typer.Typer:
     )
     app.callback()(_options)
     return app
+
+
+class _DrawingCommand(TyperCommand):
+    def invoke(self, ctx: Any) -> Any:
+        from .start import import_networks
+
+        import_networks()
+        return super().invoke(ctx)
 
 
 class _Commands(TyperGroup):

@@ -160,7 +160,7 @@ def command(
     from dataclasses import replace
 
     from ..pipelines.compositing.mark import PLAIN, read_mark
-    from ..pipelines.credentials.certificates import find_identity
+    from ..pipelines.credentials.find import find_identity
     from ..pipelines.serve.addresses import read_networks
     from ..pipelines.serve.logs import start_log
     from ..pipelines.serve.options import read_ice, read_presets, read_size, read_token_file

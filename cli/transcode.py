@@ -15,6 +15,7 @@ from .options import (
     Backend,
     Codec,
     Crf,
+    Device,
     Edit,
     Encoder,
     EncoderPreset,
@@ -80,6 +81,7 @@ def command(
     backend: Backend = "mesh",
     encoder: Encoder = DEFAULT_ENCODER,
     precision: Precision = "auto",
+    device: Device = "cpu",
     draw_size: Annotated[
         str,
         typer.Option(
@@ -132,7 +134,7 @@ def command(
     from ..pipelines.common.errors import OptionError
     from ..pipelines.compositing.composite import check_mode
     from ..pipelines.compositing.mark import read_mark
-    from ..pipelines.credentials.certificates import find_identity
+    from ..pipelines.credentials.find import find_identity
     from ..pipelines.motion.keyframes import parse_every
     from ..pipelines.motion.retimed_reader import parse_rate
     from ..pipelines.run.transcode import VideoOptions
@@ -158,6 +160,7 @@ def command(
             backend=backend,
             encoder=encoder,
             precision=precision,
+            device=device,
             draw_size=draw_size,
             hwaccel=hwaccel,
             refine=refine,

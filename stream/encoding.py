@@ -12,6 +12,7 @@ from av.video.format import VideoFormat
 
 from .colour import FULL, LIMITED, is_rgb
 from .errors import SinkError
+from .hardware_encoding import quality_options
 
 # 45 dB in RGB on a clean 640x360 clip, so that what was not edited looks untouched; the others match by eye.
 DEFAULT_CRF = {"libx264": 15.0, "libx264rgb": 15.0, "libx265": 17.0, "libvpx": 8.0, "libvpx-vp9": 17.0}
@@ -140,6 +141,9 @@ def configure(
     elif options.codec in _QSCALE:
         context.qscale = True
         context.global_quality = round(118 * (_DEFAULT_QSCALE if options.crf is None else options.crf))
+    elif (own := quality_options(options.codec, known, _OTHER_CRF if options.crf is None else options.crf)) is not None:
+        context.bit_rate = 0
+        chosen |= own
     elif options.crf is not None:
         raise SinkError(f"{options.codec} has no quality setting; leave out --crf or choose libx264")
     if options.preset is not None:

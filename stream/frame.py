@@ -22,10 +22,12 @@ class Original:
     Attributes:
         samples: as the decoder gave them; read-only by convention.
         pixels: (H, W, 3) uint8 RGB made of them, of that size.
+        codec: FFmpeg's name of what they were decoded from; "" if it is not known.
     """
 
     samples: "VideoFrame"
     pixels: Pixels
+    codec: str = ""
 
 
 @dataclass(frozen=True, slots=True)

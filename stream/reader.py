@@ -287,7 +287,7 @@ class VideoReader:
         original = (
             None
             if scaled or self.orientation != Orientation()
-            else Original(planar(decoded) if self.hardware else decoded, pixels)
+            else Original(planar(decoded) if self.hardware else decoded, pixels, self.codec)
         )
         return Frame(pixels, pts, self.time_base, original)
 

@@ -43,8 +43,7 @@ class Repainter:
         self._matrix = sample_matrix(format)
         self._shift = layout.chroma_shift
         self._top = (1 << layout.bits) - 1
-        vertical = "center" if format.siting == "left" else format.siting
-        self._kernels = (_kernel(self._shift[0], format.siting), _kernel(self._shift[1], vertical))
+        self._kernels = chroma_kernels(format)
 
     def __call__(self, picture: Picture, before: Pixels, after: Pixels) -> Picture:
         """The picture with what differs between two RGB pictures of it, each (H, W, 3) uint8; itself where nothing."""
@@ -83,6 +82,13 @@ class Repainter:
         blurred = cv2.sepFilter2D(change, -1, *self._kernels, borderType=cv2.BORDER_REPLICATE)
         across, down = (1 << shift for shift in self._shift)
         return np.asarray(blurred, np.float32).reshape(change.shape)[::down, ::across]
+
+
+def chroma_kernels(format: PictureFormat) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Weights across and down that make changes smaller for chroma; the middle one is of a sample's first pixel."""
+    vertical = "center" if format.siting == "left" else format.siting
+    across, down = format.layout.chroma_shift
+    return _kernel(across, format.siting), _kernel(down, vertical)
 
 
 def sample_matrix(format: PictureFormat) -> npt.NDArray[np.float64]:

@@ -34,7 +34,7 @@ class ToSamples:
         self._from_rgb = FromRgb(pix_fmt, tags)
         self._layout = _yuv_layout(pix_fmt)
         self._repaint: Repainter | None = None
-        self._copy: _CopyWithSideData | None = None
+        self._copy: CopyWithSideData | None = None
         self.kept: frozenset[Type] = frozenset()
 
     def __call__(self, frame: Frame) -> av.VideoFrame:
@@ -48,7 +48,7 @@ class ToSamples:
             made = self._repainted(frame, original, self._layout)
         if self.kept.isdisjoint(brought(original.samples)):
             return made
-        self._copy = self._copy or _CopyWithSideData(original.samples, self.pix_fmt)
+        self._copy = self._copy or CopyWithSideData(original.samples, self.pix_fmt)
         return self._copy(original.samples, made)
 
     def _is_as_wanted(self, samples: av.VideoFrame) -> bool:
@@ -80,7 +80,7 @@ class ToSamples:
         )
 
 
-class _CopyWithSideData:
+class CopyWithSideData:
     """Pictures with the side data of other frames, which PyAV cannot set: copies of those get the pictures' samples."""
 
     def __init__(self, like: av.VideoFrame, pix_fmt: str) -> None:

@@ -21,6 +21,8 @@ from .copied import MOV_FAMILY, LeftOut, StreamCopier
 from .encoding import EncoderOptions, choose_pix_fmt, configure, find_encoder, refused, signal_range
 from .errors import SinkError
 from .frame import Frame
+from .hardware import PLANAR
+from .hardware_encoding import HardwareFailedError, software_for
 from .orientation import Orientation
 from .reader import VideoReader
 from .side_data import FRAME_KINDS, keep
@@ -93,6 +95,8 @@ class VideoWriter:
     - Frames are written upright, without a rotation tag: they show as the source does in every player.
     - Colour tags, pixel aspect, metadata and chapters are the source's. A source of RGB gets BT.601 or BT.709.
     - Video is written as progressive.
+    - Where a hardware encoder cannot be had, software takes its place, and `notes` says so; one that fails in the
+      middle of a file raises HardwareFailedError.
     - What the container cannot hold is listed in `left_out`, complete when the block has ended.
 
     Raises SinkError.
@@ -120,20 +124,38 @@ class VideoWriter:
         self.overwrite = overwrite
         if os.path.exists(self.target) and os.path.samefile(self.target, reader.path):
             raise SinkError(f"output {self.target} is the input itself; choose another name for the result")
+        self._in_software = ""
         try:
-            self.options = EncoderOptions(codec, crf, preset, pix_fmt)
+            options = EncoderOptions(codec, crf, preset, pix_fmt)
         except ValueError as error:
             raise SinkError(f"{error}; leave out --crf for the default") from None
-        encoder = find_encoder(codec)
-        self.pix_fmt = choose_pix_fmt(self.options, encoder, reader.pix_fmt, reader.size)
-        tags = reader.tags.for_yuv(reader.size, source_is_rgb=reader.is_rgb)
-        self.signal_range = signal_range(codec, tags.signal_range)
-        self._to_samples = ToSamples(self.pix_fmt, replace(tags, signal_range=self.signal_range), reader)
+        software = software_for(codec)
+        try:
+            self._choose(options)
+        except SinkError as error:
+            if software is None:
+                raise
+            self._fall_back(options, software, error)
         self.frames_written = 0
         self._bare = False
         self._held: Frame | None = None
         self._notes: list[str] = []
         self._left_out: list[LeftOut] = []
+
+    def _choose(self, options: EncoderOptions) -> None:
+        reader, codec = self.reader, options.codec
+        self.options = options
+        self.pix_fmt = choose_pix_fmt(options, find_encoder(codec), reader.pix_fmt, reader.size)
+        tags = reader.tags.for_yuv(reader.size, source_is_rgb=reader.is_rgb)
+        self.signal_range = signal_range(codec, tags.signal_range)
+        # Hardware takes the same samples in another order, see `_encode`.
+        own = PLANAR.get(self.pix_fmt, self.pix_fmt) if software_for(codec) else self.pix_fmt
+        self._to_samples = ToSamples(own, replace(tags, signal_range=self.signal_range), reader)
+
+    def _fall_back(self, options: EncoderOptions, software: str, reason: SinkError) -> None:
+        """Take a software encoder; its presets have other names."""
+        self._choose(replace(options, codec=software, preset=None))
+        self._in_software = f"{options.codec} cannot be had here ({reason}): encoded in software, by {software}"
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
@@ -143,7 +165,7 @@ class VideoWriter:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about the result for the user."""
-        return tuple(self._notes)
+        return tuple(self._notes) if not self._in_software else (self._in_software, *self._notes)
 
     def check(self) -> None:
         """Raise SinkError if the result could not be begun: everything is opened once, and nothing of it stays."""
@@ -157,7 +179,14 @@ class VideoWriter:
     def __enter__(self) -> Self:
         self._file = AtomicFile(self.target, overwrite=self.overwrite)
         try:
-            self._open()
+            try:
+                self._open()
+            except SinkError as error:
+                software = software_for(self.options.codec)
+                if software is None:
+                    raise
+                self._fall_back(self.options, software, error)
+                self._open()
         except BaseException:
             self._file.discard()
             raise
@@ -281,11 +310,13 @@ class VideoWriter:
         picture = self._to_samples(frame)
         self._bare |= frame.original is None
         later = round(self._copier.later / frame.time_base)
+        if picture.format.name != self.pix_fmt and self._to_samples.pix_fmt != self.pix_fmt:
+            picture = picture.reformat(format=self.pix_fmt)
         picture.pts, picture.time_base, picture.duration = frame.pts + later, frame.time_base, duration
         try:
             packets = self._stream.encode(picture)
         except av.FFmpegError as error:
-            raise self._failed(error) from error
+            raise self._encoder_failed(error) from error
         self._mux_video(packets)
 
     def _mux_video(self, packets: "list[Packet[Stream]]") -> None:
@@ -314,7 +345,7 @@ class VideoWriter:
         try:
             rest = self._stream.encode(None)
         except av.FFmpegError as error:
-            raise self._failed(error) from error
+            raise self._encoder_failed(error) from error
         self._mux_video(rest)
         self._copy(None)
         kept = self._kept.kinds - (FRAME_KINDS if self._bare else frozenset())
@@ -325,6 +356,16 @@ class VideoWriter:
             self._container.close()
         except av.FFmpegError as error:
             raise self._failed(error) from error
+
+    def _encoder_failed(self, error: av.FFmpegError) -> SinkError:
+        software = software_for(self.options.codec)
+        if software is None or _errno(error) in NO_SPACE:
+            return self._failed(error)
+        reason = error.strerror or str(error)
+        return HardwareFailedError(
+            f"{self.options.codec} failed in the middle of the file ({reason}); --codec {software} needs no hardware",
+            software,
+        )
 
     def _failed(self, error: Exception) -> SinkError:
         if _errno(error) in NO_SPACE:

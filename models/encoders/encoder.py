@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ShapeError
-from ..formats.checkpoint import load_state, read_safetensors
+from ..formats.checkpoint import load_state, read_safetensors, unfilled
 from ..generator.generator import CODE_SIZE
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "encoder.safetensors"
@@ -160,7 +160,8 @@ class Encoder(nn.Module):
 def load_encoder(path: Path = WEIGHTS) -> Encoder:
     """The shipped encoder, or another one with or without close-ups, frozen, in evaluation mode, float32."""
     state = read_safetensors(path)
-    return load_state(Encoder(closeups=any(name.startswith("closeups.") for name in state)), state, str(path))
+    closeups = any(name.startswith("closeups.") for name in state)
+    return load_state(unfilled(lambda: Encoder(closeups=closeups)), state, str(path))
 
 
 def start_from(encoder: Encoder, path: Path = WEIGHTS) -> None:

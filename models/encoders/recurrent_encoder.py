@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ShapeError
-from ..formats.checkpoint import load_safetensors
+from ..formats.checkpoint import load_safetensors, unfilled
 from ..generator.generator import CODE_SIZE, NOISE_SIZE
 from .encoder import FACE_SIZE
 
@@ -146,7 +146,8 @@ class RecurrentEncoder(nn.Module):
             raise ShapeError(f"expected faces of shape (B, 12, {FACE_SIZE}, {FACE_SIZE}), got {tuple(faces.shape)}")
         if state.hidden.shape[0] != faces.shape[0]:
             raise ShapeError(f"expected a state of {faces.shape[0]} faces, got one of {state.hidden.shape[0]}")
-        x, local = _differences(faces), faces
+        # In another precision the differences are still those of float32: they are small beside the values.
+        x, local = (part.to(self.codes.weight.dtype) for part in (_differences(faces), faces))
         for number, conv in enumerate(self.convs):
             x = conv(x)
             if number == NOISE_LAYER:
@@ -154,7 +155,7 @@ class RecurrentEncoder(nn.Module):
         hidden, cell = self.memory(x, state.hidden, state.cell)
         wide = F.interpolate(hidden, size=NOISE_SIZE, mode="bilinear", align_corners=False).to(local.dtype)
         noise = self.noise(torch.cat([local, wide], 1)).float()
-        codes = self.codes(F.leaky_relu(self.hidden(hidden.flatten(1)), SLOPE) * GAIN).float()
+        codes = self.codes(F.leaky_relu(self.hidden(hidden.flatten(1).to(local.dtype)), SLOPE) * GAIN).float()
         step = F.pad(codes.unflatten(1, (COMPENSATED, CODE_SIZE)), (0, 0, 0, CODES - COMPENSATED))
         return RecurrentState(
             hidden,
@@ -180,4 +181,4 @@ def _bound(values: Tensor, bound: float) -> Tensor:
 
 def load_recurrent_encoder(path: Path = WEIGHTS) -> RecurrentEncoder:
     """The shipped recurrent encoder, or another of the same architecture, frozen, in evaluation mode, float32."""
-    return load_safetensors(RecurrentEncoder(), path)
+    return load_safetensors(unfilled(RecurrentEncoder), path)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import ShapeError
-from ..formats.checkpoint import load_safetensors
+from ..formats.checkpoint import load_safetensors, unfilled
 from .bisenet import CLASSES as PARSER_CLASSES
 
 WEIGHTS: Final = Path(__file__).parents[1] / "weights" / "matte.safetensors"
@@ -126,7 +126,7 @@ class HeadMatte(nn.Module):
     @torch.no_grad()
     def regions(self, x: Tensor) -> Tensor:
         """Shares of each region. x: as `forward` -> (B, 8, 128, 128) float32 in 0..1, summing to 1."""
-        return self.forward(x).float().softmax(1)
+        return self.forward(x.to(next(self.parameters()).dtype)).float().softmax(1)
 
 
 def _twice(x: Tensor) -> Tensor:
@@ -144,7 +144,7 @@ def fold(network: nn.Module) -> None:
 
 def load_matte(path: Path = WEIGHTS) -> HeadMatte:
     """The shipped network, or another of the same architecture, ready to run: folded, frozen, float32."""
-    network = load_safetensors(HeadMatte(), path)
+    network = load_safetensors(unfilled(HeadMatte), path)
     fold(network)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network

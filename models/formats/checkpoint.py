@@ -1,12 +1,13 @@
 """Load a state dict into a network, strictly, with an error that names the first key that differs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ..errors import WeightsError
 
@@ -14,6 +15,20 @@ M = TypeVar("M", bound=nn.Module)
 
 # Batch normalisation counts its training batches; nothing reads the count afterwards, and formats write it differently.
 _COUNTER = ".num_batches_tracked"
+
+
+class _Unfilled(TorchFunctionMode):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+def unfilled(make: Callable[[], M]) -> M:
+    """A network for `load_state`: no random numbers are drawn for weights that a file gives."""
+    with _Unfilled():
+        return make()
 
 
 def load_state(network: M, state: Mapping[str, Tensor], source: str) -> M:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ShapeError
-from ..formats.checkpoint import load_state, read_safetensors
+from ..formats.checkpoint import load_state, read_safetensors, unfilled
 from ..weight_files import WeightFiles
 from .generator import CODE_SIZE, NOISE_SIZE, check_codes
 from .output_tail import WEIGHTS as TAIL_WEIGHTS
@@ -188,6 +188,6 @@ def load_mobile_stylegan(zoo: WeightFiles) -> MobileStyleGAN:
     """The generator with the pulled weights and the project's own tail, frozen, in evaluation mode."""
     path = zoo.path("mobilestylegan")
     tail = {f"tail.{name}": value for name, value in read_safetensors(TAIL_WEIGHTS).items()}
-    network = load_state(MobileStyleGAN(), read_safetensors(path) | tail, f"{path} with {TAIL_WEIGHTS}")
+    network = load_state(unfilled(MobileStyleGAN), read_safetensors(path) | tail, f"{path} with {TAIL_WEIGHTS}")
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network

@@ -117,7 +117,7 @@ def transcode(
     """
     from ..compositing.composite import check_mode
     from ..compositing.mark import read_mark
-    from ..credentials.certificates import find_identity
+    from ..credentials.find import find_identity
     from ..motion.keyframes import parse_every
     from ..motion.retimed_reader import parse_rate
     from ..run.transcode import VideoOptions

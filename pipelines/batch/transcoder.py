@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from ...models.faces.faces import FaceBackend
 from ...stream.encoding import find_encoder
 from ..common.stage_timing import Stages
-from ..credentials.certificates import Identity, find_identity
+from ..credentials.find import find_identity
+from ..credentials.identity import Identity
 from ..credentials.record import SIDECAR
 from ..editor.face_editor import FaceEditor
 from ..editor.renderer import Renderer
@@ -46,6 +47,7 @@ class Networks:
     def editor(self, job: TranscodeJob) -> FaceEditor:
         """An editor for a job. Raises as `editor.load.load_editor`."""
         from ..editor.accelerate import accelerate
+        from ..editor.face_compositor import matte_in
         from ..editor.load import load_renderer
         from ..editor.precision import check_precision
         from ..tracking.backends import load_backend
@@ -60,7 +62,8 @@ class Networks:
                 renderer, device=self.device, precision=precision, cache=self.zoo.cache
             )
         tracker = Tracker(self._backends[job.backend], parse_policy(job.faces))
-        return FaceEditor(tracker, self._renderers[drawn_by], job.edits, mode=job.mode)
+        renderer = self._renderers[drawn_by]
+        return FaceEditor(tracker, renderer, job.edits, mode=job.mode, matte=matte_in(renderer.dtype))
 
 
 @dataclass

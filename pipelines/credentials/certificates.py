@@ -1,12 +1,10 @@
 """The certificate and key that sign: the user's own, or a pair made on this machine that says so."""
 
 import os
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-import platformdirs
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -20,56 +18,13 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ..common.errors import CredentialsError
+from .identity import Identity
 
-CERT_VARIABLE: Final = "DYNSTREAM_SIGN_CERT"
-KEY_VARIABLE: Final = "DYNSTREAM_SIGN_KEY"
 SELF_MADE: Final = "self-made by dynstream, not verified by anybody"
 SELF_MADE_DAYS: Final = 825
 _CURVES: Final = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who signs.
-
-    Attributes:
-        chain: PEM certificates, the signer's first.
-        key: PEM private key without a password.
-        algorithm: as C2PA names it, such as "es256".
-        name: of the signer, as the certificate has it.
-    """
-
-    chain: bytes
-    key: bytes = field(repr=False)
-    algorithm: str
-    name: str
-
-
-def default_folder() -> Path:
-    """Where `dynstream credentials init` puts its pair."""
-    return platformdirs.user_config_path("dynstream") / "credentials"
-
-
-def find_identity(cert: Path | None, key: Path | None, *, folder: Path | None = None) -> Identity | None:
-    """The user's pair, by options, else by environment, else the self-made one; None where there is none.
-
-    Raises CredentialsError for a pair that cannot be used.
-    """
-    variables = [os.environ.get(name) for name in (CERT_VARIABLE, KEY_VARIABLE)]
-    if cert is None and key is None and any(variables):
-        cert, key = (Path(value) if value else None for value in variables)
-    if (cert is None) != (key is None):
-        raise CredentialsError(
-            f"a certificate and its key go together: give both --sign-cert and --sign-key, or both {CERT_VARIABLE} and "
-            f"{KEY_VARIABLE}"
-        )
-    if cert is not None and key is not None:
-        return load_identity(cert, key)
-    folder = folder or default_folder()
-    pair = folder / "cert.pem", folder / "key.pem"
-    return load_identity(*pair) if all(path.exists() for path in pair) else None
 
 
 def load_identity(cert: Path, key: Path, now: datetime | None = None) -> Identity:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from ...models.arrays import Float32Array
 from ...stream.atomic import write_whole
 from ..common.errors import ConsentError
-from .certificates import Identity
+from .identity import Identity
 
 LABEL: Final = "org.dynstream.consent"
 FORMAT: Final = "dynstream consent 1"

@@ -11,7 +11,7 @@ from typing import Any, Final
 from ...stream.atomic import NO_SPACE
 from ...stream.errors import SinkError
 from ..common.errors import CredentialsError
-from .certificates import Identity
+from .identity import Identity
 
 SOURCE_TYPE: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 LABEL: Final = "org.dynstream.edit"

@@ -1,6 +1,7 @@
 """Faster renderers: another device, lower precision, compiled networks. The plain renderer is the reference."""
 
 import copy
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,8 +31,9 @@ def accelerate(
     """A renderer over the same networks, which are moved to `device`; the given one stays as its `plain`.
 
     compiled: use torch.compile, on CUDA with CUDA graphs, for batches of 1, 2, 4, 8, ... faces. Smaller batches are
-    padded; the first batch of each size takes a minute. precision: of encoder and generator, see `choose_precision`;
-    codes, their averages and pictures stay float32. cache: where it is measured, `default_cache()` by default. Raises
+    padded; the first batch of each size takes a minute. precision: of encoders and generator, see `choose_precision`;
+    codes, their averages and pictures stay float32, and so do landmarks: bfloat16 would round their places to whole
+    pixels. cache: where it is measured, `default_cache()` by default. Raises
     PipelineError for a missing device.
     """
     there = Device(device)
@@ -55,9 +57,10 @@ def accelerate(
     offset = None if renderer.code_offset is None else there.to(renderer.code_offset)
     recurrent = renderer.recurrent
     if recurrent is not None:
-        there.move(recurrent.network)
-        recurrent = recurrent.drawing_with(generator)
-    return Renderer(cast(Any, encoder), generator, code_offset=offset, recurrent=recurrent, plain=renderer)
+        corrects = recurrent.network if dtype == torch.float32 else lowered(recurrent.network)
+        there.move(corrects)
+        recurrent = recurrent.drawing_with(generator, corrects)
+    return Renderer(cast(Any, encoder), generator, code_offset=offset, recurrent=recurrent, plain=renderer, dtype=dtype)
 
 
 def lowered(network: Any) -> Any:
@@ -127,5 +130,6 @@ def _own(result: Tensor, compiled: bool) -> Tensor:
 
 
 def _compile(function: Any, device: torch.device) -> Any:
+    import_module("torch._meta_registrations").activate_meta  # noqa: B018 - commands postpone it, see `cli.start`
     mode = "reduce-overhead" if device.type == "cuda" else None
     return torch.compile(function, dynamic=False, mode=mode)

@@ -14,6 +14,7 @@ from ..compositing import hair_colour
 from ..compositing.composite import Mode
 from ..compositing.head_matte import BORDER
 from ..compositing.on_device import background, mattes
+from ..compositing.on_device import layers as device_layers
 from ..compositing.on_device.background import DevicePlate
 from ..compositing.on_device.colours import (
     COLOUR_SECONDS,
@@ -302,6 +303,18 @@ def reproject(
     tint = None if drawn.tint is None else moved(drawn.tint, hull=False)
     beyond = None if drawn.beyond is None else drawn.beyond.fading(fading)
     return DeviceDrawn(main, masks.points, weight, seconds, tint, beyond, drawn.hull, drawn.detail)
+
+
+def between(first: DeviceDrawn | None, second: DeviceDrawn | None, share: float) -> DeviceDrawn | None:
+    """`reproject.between`."""
+    if first is None or second is None:
+        return second if first is None else first
+    blended = (
+        device_layers.between(getattr(first, name), getattr(second, name), share)
+        for name in ("layers", "tint", "beyond")
+    )
+    layers, tint, beyond = blended
+    return replace(second, layers=layers, tint=tint, beyond=beyond)
 
 
 def place(frame: Tensor, quad: Quad, drawn: DeviceDrawn) -> Tensor:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 import numpy as np
+import torch
 
 from ...models.arrays import FloatImage, Mask, Points, Quad
 from ...models.faces.faces import Face, FaceBackend, FaceRegion
@@ -52,6 +53,16 @@ TURN: Final = (3.0, 8.0)
 """Crop pixels by which the edit moves landmarks, in the median: the head stays, and it turns."""
 
 shipped_matte = cache(load_matte)
+
+
+@cache
+def _lowered_matte(dtype: torch.dtype) -> HeadMatte:
+    return load_matte().to(dtype)
+
+
+def matte_in(dtype: torch.dtype) -> Callable[[], HeadMatte]:
+    """Gives the shipped matte in the precision of the other networks; it is read when it is first asked for."""
+    return shipped_matte if dtype == torch.float32 else partial(_lowered_matte, dtype)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

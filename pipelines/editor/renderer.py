@@ -87,17 +87,20 @@ class Renderer:
         code_offset: Tensor | None = None,
         recurrent: RecurrentInverter | None = None,
         plain: "Renderer | None" = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         """code_offset: (codes, 512) added to every inversion, from `refine`.
 
         recurrent: corrects E0 from frame to frame; without it E0's codes of each frame are averaged.
         plain: the renderer that this one is a faster version of, whose networks can be trained.
+        dtype: of its networks.
         """
         self.encoder = encoder
         self.generator = generator
         self.code_offset = code_offset
         self.recurrent = recurrent
         self.plain = plain or self
+        self.dtype = dtype
 
     def drawing_with(self, generator: Generator, code_offset: Tensor | None) -> "Renderer":
         """A renderer over the same encoders that draws with another generator, such as one fitted to a person."""

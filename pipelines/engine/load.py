@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, cast
 from ...models.dynamics.motion_model import load_motion
 from ...models.faces.faces import FaceBackend
 from ...models.faces.matte import HeadMatte, load_matte
-from ...models.faces.mesh_graph import load_mesh_graph
+from ...models.faces.mesh_graph import MeshGraph, load_mesh_graph
 from ..common.devices import Device
 from ..common.graphs import Graphs, graphs_of
 from ..editor.accelerate import accelerate, check_device
 from ..editor.device_editor import DeviceEditor
 from ..editor.device_renderer import on_device
 from ..editor.encoder_names import DEFAULT_ENCODER
-from ..editor.face_compositor import shipped_matte
+from ..editor.face_compositor import matte_in, shipped_matte
 from ..editor.face_editor import FaceEditor
 from ..editor.keyframed_renderer import KeyframedRenderer
 from ..editor.load import load_renderer
@@ -50,10 +50,13 @@ def editors(
 
 
 def device_editors(
-    renderer: FaceRenderer, backends: Callable[[], FaceBackend], device: Device, zoo: "Zoo", graphs: Graphs
-) -> Editors:
-    """Editors whose pictures stay on a device. renderer: a `DeviceRenderer`. graphs: shared by all of them."""
-    mesh, matte = load_mesh_graph(zoo), load_matte()
+    renderer: FaceRenderer, backends: Callable[[], FaceBackend], device: Device, mesh: MeshGraph, matte: HeadMatte,
+    graphs: Graphs,
+) -> Editors:  # fmt: skip
+    """Editors whose pictures stay on a device, where the networks are put. renderer: a `DeviceRenderer`.
+
+    graphs: shared by all of them.
+    """
     for network in (mesh, matte):
         device.move(network)
 
@@ -113,7 +116,10 @@ def load_engine(
         # The graphs of torch.compile are its own; pictures that stay on the device are looked at by the mesh there.
         graphs = graphs_of(device.where)
         drawn = on_device(renderer, Graphs() if models.compiled else graphs)
-        make = device_editors(drawn, lambda: load_backend(models.backend, zoo), device, zoo, graphs)
+        matte = load_matte().to(renderer.dtype)
+        make = device_editors(
+            drawn, lambda: load_backend(models.backend, zoo), device, load_mesh_graph(zoo), matte, graphs
+        )
     fill: FrameConcealment | None = None
     if models.conceal and predict is None:
         prior = load_motion()
@@ -121,7 +127,7 @@ def load_engine(
         predict, fill = LateFramePredictor(predicting), FrameConcealment(renderer.generator, prior)
     return Engine(
         MemoryTrim(drawn),
-        make or editors(drawn, lambda: load_backend(models.backend, zoo)),
+        make or editors(drawn, lambda: load_backend(models.backend, zoo), matte_in(renderer.dtype)),
         settings or defaults(models.device),
         predict=predict,
         fill=fill,

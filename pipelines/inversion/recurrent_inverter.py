@@ -60,9 +60,12 @@ class RecurrentInverter:
         self.parts = parts
         self._mean = generator.mean_w()
 
-    def drawing_with(self, generator: Generator) -> "RecurrentInverter":
-        """The same network and parts, for another generator: one fitted to a person, or on another device."""
-        return RecurrentInverter(self.network, generator, parts=self.parts)
+    def drawing_with(self, generator: Generator, network: RecurrentEncoder | None = None) -> "RecurrentInverter":
+        """The same parts for another generator, one fitted to a person or on another device.
+
+        network: the same one there, or in another precision; None keeps it.
+        """
+        return RecurrentInverter(network or self.network, generator, parts=self.parts)
 
     def invert(
         self,

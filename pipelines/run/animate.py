@@ -28,7 +28,7 @@ from ..animation.regions import FaceRegion, region_of, whole
 from ..common.cache import Cache
 from ..common.errors import OptionError
 from ..common.tensors import to_levels
-from ..credentials.certificates import Identity
+from ..credentials.identity import Identity
 from ..credentials.record import EditRecord, sign
 from ..editor.face_compositor import shipped_matte
 from ..fitting.pivotal_tuning import FitSettings

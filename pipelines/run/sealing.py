@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..credentials.certificates import Identity
+from ..credentials.identity import Identity
 from ..credentials.record import REDRAWN, EditRecord, sign
 from ..edits.edit import Edits
 from .model_digests import digests_of

@@ -5,12 +5,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from ...stream.frame import Frame
+from ...stream.hardware_encoding import HardwareFailedError
 from ...stream.reader import VideoReader
 from ...stream.writer import VideoWriter
 from ..common.stage_timing import Stages
@@ -136,8 +138,38 @@ def transcode(
     hwaccel: see `VideoReader`.
     seal: see `VideoWriter`. mark: what edited frames say, None for nothing.
 
+    Where a hardware encoder fails in the middle of the file, all of it is edited again and encoded in software: what it
+    wrote so far cannot be gone on with.
+
     Raises SourceError and SinkError; the target then is as it was before.
     """
+    run = partial(
+        _transcode, source, target, editor, rate=rate, draw_every=draw_every, hwaccel=hwaccel, overwrite=overwrite,
+        seal=seal, mark=mark, progress=progress, clock=clock,
+    )  # fmt: skip
+    try:
+        return run(video=video)
+    except HardwareFailedError as error:
+        report = run(video=replace(video, codec=error.software, preset=None))
+        note = f"{error}: the file was begun again, in software"
+        return replace(report, notes=[note, *report.notes])
+
+
+def _transcode(
+    source: Path,
+    target: Path,
+    editor: FaceEditor,
+    *,
+    rate: Fraction | None,
+    draw_every: Every,
+    hwaccel: str,
+    video: VideoOptions,
+    overwrite: bool,
+    seal: Seal | None,
+    mark: MarkStyle | None,
+    progress: Callable[[int], None],
+    clock: Callable[[], float],
+) -> Report:
     stages = Stages(clock)
     kinds = Counter[str]()
     started = clock()

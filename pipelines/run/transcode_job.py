@@ -12,7 +12,7 @@ from ...stream.reader import VideoReader
 from ..common.errors import OptionError
 from ..compositing.composite import Mode
 from ..compositing.mark import MarkStyle
-from ..credentials.certificates import Identity
+from ..credentials.identity import Identity
 from ..editor.draw_size import check_draw_size
 from ..editor.precision import check_precision
 from ..edits.edit import Edits
@@ -37,7 +37,7 @@ class TranscodeJob:
     Raises OptionError for options that do not go together, and if there is nothing to do.
 
     Attributes:
-        mode, faces, generator, backend, encoder, precision, draw_size: see `editor.load.load_editor`.
+        mode, faces, generator, backend, encoder, precision, draw_size, device: see `editor.load.load_editor`.
         refine, refine_seconds: steps to fit the inversion to the clip before the edit, and their time limit.
         encode_every: frames from one encoded frame to the next, or "auto".
         hwaccel: what decodes the source, see `stream.hardware`.
@@ -58,6 +58,7 @@ class TranscodeJob:
     encoder: str = "recurrent"
     precision: str = "auto"
     draw_size: str = "256"
+    device: str = "cpu"
     refine: int = 0
     refine_seconds: float = 120.0
     encode_every: Every = 1
@@ -74,6 +75,11 @@ class TranscodeJob:
         check_hwaccel(self.hwaccel)
         check_draw_size(self.draw_size)
         check_precision(self.precision)
+        if self.device != "cpu" and (self.refine or self.first_frame_edit or self.encode_every != 1):
+            raise OptionError(
+                f"--device {self.device} draws every face by the networks as they are; leave out --refine, "
+                "--first-frame-edit and --encode-every"
+            )
         if not self.edits.specs and self.mode == "detail":
             raise OptionError("nothing to do: give an edit, as in --edit smile=2 or --text older, or a --preset")
         if self.refine < 0 or not (math.isfinite(self.refine_seconds) and self.refine_seconds >= 1):
@@ -155,6 +161,7 @@ def _load(job: TranscodeJob, zoo: "Zoo") -> "FaceEditor":
         encoder=job.encoder,
         precision=job.precision,
         draw_size=job.draw_size,
+        device=job.device,
     )
 
 

@@ -12,7 +12,7 @@ from ...stream.webrtc.encoders import VideoRate
 from ...stream.webrtc.network import PortRange
 from ...stream.webrtc.peer import IceServer
 from ..compositing.mark import PLAIN, MarkStyle
-from ..credentials.certificates import Identity
+from ..credentials.identity import Identity
 from .rights import ADMIN, ALL, Caller, Token, find_token
 from .settings_error import ServeSettingsError
 

@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ....models.arrays import FloatImage, Points
 from ....models.faces.faces import Layout
-from ....stream.frame import Pixels
 from ...common.devices import Device
 from ...tracking.align import CROP
 from ..face_mask import face_mask, hidden_area
 from ..mouth import mouth_inside
+from .yuv import DeviceYuv
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,10 +38,17 @@ class FaceMasks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeviceFrame:
-    """A frame on a device, (3, H, W) uint8, and the masks of its faces by their ids."""
+    """A frame on a device, and the masks of its faces by their ids.
+
+    Attributes:
+        pixels: (3, H, W) uint8 RGB.
+        samples, yuv: the bytes of its decoded planes, and what converts them; None where it went up as RGB.
+    """
 
     pixels: Tensor
     faces: dict[int, FaceMasks]
+    samples: Tensor | None = None
+    yuv: DeviceYuv | None = None
 
 
 def masks(points: Points, hidden: Points, layout: Layout, nearer: FloatImage | None) -> FloatImage:
@@ -66,15 +74,20 @@ class FaceUpload:
     offset: FloatImage | None
 
 
-def upload(device: Device, pixels: Pixels, faces: Mapping[int, FaceUpload]) -> DeviceFrame:
-    """The frame, (H, W, 3), and its faces by their ids, in one piece."""
+def upload(
+    device: Device, picture: npt.NDArray[np.uint8], faces: Mapping[int, FaceUpload], yuv: DeviceYuv | None = None
+) -> DeviceFrame:
+    """The frame and its faces by their ids, in one piece.
+
+    picture: (H, W, 3) RGB, or with `yuv` the bytes of its decoded planes.
+    """
     parts: list[FloatImage] = []
     for face in faces.values():
         parts += [face.points.astype(np.float32), face.planes]
         if face.offset is not None:
             parts.append(face.offset)
     flat = [np.ascontiguousarray(part).view(np.uint8).ravel() for part in parts]
-    whole = device.upload(np.concatenate([*flat, pixels.ravel()]))
+    whole = device.upload(np.concatenate([*flat, picture.ravel()]))
     place = 0
     taken = []
     for part in parts:
@@ -86,4 +99,6 @@ def upload(device: Device, pixels: Pixels, faces: Mapping[int, FaceUpload]) -> D
         points, planes = next(rest), next(rest)
         hull, hidden, mouth = planes.unbind()
         found[number] = FaceMasks(points, hull, hidden, mouth, None if face.offset is None else next(rest))
-    return DeviceFrame(whole[place:].reshape(pixels.shape).permute(2, 0, 1).contiguous(), found)
+    if yuv is not None:
+        return DeviceFrame(yuv.to_rgb(whole[place:]), found, whole[place:], yuv)
+    return DeviceFrame(whole[place:].reshape(picture.shape).permute(2, 0, 1).contiguous(), found)

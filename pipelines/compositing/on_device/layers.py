@@ -163,6 +163,27 @@ def hair_layers(change: Tensor, hair: Tensor, shown: Tensor) -> DeviceLayers:
     return DeviceLayers(change, torch.ones_like(hair), torch.zeros_like(change[:2]), mask)
 
 
+def between(first: DeviceLayers | None, second: DeviceLayers | None, share: float) -> DeviceLayers | None:
+    """`reproject.between` of one kind of layers. share: 0..1, how far the frame lies from the first to the second."""
+    if first is None or second is None:
+        if (only := second if first is None else first) is None:
+            return None
+        return only.fading(share if first is None else 1 - share)
+    mask = torch.lerp(first.mask, second.mask, share)
+    weight = second.mask * share / mask.clamp_min(1e-6)
+    side = max(one.change.shape[-1] for one in (first, second))
+    change = torch.lerp(resize(first.change, side), resize(second.change, side), resize(weight[None], side))
+    flow, keep = torch.lerp(first.flow, second.flow, weight), torch.lerp(first.keep, second.keep, weight)
+    bared, behind = second.bared, second.background
+    if first.bared is not None and bared is not None and first.background is not None and behind is not None:
+        bared, behind = torch.lerp(first.bared, bared, share), torch.lerp(first.background, behind, share)
+    elif first.bared is not None:
+        bared, behind = first.bared * (1 - share), first.background
+    elif bared is not None:
+        bared = bared * share
+    return DeviceLayers(change, keep, flow, mask, bared, behind)
+
+
 def moved_layers(layers: DeviceLayers, field: Tensor) -> DeviceLayers:
     """The layers moved by a field, (2, S, S), as `reproject` does it."""
     kept = warp(torch.cat([layers.keep[None], layers.flow, layers.mask[None]]), field)

@@ -1,5 +1,6 @@
 """The recurrent encoder: shapes, start, bounds, memory, batches, its size."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,14 @@ def test_it_is_bounded_whatever_it_sees(network: RecurrentEncoder) -> None:
     assert state.finite()
     assert state.compensation.abs().max() <= CODE_BOUND
     assert state.noise.abs().max() <= NOISE_BOUND
+
+
+def test_in_bfloat16_its_state_is_float32_and_nearly_the_same(network: RecurrentEncoder) -> None:
+    faces, start = rand(5, 1, 12, 256, 256).clamp(-1, 1), RecurrentState.start(1)
+    wanted, got = network(faces, start), copy.deepcopy(network).to(torch.bfloat16)(faces, start)
+    for one, other in zip(wanted.tensors(), got.tensors(), strict=True):
+        assert other.dtype == torch.float32
+        assert float((other - one).norm() / one.norm()) < 0.03
 
 
 def test_what_it_no_longer_says_is_forgotten() -> None:

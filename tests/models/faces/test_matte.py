@@ -1,5 +1,7 @@
 """The head matte's network: shapes, folding, what it makes of the parser's classes, and the shipped weights."""
 
+import copy
+
 import pytest
 import torch
 
@@ -49,3 +51,12 @@ def test_the_shipped_network_is_frozen_and_ready() -> None:
     assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in network.modules())
     shares = network.regions(torch.zeros(1, 3, SIZE, SIZE))
     assert torch.isfinite(shares).all()
+
+
+def test_its_shares_are_float32_and_nearly_the_same_in_bfloat16() -> None:
+    network = load_matte()
+    picture = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    picture = torch.nn.functional.interpolate(picture, (256, 256), mode="bilinear")
+    wanted, got = network.regions(picture), copy.deepcopy(network).to(torch.bfloat16).regions(picture)
+    assert got.dtype == torch.float32
+    assert float((got - wanted).abs().mean()) < 0.01

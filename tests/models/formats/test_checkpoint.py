@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dynstream.models.errors import WeightsError
-from dynstream.models.formats.checkpoint import load_safetensors, load_state
+from dynstream.models.formats.checkpoint import load_safetensors, load_state, unfilled
 
 
 class Small(nn.Module):
@@ -82,3 +82,14 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path, content: bytes) -> 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="cannot be read"):
         load_safetensors(Small(), tmp_path / "nowhere.safetensors")
+
+
+def test_what_a_file_fills_draws_no_random_numbers() -> None:
+    before, state = torch.random.get_rng_state(), fitting() | {"conv.weight": torch.ones(3, 2, 1, 1)}
+    drawn = torch.random.get_rng_state()
+    network = load_state(unfilled(Small), state, "here")
+    assert torch.equal(torch.random.get_rng_state(), drawn)
+    assert not torch.equal(before, drawn)
+    assert torch.equal(network.conv.weight, state["conv.weight"])
+    Small()
+    assert not torch.equal(torch.random.get_rng_state(), drawn)

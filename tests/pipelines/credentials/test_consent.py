@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from dynstream.models.arrays import Float32Array
 from dynstream.pipelines.common.errors import ConsentError
 from dynstream.pipelines.credentials import consent as module
-from dynstream.pipelines.credentials.certificates import Identity, make_identity
+from dynstream.pipelines.credentials.certificates import make_identity
 from dynstream.pipelines.credentials.consent import LABEL, ask_consent, check_consent, read_consent, record_consent
+from dynstream.pipelines.credentials.identity import Identity
 
 TODAY = datetime.now(UTC).date()
 ANN, BOB = np.eye(512, dtype=np.float32)[:2]

@@ -7,16 +7,10 @@ from pathlib import Path
 import pytest
 
 from dynstream.pipelines.common.errors import CredentialsError
-from dynstream.pipelines.credentials import certificates
-from dynstream.pipelines.credentials.certificates import (
-    CERT_VARIABLE,
-    KEY_VARIABLE,
-    Identity,
-    find_identity,
-    load_identity,
-    make_identity,
-    self_made,
-)
+from dynstream.pipelines.credentials import find
+from dynstream.pipelines.credentials.certificates import load_identity, make_identity, self_made
+from dynstream.pipelines.credentials.find import CERT_VARIABLE, KEY_VARIABLE, find_identity
+from dynstream.pipelines.credentials.identity import Identity
 from dynstream.pipelines.credentials.read import Verdict, read_credentials
 from dynstream.pipelines.credentials.record import EditRecord, digests, sidecar_of, sign
 
@@ -123,7 +117,7 @@ def test_the_pair_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for variable in (CERT_VARIABLE, KEY_VARIABLE):
         monkeypatch.delenv(variable, raising=False)
     folder = tmp_path / "config" / "credentials"
-    monkeypatch.setattr(certificates, "default_folder", lambda: folder)
+    monkeypatch.setattr(find, "default_folder", lambda: folder)
     assert find_identity(None, None) is None
     made = make_identity(folder)
     assert (folder / "key.pem").stat().st_mode & 0o777 == 0o600

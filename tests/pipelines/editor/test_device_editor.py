@@ -1,8 +1,10 @@
 """The editor whose pictures stay on a device: against that of the host, and on a CUDA device that is not there."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from dynstream.models.faces.matte import HeadMatte, fold
 from dynstream.pipelines.common.devices import HOST, Device
 from dynstream.pipelines.common.graphs import Graphs
 from dynstream.pipelines.common.stage_timing import Stages
+from dynstream.pipelines.editor.device_compositor import DeviceComposite
 from dynstream.pipelines.editor.device_editor import DeviceEditor
 from dynstream.pipelines.editor.device_renderer import DeviceRenderer
 from dynstream.pipelines.editor.draw_size import DrawSizes
@@ -25,9 +28,13 @@ from dynstream.pipelines.inversion.device_inverter import DeviceInverter
 from dynstream.pipelines.inversion.recurrent_inverter import RecurrentInverter
 from dynstream.pipelines.tracking.face_selection import everyone
 from dynstream.pipelines.tracking.tracker import Tracker
+from dynstream.stream.layout import find_layout
+from dynstream.stream.picture import packed
+from dynstream.stream.reader import VideoReader
+from dynstream.stream.to_samples import ToSamples
 
 from ...fake_cuda import FakeCuda, fake_cuda, record
-from ..fakes import OvalBackend, edits, frames, scene
+from ..fakes import OvalBackend, edits, frames, scene, write_clip
 from .small_networks import SmallEncoder, SmallGenerator, SmallMesh
 
 MOVING = [scene((100 + 3 * i, 60 + i)) for i in range(4)]
@@ -125,6 +132,26 @@ def test_a_frame_that_is_not_drawn_takes_the_last_drawing_along(kept: Kept) -> N
         _, analysis = editor.analyse(state.analysis, frames(MOVING)[2], stages)
         assert editor.reproject(state.composites, analysis, stages) is not None
         assert (len(device.uploads), len(device.downloads)) == (3, 3)
+        (number, memory), device.downloads[:] = next(iter(state.composites.items())), []
+        assert isinstance(memory, DeviceComposite)
+        assert memory.drawn is not None
+        later = {number: replace(memory, drawn=replace(memory.drawn, seconds=memory.drawn.seconds + 0.1))}
+        _, between = editor.carry(state.composites, analysis, cast("Any", later), stages)
+        assert between.frame.pixels is not analysis.frame.pixels
+        assert (len(device.uploads), len(device.downloads)) == (3, 1)
+
+
+def test_a_frame_between_two_drawings_is_that_of_the_host() -> None:
+    shown = []
+    clip = frames(MOVING[:3])
+    for editor in (host_editor(edits("smile=2")), device_editor(HOST, edits("smile=2"))):
+        state, _ = editor.step(SessionState(), clip[0], Stages())
+        analysed, between = editor.analyse(state.analysis, clip[1], Stages())
+        later, _ = editor.step(replace(state, analysis=analysed), clip[2], Stages())
+        shown.append(editor.carry(state.composites, between, later.composites, Stages())[1].frame.pixels.astype(int))
+    moved = np.abs(clip[1].pixels - shown[0])
+    assert moved.any()
+    assert np.abs(shown[1] - shown[0]).mean() < 0.15 * moved.mean() + 0.05
 
 
 @pytest.mark.parametrize(("mode", "region"), [("detail", "hair"), ("replace", "head")])
@@ -177,3 +204,51 @@ def test_the_fake_device_counts() -> None:
         assert (device.uploads, device.downloads) == ([(2, 3)], [(2, 3)])
         with pytest.raises(AssertionError):
             device.download(torch.zeros(2))
+
+
+def clip_of(folder: Path, pix_fmt: str) -> Path:
+    return write_clip(folder / "a.mp4", MOVING[:3], pix_fmt=pix_fmt)
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p10le"])
+def test_samples_of_a_file_that_no_edit_touches_come_back_as_they_were(pix_fmt: str, tmp_path: Path) -> None:
+    """And the others as the host makes them of its own edit."""
+    asked, layout = edits("smile=2"), find_layout(pix_fmt)
+    editors, states = (host_editor(asked), device_editor(HOST, asked)), [SessionState(), SessionState()]
+    with VideoReader(clip_of(tmp_path, pix_fmt)) as reader:
+        convert = ToSamples(pix_fmt, reader.tags, reader)
+        for frame in reader:
+            results = []
+            for number, editor in enumerate(editors):
+                states[number], edited = editor.step(states[number], frame, Stages())
+                shown = edited.frame
+                results.append((shown, layout.samples(packed(convert(shown), layout), reader.size)))
+            assert frame.original is not None
+            (_, wanted), (shown, got) = results
+            source = layout.samples(packed(frame.original.samples, layout), reader.size)
+            assert shown.original is not None
+            assert shown.original.pixels is shown.pixels
+            deep = 1 << (layout.bits - 8)
+            for name, samples in source.items():
+                moved = np.abs(wanted[name].astype(int) - samples)
+                apart = np.abs(wanted[name].astype(int) - got[name])
+                far = cv2.dilate((moved > 0).astype(np.uint8), np.ones((9, 9), np.uint8)) == 0
+                assert moved.any()
+                np.testing.assert_array_equal(got[name][far], samples[far])
+                assert apart.mean() < 0.15 * moved.mean() + 0.05 * deep
+
+
+def test_a_files_frame_goes_up_and_comes_back_as_its_samples(kept: Kept, tmp_path: Path) -> None:
+    mode, shared = kept
+    with fake_cuda(mode) as device, VideoReader(clip_of(tmp_path, "yuv420p")) as reader:
+        editor, state = device_editor(device, edits("smile=2"), shared), SessionState()
+        width, height = reader.size
+        for number, frame in enumerate(reader, 1):
+            state, edited = editor.step(state, frame, Stages())
+            assert (len(device.uploads), len(device.downloads)) == (number, number)
+            assert device.downloads[-1] == (width * height * 3 // 2,)
+            assert edited.frame.original is not frame.original
+            assert (edited.frame.pts, edited.frame.size) == (frame.pts, reader.size)
+        sizes = {shape[0] for shape in device.uploads}
+        assert len(sizes) == 1
+        assert sizes.pop() < width * height * 3 // 2 + 4 * (4 * 256 * 256 + 18 * 512)

@@ -34,17 +34,19 @@ class Clock:
 class Generator:
     codes = 18
 
-    def __init__(self, clock: Clock, seconds: float, error: Exception | None = None) -> None:
-        self.clock, self.seconds, self.error = clock, seconds, error
+    def __init__(self, clock: Clock, seconds: float, fault: BaseException | float = 0.0) -> None:
+        """fault: what drawing raises, or by how much it is off."""
+        self.clock, self.seconds, self.fault = clock, seconds, fault
 
     def mean_w(self) -> torch.Tensor:
         return torch.zeros(512)
 
-    def synthesize(self, codes: torch.Tensor) -> None:
+    def synthesize(self, codes: torch.Tensor) -> torch.Tensor:
         assert codes.shape == (2, 18, 512)
-        if self.error is not None:
-            raise self.error
+        if isinstance(self.fault, BaseException):
+            raise self.fault
         self.clock.now += self.seconds
+        return torch.full((2, 3, 4, 4), self.fault)
 
 
 @pytest.fixture
@@ -52,9 +54,11 @@ def able(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
 
 
-def both(slow: float, quick: float, error: Exception | None = None) -> tuple[Clock, Callable[[], Mapping[Any, Any]]]:
+def both(
+    slow: float, quick: float, fault: BaseException | float = 0.0
+) -> tuple[Clock, Callable[[], Mapping[Any, Any]]]:
     clock = Clock()
-    return clock, lambda: {"float32": Generator(clock, slow), "bfloat16": Generator(clock, quick, error)}
+    return clock, lambda: {"float32": Generator(clock, slow), "bfloat16": Generator(clock, quick, fault)}
 
 
 def never() -> Mapping[Any, Any]:
@@ -97,8 +101,13 @@ def test_what_another_machine_measured_counts_for_nothing(kept: str, tmp_path: P
 
 
 @pytest.mark.usefixtures("able")
-def test_a_processor_that_lies_about_its_flags(tmp_path: Path) -> None:
-    clock, networks = both(1.0, 0.5, RuntimeError("could not create a primitive"))
+@pytest.mark.parametrize("fault", [RuntimeError("could not create a primitive"), SystemExit(), 0.2, float("nan")])
+def test_a_processor_that_lies_about_its_flags(fault: Any, tmp_path: Path) -> None:
+    """It refuses, it ends the process (an instruction that it does not have), or it draws something else, quickly."""
+    clock, networks = both(1.0, 0.5, fault)
+    if isinstance(fault, SystemExit):
+        with pytest.raises(SystemExit):
+            choose_precision("auto", CPU, networks, tmp_path, clock=clock)
     assert choose_precision("auto", CPU, networks, tmp_path, clock=clock) == "float32"
     assert choose_precision("auto", CPU, never, tmp_path, clock=clock) == "float32"
 

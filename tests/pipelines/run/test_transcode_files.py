@@ -3,14 +3,17 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
+from dynstream.pipelines.common.errors import OptionError
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.editor.face_editor import AnalysisState, FaceEditor, FrameAnalysis
 from dynstream.pipelines.run.transcode import VideoOptions, transcode
+from dynstream.pipelines.run.transcode_job import TranscodeJob
 from dynstream.stream.errors import SinkError, SourceError
 from dynstream.stream.frame import Frame, Pixels
 from dynstream.stream.layout import find_layout
@@ -18,7 +21,7 @@ from dynstream.stream.picture import packed
 from dynstream.stream.reader import VideoReader
 
 from ...stream.media import Clip, make, probe, psnr
-from ..fakes import editor, scene, ticking, write_clip
+from ..fakes import editor, edits, scene, ticking, write_clip
 
 FINE = VideoOptions(crf=1, preset="ultrafast", pix_fmt="yuv444p")
 
@@ -198,3 +201,11 @@ def test_the_report_is_plain_data(tmp_path: Path, folder: Path) -> None:
     assert read_back["outcomes"] == {"edited": 2}
     assert read_back["stages"]["track"]["count"] == 2
     assert set(read_back["stages"]["track"]) == {"count", "mean_ms", "p50_ms", "p95_ms"}
+
+
+@pytest.mark.parametrize("options", [{"refine": 1}, {"first_frame_edit": True}, {"encode_every": 2}])
+def test_what_does_not_go_with_a_device_is_refused(options: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="--device cuda draws every face by the networks as they are; leave out"):
+        TranscodeJob(
+            source=tmp_path / "a.mp4", target=tmp_path / "b.mp4", edits=edits("smile=1"), device="cuda", **options
+        )

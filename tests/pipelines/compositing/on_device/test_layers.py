@@ -13,6 +13,7 @@ from dynstream.pipelines.compositing import (
     hair_colour,
     head,
     head_matte,
+    reproject,
     shape_match,
 )
 from dynstream.pipelines.compositing.on_device import background as behind
@@ -137,3 +138,34 @@ def test_a_camera_that_pans_moves_the_plate() -> None:
     truth = behind.update(None, tensor(wide[30:270, 26:346]), place, tensor(np.zeros_like(cover)), 0.04, Graphs())
     known = plate.seen > 0
     assert (plate.pixels - truth.pixels).abs()[:, known].mean() < 6
+
+
+@pytest.mark.parametrize("known", ["both", "first", "second"])
+@pytest.mark.parametrize("bared", ["", "a", "b", "ab"])
+def test_what_lies_between_two_drawings(known: str, bared: str) -> None:
+    """The larger drawing's size is kept; a mask that only one has fades in or out."""
+    large = soft((512, 512), 3, seed=8, cell=40)
+    flows = [(soft((256, 256), 2, seed=seed) / 255 - 0.5) * 8 for seed in (9, 10)]
+    here = [
+        composite.Layers(
+            change, PARTS[2 - n], flows[n], PARTS[n], *((PARTS[2], FACE) if name in bared else (None, None))
+        )
+        for n, (name, change) in enumerate((("a", EDITED), ("b", large)))
+    ]
+    there = [
+        layers.DeviceLayers(
+            *(tensor(part) for part in (one.change, one.keep, one.flow, one.mask)),
+            *(None if part is None else tensor(part) for part in (one.bared, one.background)),
+        )
+        for one in here
+    ]
+    a, b = known != "second", known != "first"
+    wanted = reproject._between(here[0] if a else None, here[1] if b else None, 0.3)
+    got = layers.between(there[0] if a else None, there[1] if b else None, 0.3)
+    assert wanted is not None
+    assert got is not None
+    for name in ("change", "keep", "flow", "mask", "bared", "background"):
+        one, other = getattr(wanted, name), getattr(got, name)
+        assert (one is None) == (other is None)
+        if one is not None:
+            np.testing.assert_allclose(array(other), one, atol=0.05 if name == "change" else 1e-3)
