@@ -136,15 +136,15 @@ class FaceCompositor:
         weight = np.float32(drawn.weight if mode == "replace" else min(1.0, 4 * drawn.weight))
         if self._load_matte is not None:
             with stages.time("matte"):
-                network = self._load_matte()
+                network, mouth = self._load_matte(), mouth_inside(points, drawn.track.layout)
                 if touched.head or touched.hair:
-                    mattes, front = head_matte.measure_mattes(network, [face, fitted.inverted, fitted.edited])
+                    pictures = [face, fitted.inverted, fitted.edited]
+                    mattes, front = head_matte.measure_mattes(network, pictures, (hull, mouth))
                     steady = head_matte.follow(before.matte, mattes[0], front, drawn.face, points, elapsed)
                     front = steady.front
                 else:
-                    front = head_matte.follow_front(
-                        before.front, head_matte.measure_front(network, drawn.face), elapsed
-                    )
+                    now = head_matte.measure_front(network, drawn.face, fitted.inverted, hull, mouth)
+                    front = head_matte.follow_front(before.front, now, elapsed)
             if touched.head or touched.hair:
                 if head_matte.certain(steady, hull):
                     pair = head_matte.follow_drawn(before.drawn_mattes, (mattes[1], mattes[2]), elapsed)
