@@ -15,6 +15,7 @@ from ..common.image_ops import to_bytes
 from ..common.stage_timing import Stages
 from ..compositing import background, colour_match, hair_colour, head_matte
 from ..compositing.composite import (
+    LEAST_MASK,
     FaceFlow,
     Layers,
     Mode,
@@ -34,7 +35,7 @@ from ..compositing.face_mask import face_mask, hidden_area
 from ..compositing.hair_colour import HairChange
 from ..compositing.head import hair_layers, head_layers
 from ..compositing.mouth import mouth_inside
-from ..compositing.reproject import ReprojectableLayers
+from ..compositing.reproject import ReprojectableLayers, SeenInFront
 from ..compositing.shape_match import displacement, wide_displacement
 from ..edits.regions import Touched
 from ..tracking.align import CROP, crop, enlarge_quad, landmarks_in_crop, side
@@ -154,7 +155,8 @@ class FaceCompositor:
             hull = np.asarray(hull * (1 - front), dtype=np.float32)
             state = replace(state, front=front)
         motion, layers = self._inside(before, fitted, hull * weight, mode)
-        kept = ReprojectableLayers(layers, points, drawn.weight, drawn.seconds)
+        seen = None if state.front is None else _seen(state.front, drawn)
+        kept = ReprojectableLayers(layers, points, drawn.weight, drawn.seconds, seen=seen)
         return replace(state, motion=motion, drawn=kept), _sparing_the_mouth(kept, drawn, mode)
 
     def _inside(
@@ -200,7 +202,14 @@ class FaceCompositor:
         tint, beyond = self._hair(drawn, fitted.face, state, front, hair, touched, network)
         main, tint, beyond = (None if one is None else one.fading(weight) for one in (main, tint, beyond))
         kept = ReprojectableLayers(
-            main, fitted.points, drawn.weight, drawn.seconds, tint, beyond, hull=not touched.head
+            main,
+            fitted.points,
+            drawn.weight,
+            drawn.seconds,
+            tint,
+            beyond,
+            not touched.head,
+            _seen(state.matte.front, drawn),
         )
         state = replace(state, motion=motion, drawn=kept, plate=plate, hair=hair)
         return state, _sparing_the_mouth(kept, drawn, mode)
@@ -304,6 +313,10 @@ def place(pixels: Pixels, quad: Quad, drawn: ReprojectableLayers) -> Pixels:
         if layers is not None:
             pixels = compose(pixels, quad, layers)
     return pixels
+
+
+def _seen(front: Mask, drawn: DrawnFace) -> SeenInFront | None:
+    return SeenInFront(front, drawn.face, drawn.track.quad) if front.max() > LEAST_MASK else None
 
 
 def _sparing_the_mouth(kept: ReprojectableLayers, drawn: DrawnFace, mode: Mode) -> ReprojectableLayers:
