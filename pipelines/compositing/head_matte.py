@@ -16,6 +16,7 @@ from ..common.image_ops import to_bytes
 from ..common.tensors import to_tensor
 from ..tracking.align import CROP
 from .composite import warp
+from .foreign import foreign
 from .shape_match import displacement
 
 BORDER: Final = 12
@@ -25,6 +26,10 @@ SECONDS: Final = 0.1
 FRONT: Final = (0.15, 0.35)
 """Share of the region `front` from which on a place is covered, not at all and wholly."""
 FRONT_SECONDS: Final = 0.15
+EDGE: Final = 4.0
+"""How much steeper the hull's soft edge is where colours are judged: what changes a little is judged, too."""
+LIPS: Final = 5
+"""Cells by which the inside of a mouth is grown there."""
 DRAWN_SECONDS: Final = 0.3
 """Time constant of the mattes of drawn faces."""
 CHANGED: Final = 12.0
@@ -64,19 +69,27 @@ class SteadyMatte:
     points: Points
 
 
-def measure_mattes(network: HeadMatte, pictures: Sequence[FloatImage]) -> tuple[list[Matte], Mask]:
+def measure_mattes(
+    network: HeadMatte, pictures: Sequence[FloatImage], face: tuple[Mask, Mask] | None = None
+) -> tuple[list[Matte], Mask]:
     """(the mattes of (256, 256, 3) pictures in 0..255, what is in front in the first), in one pass of the network.
 
-    The first picture is of the frame; in drawings nothing is in front.
+    The first picture is of the frame; in drawings nothing is in front. face: (S, S) in 0..1 each, the hull, where the
+    second picture, the inversion, shows what of the first is `foreign`, and the inside of the mouth; None if there is
+    no such picture.
     """
     shares = _shares(network, np.stack(pictures))
     mattes = [_matte(picture, own) for picture, own in zip(pictures, shares, strict=True)]
-    return mattes, _front(shares[0])
+    return mattes, _front(shares[0], None if face is None else (pictures[0], pictures[1], *face))
 
 
-def measure_front(network: HeadMatte, face: Pixels) -> Mask:
-    """(S, S) in 0..1: things in front of a face that are not its own. face: (256, 256, 3) uint8."""
-    return _front(_shares(network, face[None])[0])
+def measure_front(network: HeadMatte, face: Pixels, drawn: FloatImage, hull: Mask, mouth: Mask) -> Mask:
+    """(S, S) in 0..1: things in front of a face that are not its own.
+
+    face: (256, 256, 3) uint8. drawn: (256, 256, 3), its inversion. hull, mouth: (S, S) in 0..1, of the face
+    and of the inside of its mouth.
+    """
+    return _front(_shares(network, face[None])[0], (face, drawn, hull, mouth))
 
 
 def _shares(network: HeadMatte, pictures: Pixels | FloatImage) -> Tensor:
@@ -99,9 +112,16 @@ def follow_front(before: Mask | None, now: Mask, elapsed: float) -> Mask:
     return np.asarray(np.maximum(now, before * np.float32(np.exp(-elapsed / FRONT_SECONDS))), dtype=np.float32)
 
 
-def _front(shares: Tensor) -> Mask:
+def _front(shares: Tensor, compared: tuple[Pixels | FloatImage, FloatImage, Mask, Mask] | None) -> Mask:
     low, high = FRONT
-    sure = np.clip((_large(shares[REGIONS.index("front")].numpy()) - low) / (high - low), 0, 1)
+    share = shares[REGIONS.index("front")].numpy()
+    if compared is not None:
+        face, drawn, *masks = compared
+        hull, mouth = (cv2.resize(mask, share.shape, interpolation=cv2.INTER_AREA) for mask in masks)
+        own = np.asarray(np.minimum(1, EDGE * hull), np.float32)
+        free = np.maximum(shares[REGIONS.index("hair")].numpy(), cv2.dilate(mouth, np.ones((LIPS, LIPS), np.uint8)))
+        share = share + foreign(face, drawn, share, own, free)
+    sure = np.clip((_large(share) - low) / (high - low), 0, 1)
     whole = cv2.morphologyEx(sure, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
     grown = cv2.dilate(whole, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (11, 11)))
     return np.asarray(cv2.GaussianBlur(grown, (0, 0), 1.0), dtype=np.float32)

@@ -5,12 +5,15 @@ the edit moves along.
 """
 
 from dataclasses import dataclass, replace
+from typing import Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ...models.arrays import Pixels, Points
-from ..tracking.align import landmarks_in_crop
+from ...models.arrays import Mask, Pixels, Points, Quad
+from ...models.faces.patch import patch_to_frame
+from ..tracking.align import CROP, frame_to_patch, landmarks_in_crop
 from ..tracking.face_track import FaceTrack
 from . import background
 from .background import Plate
@@ -22,6 +25,39 @@ from .shape_match import displacement
 STALE_SECONDS = 6.0
 """Older layers are not shown: the face looks different by then. On slow cores beside a browser a drawing takes three
 seconds until it is there, and then is the newest until the next one is."""
+
+
+STILL: Final = 24.0
+"""Of 255: a change of brightness from which on what was in front of a face is no longer at its place."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenInFront:
+    """What was in front of a face, in a frame.
+
+    Attributes:
+        front: (S, S) in 0..1, in the crop.
+        face: (S, S, 3) uint8, the crop.
+        quad: of the crop.
+    """
+
+    front: Mask
+    face: Pixels
+    quad: Quad
+
+    def still(self, quad: Quad, face: Pixels) -> Mask:
+        """(S, S) in 0..1, in another frame's crop: what has stayed where it was in the picture, as captions do.
+
+        quad, face: (S, S, 3) uint8, of that crop.
+        """
+        matrix = patch_to_frame(quad, CROP)
+        linear, origin = np.hsplit(frame_to_patch(self.quad, CROP, (0, 0)), [2])
+        place = np.column_stack([linear @ matrix[:, :2], linear @ matrix[:, 2] + origin[:, 0]])
+        old = np.dstack([self.front * np.float32(255), cv2.cvtColor(self.face, cv2.COLOR_RGB2GRAY).astype(np.float32)])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        moved = cv2.warpAffine(np.asarray(old, np.float32), place, (CROP, CROP), flags=flags)
+        apart = cv2.blur(np.abs(moved[..., 1] - cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)), (5, 5))
+        return np.asarray(moved[..., 0] / 255 * np.exp(-np.square(apart / STILL)), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +72,7 @@ class ReprojectableLayers:
         tint: in the crop, the new colour of the frame's own hair; None without.
         beyond: the same in a wider crop, for hair that leaves the aligned one.
         hull: whether the layers stay inside the hull of the landmarks.
+        seen: what was in front of it; None if nothing was.
     """
 
     layers: Layers | None
@@ -45,6 +82,7 @@ class ReprojectableLayers:
     tint: Layers | None = None
     beyond: Layers | None = None
     hull: bool = True
+    seen: SeenInFront | None = None
 
     def fading(self, weight: float) -> "ReprojectableLayers":
         """All layers, faded in by `weight`, 0..1."""
@@ -68,11 +106,13 @@ def reproject(
     seconds: float,
     plate: Plate | None = None,
     face: Pixels | None = None,
+    also: SeenInFront | None = None,
 ) -> ReprojectableLayers | None:
     """The layers for another frame of the same face, None if they are too old or the face has faded out.
 
     weight, hidden: of the face in that frame, as in `face_editor.FaceVisibility`. seconds: its time. plate, face: the
-    background behind the head, and (S, S, 3) uint8, that frame's crop, for layers that bare it.
+    background behind the head, for layers that bare it, and (S, S, 3) uint8, that frame's crop, which also shows what
+    stands still in front. also: what was in front in another frame, such as a caption that appears between the two.
     """
     if weight <= 0 or drawn.weight <= 0 or abs(seconds - drawn.seconds) > STALE_SECONDS:
         return None
@@ -81,6 +121,8 @@ def reproject(
         return None
     field = displacement(points, drawn.points)
     fading, cover = min(1.0, weight / drawn.weight), hidden_area(points, hidden)
+    stills = [] if face is None else [seen.still(track.quad, face) for seen in (drawn.seen, also) if seen is not None]
+    still = np.maximum.reduce(stills) if stills else None
 
     def moved(old: Layers, *, hull: bool) -> Layers:
         bared, behind = old.bared, old.background
@@ -93,6 +135,9 @@ def reproject(
             mask = np.minimum(mask, face_mask(points, hidden))
         elif cover is not None:
             mask = mask * (1 - cover)
+        if still is not None:
+            mask = mask * (1 - still)
+            bared = None if bared is None else bared * (1 - still)
         return Layers(
             warp(old.change, enlarged_flow(field, len(old.change))),
             warp(old.keep, field),

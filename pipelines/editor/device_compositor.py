@@ -133,7 +133,7 @@ class DeviceCompositor:
         wide = self._matte is not None and (touched.head or touched.hair)
         if self._matte is not None and not wide:
             with stages.time("matte"):
-                (now,) = self._graphs.run(self._front, drawn.face)
+                (now,) = self._graphs.run(self._front, drawn.face, inverted, masks.hull, masks.mouth)
                 front = mattes.follow_front(before.front, now, elapsed)
             state, hull = replace(state, front=front), hull * (1 - front)
         if not wide:
@@ -143,7 +143,8 @@ class DeviceCompositor:
             state = replace(state, motion=motion, drawn=kept)
             return state, self._finished(kept, drawn, mode)
         with stages.time("matte"):
-            found, front = self._graphs.run(self._mattes, torch.stack([drawn.face, inverted, edited]))
+            pictures = torch.stack([drawn.face, inverted, edited])
+            found, front = self._graphs.run(self._mattes, pictures, masks.hull, masks.mouth)
             matte = mattes.follow(before.matte, found[0], front, drawn.face, masks.points, elapsed)
             both = mattes.follow_drawn(before.drawn_mattes, found[1:], elapsed)
         state = replace(state, matte=matte, drawn_mattes=both)
@@ -248,13 +249,13 @@ class DeviceCompositor:
         seen = self._mesh(picture[None].div(127.5).sub(1).clamp(-1, 1))
         return seen.points[0], seen.presence[0]
 
-    def _front(self, face: Tensor) -> tuple[Tensor, ...]:
+    def _front(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         assert self._matte is not None
-        return (mattes.measure_front(self._matte, face),)
+        return (mattes.measure_front(self._matte, *inputs),)
 
-    def _mattes(self, pictures: Tensor) -> tuple[Tensor, ...]:
+    def _mattes(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         assert self._matte is not None
-        return mattes.measure_mattes(self._matte, pictures)
+        return mattes.measure_mattes(self._matte, *inputs)
 
     def _finished(self, kept: DeviceDrawn, drawn: DeviceFace, mode: Mode) -> DeviceDrawn:
         if mode == "replace" or kept.layers is None:

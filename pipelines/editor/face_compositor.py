@@ -16,6 +16,7 @@ from ..common.image_ops import to_bytes
 from ..common.stage_timing import Stages
 from ..compositing import background, colour_match, hair_colour, head_matte
 from ..compositing.composite import (
+    LEAST_MASK,
     FaceFlow,
     Layers,
     Mode,
@@ -35,7 +36,7 @@ from ..compositing.face_mask import face_mask, hidden_area
 from ..compositing.hair_colour import HairChange
 from ..compositing.head import hair_layers, head_layers
 from ..compositing.mouth import mouth_inside
-from ..compositing.reproject import ReprojectableLayers
+from ..compositing.reproject import ReprojectableLayers, SeenInFront
 from ..compositing.shape_match import displacement, wide_displacement
 from ..edits.regions import Touched
 from ..tracking.align import CROP, crop, enlarge_quad, landmarks_in_crop, side
@@ -147,15 +148,15 @@ class FaceCompositor:
         weight = np.float32(drawn.weight if mode == "replace" else min(1.0, 4 * drawn.weight))
         if self._load_matte is not None:
             with stages.time("matte"):
-                network = self._load_matte()
+                network, mouth = self._load_matte(), mouth_inside(points, drawn.track.layout)
                 if touched.head or touched.hair:
-                    mattes, front = head_matte.measure_mattes(network, [face, fitted.inverted, fitted.edited])
+                    pictures = [face, fitted.inverted, fitted.edited]
+                    mattes, front = head_matte.measure_mattes(network, pictures, (hull, mouth))
                     steady = head_matte.follow(before.matte, mattes[0], front, drawn.face, points, elapsed)
                     front = steady.front
                 else:
-                    front = head_matte.follow_front(
-                        before.front, head_matte.measure_front(network, drawn.face), elapsed
-                    )
+                    now = head_matte.measure_front(network, drawn.face, fitted.inverted, hull, mouth)
+                    front = head_matte.follow_front(before.front, now, elapsed)
             if touched.head or touched.hair:
                 if head_matte.certain(steady, hull):
                     pair = head_matte.follow_drawn(before.drawn_mattes, (mattes[1], mattes[2]), elapsed)
@@ -165,7 +166,8 @@ class FaceCompositor:
             hull = np.asarray(hull * (1 - front), dtype=np.float32)
             state = replace(state, front=front)
         motion, layers = self._inside(before, fitted, hull * weight, mode)
-        kept = ReprojectableLayers(layers, points, drawn.weight, drawn.seconds)
+        seen = None if state.front is None else _seen(state.front, drawn)
+        kept = ReprojectableLayers(layers, points, drawn.weight, drawn.seconds, seen=seen)
         return replace(state, motion=motion, drawn=kept), _sparing_the_mouth(kept, drawn, mode)
 
     def _inside(
@@ -211,7 +213,14 @@ class FaceCompositor:
         tint, beyond = self._hair(drawn, fitted.face, state, front, hair, touched, network)
         main, tint, beyond = (None if one is None else one.fading(weight) for one in (main, tint, beyond))
         kept = ReprojectableLayers(
-            main, fitted.points, drawn.weight, drawn.seconds, tint, beyond, hull=not touched.head
+            main,
+            fitted.points,
+            drawn.weight,
+            drawn.seconds,
+            tint,
+            beyond,
+            not touched.head,
+            _seen(state.matte.front, drawn),
         )
         state = replace(state, motion=motion, drawn=kept, plate=plate, hair=hair)
         return state, _sparing_the_mouth(kept, drawn, mode)
@@ -315,6 +324,10 @@ def place(pixels: Pixels, quad: Quad, drawn: ReprojectableLayers) -> Pixels:
         if layers is not None:
             pixels = compose(pixels, quad, layers)
     return pixels
+
+
+def _seen(front: Mask, drawn: DrawnFace) -> SeenInFront | None:
+    return SeenInFront(front, drawn.face, drawn.track.quad) if front.max() > LEAST_MASK else None
 
 
 def _sparing_the_mouth(kept: ReprojectableLayers, drawn: DrawnFace, mode: Mode) -> ReprojectableLayers:

@@ -300,15 +300,15 @@ class FaceEditor:
         for observed in far_to_near(analysis.faces):
             first, second = state.get(observed.track.id), later.get(observed.track.id)
             with stages.time("reproject"):
-                shown, job = _reprojected(first, observed), observed.job
+                shown, job = _reprojected(first, observed, second), observed.job
                 if job is None or second is None:
                     continue
                 if first is None or first.drawn is None or second.drawn is None:
-                    shown = shown or _reprojected(second, observed)
+                    shown = shown or _reprojected(second, observed, first)
                 else:
                     span = second.drawn.seconds - first.drawn.seconds
                     share = (job.seconds - first.drawn.seconds) / span if span > 0 else 1.0
-                    shown = between(shown, _reprojected(second, observed), share)
+                    shown = between(shown, _reprojected(second, observed, first), share)
                     if shown is not None and touched.hair and not touched.head:
                         kept[observed.track.id], shown = self._compositor.recolour(
                             first,
@@ -344,14 +344,21 @@ class FaceEditor:
         )
 
 
-def _reprojected(memory: CompositeState | None, observed: FaceObservation) -> ReprojectableLayers | None:
-    """A face's last drawing on another frame; None without one, and where nothing is to be drawn."""
+def _reprojected(
+    memory: CompositeState | None, observed: FaceObservation, other: CompositeState | None = None
+) -> ReprojectableLayers | None:
+    """A face's last drawing on another frame; None without one, and where nothing is to be drawn.
+
+    other: after another frame that was drawn, in which something may have been in front.
+    """
     if memory is None or memory.drawn is None or observed.job is None:
         return None
     seen = observed.visibility
+    also = None if other is None or other.drawn is None else other.drawn.seen
     return reproject(
-        memory.drawn, observed.track, seen.weight, seen.hidden, observed.job.seconds, memory.plate, observed.job.face
-    )
+        memory.drawn, observed.track, seen.weight, seen.hidden, observed.job.seconds, memory.plate, observed.job.face,
+        also,
+    )  # fmt: skip
 
 
 def far_to_near(faces: Sequence[FaceObservation]) -> list[FaceObservation]:

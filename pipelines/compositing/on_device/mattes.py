@@ -9,10 +9,22 @@ from torch import Tensor
 
 from ....models.faces.matte import HEAD, REGIONS, HeadMatte
 from ...tracking.align import CROP
-from ..head_matte import _RADIUS, _SMOOTH, CHANGED, DRAWN_SECONDS, FRONT, FRONT_SECONDS, LEAST_CERTAIN, SECONDS
+from ..foreign import BESIDE, FAR, FREEDOM, MOST, NEAR, NEXT_TO_FRONT, SEARCH, SURE, TO_PLANES, WORST
+from ..head_matte import (
+    _RADIUS,
+    _SMOOTH,
+    CHANGED,
+    DRAWN_SECONDS,
+    EDGE,
+    FRONT,
+    FRONT_SECONDS,
+    LEAST_CERTAIN,
+    LIPS,
+    SECONDS,
+)
 from ..shape_match import CELL, LARGEST, REACH, REST, WIDE_REACH
 from .colours import grey
-from .filters import box, close, dilate, double, gaussian, guided
+from .filters import box, close, dilate, double, gaussian, guided, half
 from .sampling import warp
 
 
@@ -33,8 +45,13 @@ class DeviceMatte:
     points: Tensor
 
 
-def measure_mattes(network: HeadMatte, pictures: Tensor) -> tuple[Tensor, Tensor]:
-    """((B, 2, S, S) mattes of (B, 3, S, S) pictures, (S, S) what is in front in the first), in one pass."""
+def measure_mattes(
+    network: HeadMatte, pictures: Tensor, hull: Tensor | None = None, mouth: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """((B, 2, S, S) mattes of (B, 3, S, S) pictures, (S, S) what is in front in the first), in one pass.
+
+    hull, mouth: (S, S), of the face, where the second picture is its inversion.
+    """
     shares = network.regions(pictures.div(127.5).sub(1).contiguous(memory_format=torch.channels_last))
     head = torch.stack([shares[:, REGIONS.index(name)] for name in (*HEAD, "neck")]).sum(0)
     hair = shares[:, REGIONS.index("hair")]
@@ -43,19 +60,49 @@ def measure_mattes(network: HeadMatte, pictures: Tensor) -> tuple[Tensor, Tensor
         guided(grey(picture.round().clamp(0, 255)), own, _RADIUS, _SMOOTH).clamp(0, 1)
         for picture, own in zip(pictures, sharp, strict=True)
     ]
-    return torch.stack(fine), in_front(shares[0])
+    if hull is None or mouth is None:
+        return torch.stack(fine), in_front(shares[0])
+    return torch.stack(fine), in_front(shares[0], foreign(pictures[0], pictures[1], shares[0], hull, mouth))
 
 
-def measure_front(network: HeadMatte, face: Tensor) -> Tensor:
-    """`head_matte.measure_front`. face: (3, S, S)."""
-    return in_front(network.regions(face[None].div(127.5).sub(1).contiguous(memory_format=torch.channels_last))[0])
+def measure_front(network: HeadMatte, face: Tensor, drawn: Tensor, hull: Tensor, mouth: Tensor) -> Tensor:
+    """`head_matte.measure_front`. face, drawn: (3, S, S). hull, mouth: (S, S)."""
+    shares = network.regions(face[None].div(127.5).sub(1).contiguous(memory_format=torch.channels_last))[0]
+    return in_front(shares, foreign(face, drawn, shares, hull, mouth))
 
 
-def in_front(shares: Tensor) -> Tensor:
-    """(S, S): what is in front of a head. shares: (8, S / 2, S / 2) of one picture."""
+def foreign(face: Tensor, drawn: Tensor, shares: Tensor, hull: Tensor, mouth: Tensor) -> Tensor:
+    """(S / 2, S / 2): `foreign.foreign` with the masks that `head_matte` gives it. shares: (8, S / 2, S / 2)."""
+    smaller = half(torch.stack([hull, mouth]))
+    own = (EDGE * smaller[0]).clamp(max=1)
+    free = torch.maximum(shares[REGIONS.index("hair")], dilate(smaller[1], LIPS, ellipse=False))
+    first, second = (_planes(half(picture.clamp(0, 255))) for picture in (face, drawn))
+    around, cells = F.pad(second[None], (SEARCH,) * 4, mode="replicate")[0], first.shape[-1]
+    places = [(top, left) for top in range(0, 2 * SEARCH + 1, 2) for left in range(0, 2 * SEARCH + 1, 2)]
+    there = torch.stack([around[:, top : top + cells, left : left + cells] for top, left in places])
+    nearest = (there - first).abs().sum(1).clamp(max=255).amin(0)
+    apart = nearest * (own > 0) - FREEDOM * free
+    sure = ((apart - NEAR) / FAR).clamp(0, MOST) * own
+    low, high = SURE
+    share = shares[REGIONS.index("front")]
+    beside = ((dilate(share + sure, BESIDE) - low) / (high - low)).clamp(0, 1)
+    more = (2 * (apart - NEXT_TO_FRONT) / FAR).clamp(0, MOST) * own
+    unfit = (sure > MOST / 2).sum() > WORST * (own > 0.5).sum()
+    return torch.maximum(sure, more * beside).masked_fill(unfit, 0)
+
+
+def _planes(small: Tensor) -> Tensor:
+    planes = [small[0] * red + small[1] * green + small[2] * blue + more for red, green, blue, more in TO_PLANES]
+    return torch.stack(planes).clamp(0, 255).round()
+
+
+def in_front(shares: Tensor, more: Tensor | float = 0.0) -> Tensor:
+    """(S, S): what is in front of a head. shares: (8, S / 2, S / 2) of one picture. more: (S / 2, S / 2), see
+    `foreign`.
+    """
     low, high = FRONT
-    front = REGIONS.index("front")
-    sure = ((double(shares[front : front + 1])[0] - low) / (high - low)).clamp(0, 1)
+    share = shares[REGIONS.index("front")] + more
+    sure = ((double(share[None])[0] - low) / (high - low)).clamp(0, 1)
     return gaussian(dilate(close(sure, 9), 11), 1.0)
 
 

@@ -229,7 +229,8 @@ def test_mattes_are_measured_in_one_pass() -> None:
         assert found.head[180, 128] < 0.01
     assert front[210, 128] > 0.99
     assert front[150, 128] < 0.01
-    np.testing.assert_allclose(head_matte.measure_front(Halves(), flat.astype(np.uint8)), front)
+    again = head_matte.measure_front(Halves(), flat.astype(np.uint8), flat, disc(), NOTHING)
+    np.testing.assert_allclose(again, front)
 
 
 @pytest.mark.parametrize("width", [12, 56])

@@ -1,12 +1,18 @@
 """What was drawn, moved onto other frames; and drawing without encoding."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 
+from dynstream.models.arrays import Quad
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.compositing import reproject as carry
+from dynstream.pipelines.editor.face_compositor import place
 from dynstream.pipelines.editor.face_editor import FaceEditor, FrameAnalysis, SessionState
 from dynstream.pipelines.editor.renderer import FaceJob, Renderer
+from dynstream.pipelines.tracking.align import crop
 from dynstream.stream.frame import Frame, Pixels
 
 from ..fakes import LevelEncoder, LevelGenerator, editor, frames, scene
@@ -132,3 +138,38 @@ def test_a_face_that_is_not_encoded_is_drawn_from_what_is_remembered() -> None:
     np.testing.assert_array_equal(fresh.inverted, alone.inverted)
     renderer.render([job(200, 2.0, encode=False)], [first.latent], Stages())
     assert encoder.sizes == [1, 2, 1]
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["of the drawing", "of the next one"])
+def test_what_stands_still_in_front_stays_while_the_face_moves_behind_it(own: bool) -> None:
+    items = frames([scene((90, 60)), scene((96, 60))])
+    state, analysis = drawn_then(editor("smile=1"), items)
+    (memory,), (observed,) = state.composites.values(), analysis.faces
+    assert memory.drawn is not None
+    assert observed.job is not None
+    before, now = items[0].pixels.copy(), items[1].pixels.copy()
+    before[64:70, 86:110] = now[64:70, 86:110] = (240, 240, 60)
+    caption = np.zeros(before.shape[:2], np.float32)
+    caption[62:72, 84:112] = 1
+    quad = first_quad(items[0])
+
+    def carried(picture: Pixels) -> Pixels:
+        front = crop(np.repeat(np.uint8(255 * caption)[..., None], 3, axis=2), quad)[..., 0] / np.float32(255)
+        seen = carry.SeenInFront(front, crop(before, quad), quad)
+        hidden, face = observed.visibility.hidden, crop(picture, observed.track.quad)
+        drawn, later = (seen, None) if own else (None, seen)
+        layers = replace(memory.drawn, seen=drawn)
+        shown = carry.reproject(layers, observed.track, 1.0, hidden, items[1].seconds, face=face, also=later)
+        assert shown is not None
+        return place(picture, observed.track.quad, shown)
+
+    kept = carried(now)
+    np.testing.assert_allclose(kept[64:70, 87:109], now[64:70, 87:109], atol=1)
+    assert np.abs(kept.astype(int) - now)[FACE].mean() > 3
+    gone = carried(items[1].pixels)
+    assert np.abs(gone.astype(int) - items[1].pixels)[64:70, 90:105].mean() > 3
+
+
+def first_quad(item: Frame) -> Quad:
+    analysis = editor("smile=1").analyse(SessionState().analysis, item, Stages())[1]
+    return analysis.faces[0].track.quad

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 import torch
 
+from dynstream.models.faces.matte import CELLS, REGIONS
 from dynstream.pipelines.common.graphs import Graphs
 from dynstream.pipelines.compositing import (
     background,
     colour_match,
     composite,
+    foreign,
     hair_colour,
     head,
     head_matte,
@@ -75,6 +77,25 @@ def test_colours_of_skin_and_hair() -> None:
     followed = hair_colour.follow(change, later, 0.3)
     assert followed is not None
     np.testing.assert_allclose(both.values[2], followed.mean, atol=0.01)
+
+
+@pytest.mark.parametrize("level", [0.4, 8.0])
+def test_what_is_foreign_to_a_face(level: float) -> None:
+    """The second one lies so far off that the drawing does not fit."""
+    face = (DRAWN + level * (FACE - DRAWN)).clip(0, 255)
+    face[100:110, 60:200] = (250, 240, 20)
+    shares = torch.zeros(len(REGIONS), CELLS, CELLS)
+    shares[REGIONS.index("front")], shares[REGIONS.index("hair")] = (
+        filters.half(tensor(p)[None])[0] for p in PARTS[:2]
+    )
+    hull, mouth = PARTS[2], (PARTS[0] > 0.8).astype(np.float32)
+    small = [cv2.resize(part, (CELLS, CELLS), interpolation=cv2.INTER_AREA) for part in (hull, mouth)]
+    own, lips = np.minimum(1, head_matte.EDGE * small[0]), cv2.dilate(small[1], np.ones((head_matte.LIPS,) * 2))
+    free = np.maximum(shares[REGIONS.index("hair")].numpy(), lips)
+    wanted = foreign.foreign(face, DRAWN, shares[REGIONS.index("front")].numpy(), own, free)
+    assert (wanted.max() > 0.1) == (level < 1)
+    found = mattes.foreign(*map(tensor, (face, DRAWN)), shares, tensor(hull), tensor(mouth))
+    np.testing.assert_allclose(found, wanted, atol=3 / foreign.FAR)
 
 
 def test_too_little_hair_changes_nothing() -> None:
