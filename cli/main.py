@@ -86,7 +86,7 @@ INTERRUPTED = 130
 RESTING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 SWITCH_SECONDS = 0.0005
 """After which a thread that waits for Python's lock gets it. A network takes it after each of its hundred operations:
-beside three threads of which each is at work for a fifth of the time, a drawing takes 0.54 s; by Python's own 0.005 s it
+beside three threads that are at work for a fifth of the time each, a drawing takes 0.54 s; by Python's own 0.005 s it
 takes 0.70 s (alone 0.30 s)."""
 
 
