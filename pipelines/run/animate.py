@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ...models.arrays import FloatImage
+from ...models.encoders.encoder import load_encoder
 from ...models.faces.faces import FaceBackend
 from ...stream.colour import ColourTags
 from ...stream.frame import Frame, Pixels
@@ -21,31 +22,25 @@ from ...stream.orientation import Orientation
 from ...stream.side_data import SideDataSeen
 from ..animation.driver import DriverFrame, at_times, most_alike, read_driver, steadied
 from ..animation.face_motion import MeasuredFace
-from ..animation.motions import DEFAULT, Asked, Followed, Method, Motion, look, make_motion
-from ..animation.portrait import FittedPortrait, fit_portrait, read_portrait
+from ..animation.motions import DEFAULT, Asked, Followed, Method, Motion, look
+from ..animation.portrait import FittedPortrait, Portrait
 from ..animation.portrait_compositor import HeadShift, PortraitCompositor, shift_between
+from ..animation.pose import wanted_pose
 from ..animation.regions import FaceRegion, region_of, whole
 from ..common.cache import Cache
 from ..common.errors import OptionError
-from ..common.tensors import to_levels
 from ..credentials.certificates import Identity
 from ..credentials.record import EditRecord, sign
-from ..editor.face_compositor import shipped_matte
-from ..fitting.pivotal_tuning import FitSettings
 from ..motion.retimed_reader import RetimedReader
-from ..tracking.head_pose import HeadPose
 from ..tracking.tracker import Tracker
 from . import model_digests
+from .prepare_portrait import PortraitOptions, cache_folder, check_motion, draw, prepare_portrait
 from .transcode import Report, VideoOptions, open_writer, peak_memory
 from .watch import Watch, unwatched
 
 if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
 
-YAW: Final = (12.0, 15.0)
-"""Degrees to which a head turns freely, and at most: beyond, neck and hair cannot be joined."""
-PITCH: Final = (10.0, 14.0)
-ROLL_SHARE: Final = 1.0
 HOLD_SECONDS: Final = 0.4
 """How long a driver's last face is held where none is seen, before the portrait goes back to rest in as long a time."""
 
@@ -88,12 +83,9 @@ class AnimateJob:
     def __post_init__(self) -> None:
         if not self.drivers:
             raise OptionError("nothing to do: give the clip whose motion is followed, with --driving CLIP")
-        if not 0 <= self.strength <= 3:
-            raise OptionError(f"--motion-strength {self.strength:g}: expected 0 to 3")
+        check_motion(self.strength, self.refine)
         if not 1 <= self.passes <= 5:
             raise OptionError(f"--passes {self.passes}: expected 1 to 5")
-        if self.refine < 0:
-            raise OptionError(f"--refine {self.refine}: expected 0 or more steps")
         if self.regions and len(self.regions) != len(self.drivers):
             raise OptionError(f"{len(self.drivers)} driving clips have {len(self.regions)} regions; give one for each")
         if self.mix is not None and (len(self.drivers) != 2 or self.regions or not 0 <= self.mix <= 1):
@@ -122,33 +114,6 @@ class AnimationReader(RetimedReader):
     def stream_metadata(self) -> dict[str, str]:
         """What the source says of its pictures does not hold for these."""
         return {}
-
-
-def soft_limit(value: float, free: float, most: float) -> float:
-    """A value that goes on freely to `free`, and never beyond `most`."""
-    size = abs(value)
-    if size <= free:
-        return value
-    return float(np.sign(value) * (free + (most - free) * np.tanh((size - free) / (most - free))))
-
-
-def wanted_pose(own: HeadPose, followed: Sequence[Followed], strength: float, absolute: bool) -> HeadPose:
-    """The pose of a head that follows its drivers, damped where it turns far."""
-    yaw, pitch, roll = own.yaw, own.pitch, own.roll
-    for one in followed:
-        assert one.frame.face is not None
-        assert one.reference.face is not None
-        now, before = one.frame.face.pose, own if absolute else one.reference.face.pose
-        share = strength * one.part.head
-        yaw += share * (now.yaw - before.yaw)
-        pitch += share * (now.pitch - before.pitch)
-        roll += ROLL_SHARE * share * (now.roll - before.roll)
-    # A head that was photographed further turned may stay so.
-    return HeadPose(
-        soft_limit(yaw, max(YAW[0], abs(own.yaw)), max(YAW[1], abs(own.yaw) + 1)),
-        soft_limit(pitch, max(PITCH[0], abs(own.pitch)), max(PITCH[1], abs(own.pitch) + 1)),
-        roll,
-    )
 
 
 class _Driver:
@@ -260,21 +225,13 @@ def _sum(shifts: Sequence[HeadShift]) -> HeadShift:
 
 
 def _draw(fitted: FittedPortrait, delta: torch.Tensor, cache: Cache | None) -> FloatImage:
-    def draw() -> dict[str, Any]:
-        with torch.inference_mode():
-            picture = to_levels(fitted.generator.synthesize((fitted.code + delta)[None], size=256))[0]
-        return {"drawn": picture.round().astype(np.uint8)}
+    def drawn() -> dict[str, Any]:
+        return {"drawn": draw(fitted, delta).astype(np.uint8)}
 
     if cache is None:
-        return np.asarray(draw()["drawn"], dtype=np.float32)
+        return draw(fitted, delta)
     name = hashlib.sha256(delta.contiguous().numpy().tobytes()).hexdigest()[:24]
-    return np.asarray(cache.get(f"{fitted.key}/{name}", draw)["drawn"], dtype=np.float32)
-
-
-def portrait_compositor(fitted: FittedPortrait, own: MeasuredFace) -> PortraitCompositor:
-    """The compositor of a fitted portrait. own: its drawing at rest."""
-    inverted = _draw(fitted, torch.zeros_like(fitted.code), None)
-    return PortraitCompositor(fitted.portrait, inverted, own.seen, shipped_matte())
+    return np.asarray(cache.get(f"{fitted.key}/{name}", drawn)["drawn"], dtype=np.float32)
 
 
 def run_animation(job: AnimateJob, zoo: "Zoo", watch: Watch = unwatched) -> Report:
@@ -282,36 +239,32 @@ def run_animation(job: AnimateJob, zoo: "Zoo", watch: Watch = unwatched) -> Repo
 
     Raises SourceError, SinkError, PipelineError and ModelError; the target then is as it was before.
     """
-    from ...models.encoders.encoder import load_encoder
-    from ...models.generator.load import load_generator
-    from ...models.zoo.zoo import default_cache
     from ..tracking.backends import load_backend
 
     started = time.perf_counter()
     backend = load_backend("mesh", zoo)
-    portrait = read_portrait(job.portrait, backend, number=job.face)
-    size = (portrait.pixels.shape[1], portrait.pixels.shape[0])
-    with AnimationReader(job.drivers[0], size, job.rate) as reader:
-        open_writer(job.target, reader, job.video, overwrite=job.overwrite).check()
-        total = reader.frame_count_estimate if job.rate is not None else None
-    encoder, generator = load_encoder(), load_generator("mobilestylegan", zoo)
-    kept = default_cache() / "animated"
-    settings = FitSettings(steps=job.refine, seconds=job.refine_seconds) if job.refine else None
-    with watch("refine", job.refine or None) as count:
-        fitted = fit_portrait(portrait, encoder, generator, zoo, settings, cache=kept, progress=count)
-    with Cache(kept / "drawings.sqlite", largest=1 << 30) as cache:
-        with watch("fit", None) as count:
-            motion = make_motion(job.method, fitted, backend, zoo, cache=cache, progress=count)
+    options = PortraitOptions(
+        path=job.portrait, face=job.face, method=job.method, strength=job.strength, refine=job.refine,
+        refine_seconds=job.refine_seconds,
+    )  # fmt: skip
+
+    def check(portrait: Portrait) -> None:
+        with AnimationReader(job.drivers[0], portrait.size, job.rate) as reader:
+            open_writer(job.target, reader, job.video, overwrite=job.overwrite).check()
+
+    with Cache(cache_folder() / "drawings.sqlite", largest=1 << 30) as cache:
+        prepared = prepare_portrait(options, zoo, cache=cache, watch=watch, check=check)
+        fitted, motion, portrait, size = prepared.fitted, prepared.motion, prepared.portrait, prepared.portrait.size
+        encoder = load_encoder() if "codes" in motion.needs else None
         drivers = _read_drivers(job, motion, Tracker(backend), encoder, watch)
         if job.rate is not None:
             begin, end = drivers[0][0].seconds, drivers[0][-1].seconds
             times = begin + np.arange(int((end - begin) * float(job.rate)) + 1) / float(job.rate)
             drivers[0] = at_times(drivers[0], times.tolist())
         total = len(drivers[0])
-        compositor = portrait_compositor(fitted, motion.own)
         frames = animate(
             fitted, motion, drivers, backend, parts=_parts(job, motion.own), strength=job.strength,
-            absolute=job.absolute, passes=job.passes, compositor=compositor, cache=cache,
+            absolute=job.absolute, passes=job.passes, compositor=prepared.compositor, cache=cache,
         )  # fmt: skip
         lost = 0
         with AnimationReader(job.drivers[0], size, job.rate) as reader:
@@ -347,7 +300,7 @@ def _read_drivers(
     for path in job.drivers:
         with watch(f"follow {path.name}", None) as count:
             frames = read_driver(
-                path, tracker, crops="crops" in motion.needs, encoder=encoder if "codes" in motion.needs else None,
+                path, tracker, crops="crops" in motion.needs, encoder=encoder,
                 progress=count,
             )  # fmt: skip
         found.append(steadied(frames))

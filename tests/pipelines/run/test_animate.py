@@ -13,9 +13,10 @@ import torch
 from dynstream.models.zoo.zoo import Zoo
 from dynstream.pipelines.animation.driver import DriverFrame
 from dynstream.pipelines.animation.motions import METHODS, Asked, Followed, FollowModel, check_method
+from dynstream.pipelines.animation.pose import soft_limit, wanted_pose
 from dynstream.pipelines.animation.regions import whole
 from dynstream.pipelines.common.errors import OptionError
-from dynstream.pipelines.run.animate import AnimateJob, AnimationReader, animate, run_animation, soft_limit, wanted_pose
+from dynstream.pipelines.run.animate import AnimateJob, AnimationReader, animate, run_animation
 from dynstream.pipelines.tracking.head_pose import HeadPose
 from dynstream.stream.drawn_face import draw_face
 from dynstream.stream.reader import VideoReader
