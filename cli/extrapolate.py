@@ -42,8 +42,9 @@ def command(
     """Write a clip and what might come after it: the last frame, with its face moved on. Sound ends with the clip.
 
     `auto` takes a trained VidStyleODE where there is one (`--dynamics FILE`), and else `ode`, the equations of motion
-    that were learned across clips, which slow down towards the mean of what was seen. `line` goes on with the last velocity,
-    which fades; `hold` keeps the last frame. Without a trained model a picture alone has no motion to go on with.
+    that were learned across clips, which slow down towards the mean of what was seen. `line` goes on with the last
+    velocity, which fades; `hold` keeps the last frame. Without a trained model a picture alone has no motion to go on
+    with.
 
     Examples:
 

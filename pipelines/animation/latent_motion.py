@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ...models.arrays import Float64Array
 from ...models.dynamics.dynamics_encoder import FRAME
-from ...models.dynamics.vidstyleode import VidStyleODE
+from ...models.dynamics.vidstyleode import VidStyleODE, check_generator
 from ...models.errors import ModelError
 from ...models.generator.generator import Generator
 from ..common.errors import DynamicsError
@@ -43,12 +43,13 @@ class _Seen:
 class LatentMotion:
     """The motion of one clip. content: (codes, 512), z_C. frames: of its face, with crops.
 
-    Raises DynamicsError where no frame has a face.
+    Raises DynamicsError where no frame has a face, WeightsError for a model of another generator.
     """
 
     def __init__(
         self, model: VidStyleODE, generator: Generator, content: Tensor, frames: Sequence[DriverFrame]
     ) -> None:
+        check_generator(model, content)
         kept = [one for one in frames if one.frame is not None]
         if not kept:
             raise DynamicsError("no face is seen; name a clip or a picture with one")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...models.arrays import Float64Array, Points
 from ...models.directions.directions import Direction
-from ...models.dynamics.vidstyleode import VidStyleODE, blend
+from ...models.dynamics.vidstyleode import VidStyleODE, blend, check_generator
 from ...models.faces.faces import FaceBackend, FaceRegion
 from ...stream.frame import Pixels
 from ..common.cache import Cache, digest
@@ -217,6 +217,7 @@ class FollowModel(Expected):
     needs: frozenset[str] = frozenset({"crops"})
 
     def __init__(self, own: MeasuredFace, model: VidStyleODE, code: Tensor) -> None:
+        check_generator(model, code)
         self.own = own
         self._model, self._code = model, code
 

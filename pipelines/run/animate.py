@@ -1,48 +1,41 @@
 """Animate a portrait: it follows the motion of the face in one or several driving clips."""
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
-import torch
 
-from ...models.arrays import FloatImage
 from ...models.encoders.encoder import load_encoder
-from ...models.faces.faces import FaceBackend
 from ...stream.colour import ColourTags
-from ...stream.frame import Frame, Pixels
+from ...stream.frame import Frame
 from ...stream.orientation import Orientation
 from ...stream.side_data import SideDataSeen
-from ..animation.driver import DriverFrame, at_times, most_alike, read_driver, steadied
+from ..animation.driver import DriverFrame, at_times, read_driver, steadied
 from ..animation.face_motion import MeasuredFace
-from ..animation.motions import DEFAULT, Asked, Followed, Method, Motion, look
-from ..animation.portrait import FittedPortrait, Portrait
-from ..animation.portrait_compositor import HeadShift, PortraitCompositor, shift_between
-from ..animation.pose import wanted_pose
+from ..animation.motions import DEFAULT, Method, Motion
+from ..animation.portrait import Portrait
 from ..animation.regions import FaceRegion, region_of, whole
 from ..common.cache import Cache
 from ..common.errors import OptionError
 from ..credentials.certificates import Identity
 from ..credentials.record import EditRecord, sign
+from ..motion.keyframes import Every
 from ..motion.retimed_reader import RetimedReader
 from ..tracking.tracker import Tracker
 from . import model_digests
-from .prepare_portrait import PortraitOptions, cache_folder, check_motion, draw, prepare_portrait
+from .animated_frames import animate
+from .prepare_portrait import PortraitOptions, cache_folder, check_motion, prepare_portrait
 from .transcode import Report, VideoOptions, open_writer, peak_memory
 from .watch import Watch, unwatched
 
 if TYPE_CHECKING:
     from ...models.zoo.zoo import Zoo
-
-HOLD_SECONDS: Final = 0.4
-"""How long a driver's last face is held where none is seen, before the portrait goes back to rest in as long a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +49,7 @@ class AnimateJob:
         face: which face of the picture, counted from the left; None for the largest.
         strength: of the motion, 1 as the driver's.
         absolute: the driver's own expression and pose rather than its change.
-        passes: drawings of each frame, see `animate`.
+        passes, draw_every: see `animate`.
         refine, refine_seconds: steps to fit the generator to the picture, and their time limit.
         rate: frames a second of the result; None for the driver's own times.
         consent: why the face may be moved, for the credentials.
@@ -72,6 +65,7 @@ class AnimateJob:
     strength: float = 1.0
     absolute: bool = False
     passes: int = 1
+    draw_every: Every = 1
     refine: int = 60
     refine_seconds: float = 180.0
     rate: Fraction | None = None
@@ -116,124 +110,6 @@ class AnimationReader(RetimedReader):
         return {}
 
 
-class _Driver:
-    """One driver, followed frame by frame; its reference is chosen anew after each cut."""
-
-    def __init__(self, frames: Sequence[DriverFrame], own: MeasuredFace, part: FaceRegion) -> None:
-        self._frames, self._part = frames, part
-        self._references: dict[int, DriverFrame] = {}
-        for scene in {one.scene for one in frames}:
-            rows = [one for one in frames if one.scene == scene]
-            if any(one.face is not None for one in rows):
-                self._references[scene] = rows[most_alike(rows, own)]
-        self._seconds = np.array([one.seconds for one in frames])
-        self._last: DriverFrame | None = None
-
-    def at(self, frame: DriverFrame) -> tuple[Followed, HeadShift] | None:
-        """What it does; None while no face was seen for long. frame: of this driver, or of the one that gives times."""
-        own = frame if frame in self._frames else self._nearest(frame.seconds)
-        if own.face is not None:
-            self._last = own
-        shown = self._last
-        if shown is None or shown.scene not in self._references:
-            return None
-        rest = self._references[shown.scene]
-        missed = own.seconds - shown.seconds
-        share = float(np.clip(2 - missed / HOLD_SECONDS, 0, 1)) if own.face is None else 1.0
-        if share <= 0:
-            return None
-        assert shown.quad is not None
-        assert rest.quad is not None
-        shift = shift_between(rest.quad, shown.quad)
-        return Followed(shown, rest, self._part.times(share)), shift.scaled(share * self._part.head)
-
-    def _nearest(self, seconds: float) -> DriverFrame:
-        return self._frames[int(np.argmin(np.abs(self._seconds - seconds)))]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Animated:
-    """One frame of a result.
-
-    Attributes:
-        pixels: the portrait in motion.
-        drawn: (256, 256, 3) in 0..255, the generator's picture, E_t.
-        measured: on it; None where no face is found.
-    """
-
-    seconds: float
-    pixels: Pixels
-    drawn: FloatImage
-    measured: MeasuredFace | None
-
-
-def animate(
-    fitted: FittedPortrait,
-    motion: Motion,
-    drivers: Sequence[Sequence[DriverFrame]],
-    backend: FaceBackend,
-    *,
-    parts: Sequence[FaceRegion] | None = None,
-    strength: float = 1.0,
-    absolute: bool = False,
-    passes: int = 1,
-    compositor: PortraitCompositor | None = None,
-    cache: Cache | None = None,
-) -> Iterator[Animated]:
-    """The portrait at the times of the first driver. compositor: None gives drawings alone, as `pixels`.
-
-    passes: drawings of each frame, each corrected by what the one before lacked; the next frame is in any case.
-
-    cache: of drawings, so that the same work after an interruption goes on quickly.
-    """
-    own = motion.own
-
-    def drawn(delta: torch.Tensor) -> tuple[FloatImage, MeasuredFace | None]:
-        picture = _draw(fitted, delta, cache)
-        return picture, look(backend, picture.round().astype(np.uint8))
-
-    followers = [
-        _Driver(frames, own, part) for frames, part in zip(drivers, parts or [whole()] * len(drivers), strict=True)
-    ]
-    state, scene = motion.start(), drivers[0][0].scene
-    for frame in drivers[0]:
-        if frame.scene != scene:
-            state, scene = motion.start(), frame.scene
-        seen = [found for one in followers if (found := one.at(frame)) is not None]
-        delta, shift = torch.zeros_like(fitted.code), HeadShift()
-        if seen:
-            followed = [one for one, _ in seen]
-            pose = wanted_pose(own.pose, followed, strength, absolute)
-            shift = _sum([one for _, one in seen])
-            asked = Asked(followed, pose, strength, absolute)
-            for _ in range(passes):
-                delta, state = motion.step(state, asked)
-                picture, measured = drawn(delta)
-                state = motion.correct(state, measured)
-        else:
-            picture, measured = drawn(delta)
-            state = motion.start()
-        pixels = picture.round().astype(np.uint8)
-        if compositor is not None:
-            points = own.seen if measured is None else measured.seen
-            pixels = compositor(picture, points, shift.times(strength))
-        yield Animated(frame.seconds, pixels, picture, measured)
-
-
-def _sum(shifts: Sequence[HeadShift]) -> HeadShift:
-    return HeadShift(*(sum(getattr(one, name) for one in shifts) for name in ("x", "y", "growth", "roll")))
-
-
-def _draw(fitted: FittedPortrait, delta: torch.Tensor, cache: Cache | None) -> FloatImage:
-    def drawn() -> dict[str, Any]:
-        return {"drawn": draw(fitted, delta).astype(np.uint8)}
-
-    if cache is None:
-        return draw(fitted, delta)
-    name = hashlib.sha256(delta.contiguous().numpy().tobytes()).hexdigest()[:24]
-    return np.asarray(cache.get(f"{fitted.key}/{name}", drawn)["drawn"], dtype=np.float32)
-
-
 def run_animation(job: AnimateJob, zoo: "Zoo", watch: Watch = unwatched) -> Report:
     """Run a job. What takes long (the fit, the effects of moves, drawings) is kept: the same command goes on.
 
@@ -264,7 +140,8 @@ def run_animation(job: AnimateJob, zoo: "Zoo", watch: Watch = unwatched) -> Repo
         total = len(drivers[0])
         frames = animate(
             fitted, motion, drivers, backend, parts=_parts(job, motion.own), strength=job.strength,
-            absolute=job.absolute, passes=job.passes, compositor=prepared.compositor, cache=cache,
+            absolute=job.absolute, passes=job.passes, draw_every=job.draw_every,
+            compositor=prepared.compositor, cache=cache,
         )  # fmt: skip
         lost = 0
         with AnimationReader(job.drivers[0], size, job.rate) as reader:

@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from dynstream.models.dynamics.vidstyleode import VidStyleODE, VidStyleODEConfig
+from dynstream.models.errors import WeightsError
 from dynstream.pipelines.animation.driver import DriverFrame
 from dynstream.pipelines.animation.latent_motion import WINDOW_SECONDS, LatentMotion
+from dynstream.pipelines.animation.motions import FollowModel
 from dynstream.pipelines.common.errors import DynamicsError
 
 from ..fakes import LevelGenerator
@@ -61,6 +63,10 @@ def test_it_goes_on_beyond_the_clip_by_seeing_what_it_drew(model: VidStyleODE, c
 def test_what_cannot_be_is_told(model: VidStyleODE, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DynamicsError, match="no face is seen"):
         LatentMotion(model, LevelGenerator(), CONTENT, [DriverFrame(0, None, None, None, 0)])
+    with pytest.raises(WeightsError, match=r"of 18 codes, and the one that draws has 14.*train vidstyleode"):
+        LatentMotion(model, LevelGenerator(), CONTENT[:14], frames(2))
+    with pytest.raises(WeightsError, match="of 18 codes"):
+        FollowModel(measured(), model, CONTENT[:14])
     motion = LatentMotion(model, LevelGenerator(), CONTENT, frames(2))
     monkeypatch.setattr(VidStyleODE, "at", lambda _self, initial, elapsed: initial[:, None] * float("nan"))
     with pytest.raises(DynamicsError, match="diverges from 0 s"):
