@@ -40,6 +40,10 @@ def command(
         typer.Option("--absolute/--relative", help="Expression as the driver's, or as it changes."),
     ] = False,
     passes: Annotated[int, typer.Option(metavar="N", help="Draw each frame so often, each time nearer.")] = 1,
+    draw_every: Annotated[
+        str,
+        typer.Option("--draw-every", metavar="K|auto", help="Draw one frame in so many; those between come from both."),
+    ] = "1",
     region: Annotated[
         list[str] | None,
         typer.Option(
@@ -89,6 +93,7 @@ def command(
     from ..pipelines.animation.motions import check_method
     from ..pipelines.credentials.consent import ask_consent
     from ..pipelines.credentials.find import find_identity
+    from ..pipelines.motion.keyframes import parse_every
     from ..pipelines.motion.retimed_reader import parse_rate
     from ..pipelines.run.animate import AnimateJob, run_animation
     from ..pipelines.run.contact_sheet import write_contact_sheet
@@ -102,7 +107,7 @@ def command(
     job_options = {
         "portrait": portrait, "drivers": tuple(driving), "target": target, "method": check_method(method),
         "regions": tuple(region or ()), "mix": mix, "face": face, "strength": motion_strength, "absolute": absolute,
-        "passes": passes,
+        "passes": passes, "draw_every": parse_every(draw_every, "--draw-every"),
         "refine": refine, "refine_seconds": refine_seconds, "rate": None if fps is None else parse_rate(fps),
         "video": VideoOptions(codec=codec, crf=crf, preset=encoder_preset, pix_fmt=pix_fmt), "overwrite": overwrite,
     }  # fmt: skip

@@ -19,12 +19,15 @@ def command(
         str | None, typer.Option("--times", metavar="T,T,...", help="Seconds, ascending: 0,0.01,0.4")
     ] = None,
     method: Annotated[
-        str, typer.Option(metavar="ode|linear|spline", help="How the face's codes move between frames.")
+        str, typer.Option(metavar="ode|linear|spline|vidstyleode", help="How the face's codes move between frames.")
     ] = "ode",
     every: Annotated[int, typer.Option(min=1, help="Look at one frame in so many alone.")] = 1,
     fit: Annotated[
         Path | None,
         typer.Option("--fit", metavar="FILE", help="What `dynstream fit` made of this clip; else it is fitted."),
+    ] = None,
+    dynamics: Annotated[
+        Path | None, typer.Option("--dynamics", metavar="FILE", help="A trained VidStyleODE, for that method.")
     ] = None,
     generator: Generator = "mobilestylegan",
     codec: Codec = "libx264",
@@ -53,9 +56,11 @@ def command(
     """
     from ..models.dynamics.motion_model import WEIGHTS as MOTION
     from ..models.dynamics.motion_model import load_motion
+    from ..models.dynamics.vidstyleode import WEIGHTS, load_vidstyleode
     from ..models.generator.load import load_generator
     from ..pipelines.credentials.find import find_identity
     from ..pipelines.motion.retimed_reader import RetimedReader, parse_rate, parse_times
+    from ..pipelines.run.extrapolate import latent_motion
     from ..pipelines.run.interpolate import check_method, codes_by, interpolate, times_at
     from ..pipelines.run.model_digests import model_files
     from ..pipelines.run.sealing import sealing
@@ -68,6 +73,10 @@ def command(
     if (fps is None) == (times is None):
         raise typer.BadParameter("give either --fps or --times")
     checked = check_method(method)
+    if checked == "vidstyleode":
+        load_vidstyleode(dynamics or WEIGHTS)  # says what is missing before anything else is done
+    elif dynamics is not None:
+        raise typer.BadParameter("--dynamics FILE is for --method vidstyleode; leave one of them out")
     identity = find_identity(sign_cert, sign_key) if credentials else None
     asked = parse_times(times) if times else None
     wanted = None if fps is None else parse_rate(fps)
@@ -81,9 +90,12 @@ def command(
         network = load_generator(generator, zoo)
         with count_frames(progress, f"encode {source.name}", total) as count:
             series = load_codes(source, zoo, every=every, progress=count)
+        latent = latent_motion(source, zoo, series, network, dynamics) if checked == "vidstyleode" else None
         models = model_files(generator, "mesh", "frame", zoo) if identity else []
         if checked == "ode":
             models.append(MOTION)
+        if checked == "vidstyleode":
+            models.append(dynamics or WEIGHTS)
         seal = sealing(
             source,
             target,
@@ -102,7 +114,7 @@ def command(
             target,
             seconds,
             series,
-            codes_by(checked, series, trajectory),
+            codes_by(checked, series, trajectory, latent),
             network,
             rate=rate,
             every=every,

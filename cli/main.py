@@ -30,6 +30,7 @@ COMMANDS = {
     "serve": "serve",
     "fit": "fit",
     "interpolate": "interpolate",
+    "extrapolate": "extrapolate",
     "animate": "animate",
     "transfer": "animate",
     "synth": "research.synth",
@@ -63,6 +64,8 @@ SUMMARIES = {
     "fit": "Learn how the face of one clip moves: dz/dt = f(t, z) through the codes of its frames (DynODE).",
     "interpolate": "Write a clip at another frame rate: its frames as they are, and new ones "
     "between them. Sound is copied.",
+    "extrapolate": "Write a clip and what might come after it: the last frame, with its face moved on. Sound ends "
+    "with the clip.",
     "animate": "Make the face of a picture or clip follow the motion of a face in another clip; "
     "background and detail stay.",
     "transfer": "Make the face of a picture or clip follow the motion of a face in another clip; "
@@ -79,7 +82,7 @@ SUMMARIES = {
 }
 """Command -> the first paragraph of its help, so that `--help` need not import them all; a test compares them."""
 
-DRAWING = frozenset({"demo", "transcode", "batch", "filter", "webcam", "serve", "animate", "transfer"})
+DRAWING = frozenset({"demo", "transcode", "batch", "filter", "webcam", "serve", "animate", "transfer", "extrapolate"})
 """Commands that need PyTorch and the editor in any case."""
 
 INTERRUPTED = 130

@@ -100,6 +100,20 @@ ConsentFile = Annotated[
 IAmTheSubject = Annotated[bool, typer.Option("--i-am-the-subject", help="The face that is moved is your own.")]
 DrawnPerson = Annotated[bool, typer.Option("--drawn-person", help="Nobody has the face that is moved: it was drawn.")]
 
+LivePortrait = Annotated[
+    Path | None,
+    typer.Option("--portrait", metavar="FILE", help="Your face moves this picture, which is shown in place of you."),
+]
+PortraitMethod = Annotated[
+    str, typer.Option(metavar="landmarks|scores|vidstyleode", help="How motion is carried over to it.")
+]
+PortraitFace = Annotated[
+    int | None, typer.Option("--portrait-face", min=1, help="Of several faces in it the one, from the left.")
+]
+MotionStrength = Annotated[float, typer.Option("--motion-strength", help="1 moves as far as the driver.")]
+Refine = Annotated[int, typer.Option(metavar="N", min=0, help="Steps to fit the generator to the picture.")]
+RefineSeconds = Annotated[float, typer.Option(min=1, help="Longest time for them.")]
+
 ProgressStyle = Annotated[
     str, typer.Option(metavar="auto|bar|ffmpeg|none", callback=check_style, help="How to show progress.")
 ]

@@ -20,6 +20,7 @@ STEP = 0.25
 TRACK = 24
 """Characters of a slider."""
 HELP = "↑ ↓ choose  ← → change  0 reset  t words  space pause  m mirror  q quit"
+PORTRAIT_HELP = f"{HELP}  c calibrate"
 TYPING_HELP = "enter applies the words   escape leaves them"
 LONGEST_LINE = 500
 
@@ -53,6 +54,7 @@ class PanelState:
         typed: the line of words that is being typed, None while there is none.
         entered: the line that was ended with Enter, until it is read.
         said: what the last line was understood as, or why it was not.
+        calibrations: how often the user asked for one; None where no portrait is moved.
     """
 
     sliders: tuple[Slider, ...]
@@ -63,6 +65,7 @@ class PanelState:
     typed: str | None = None
     entered: str = ""
     said: str = ""
+    calibrations: int | None = None
 
     @property
     def strengths(self) -> dict[str, float]:
@@ -76,6 +79,7 @@ def start(
     *,
     paused: bool = False,
     mirrored: bool = True,
+    portrait: bool = False,
 ) -> PanelState:
     """Sliders for all directions; a strength beyond a direction's range widens that slider."""
     sliders = []
@@ -83,7 +87,7 @@ def start(
         value = strengths.get(name, 0.0)
         low, high = min(direction.low, value, 0.0), max(direction.high, value, 0.0)
         sliders.append(Slider(name, value, low, high, direction.about))
-    return PanelState(tuple(sliders), paused=paused, mirrored=mirrored)
+    return PanelState(tuple(sliders), paused=paused, mirrored=mirrored, calibrations=0 if portrait else None)
 
 
 def press(state: PanelState, key: str) -> PanelState:
@@ -96,6 +100,8 @@ def press(state: PanelState, key: str) -> PanelState:
         return replace(state, quitting=True)
     if key == "space":
         return replace(state, paused=not state.paused)
+    if key == "c" and state.calibrations is not None:
+        return replace(state, calibrations=state.calibrations + 1, said="calibrating: look into the camera, at rest")
     if key == "m":
         return replace(state, mirrored=not state.mirrored)
     if key == "0":
@@ -168,7 +174,7 @@ def draw(state: PanelState, status: "LiveStatus") -> RenderableType:
     if status.said:
         lines.append(Text(status.said, style="yellow"))
     return Panel(
-        Group(*lines, Text(), sliders, Text(), Text(HELP if state.typed is None else TYPING_HELP, style="dim")),
+        Group(*lines, Text(), sliders, Text(), Text(_help(state), style="dim")),
         title="dynstream webcam",
         title_align="left",
     )
@@ -206,9 +212,19 @@ def outcomes(status: "LiveStatus", most: int | None = None) -> str:
     return ", ".join(f"{count} {what}" for what, count in list(status.outcomes.items())[:most]) or "no frame yet"
 
 
+def _help(state: PanelState) -> str:
+    if state.typed is not None:
+        return TYPING_HELP
+    return HELP if state.calibrations is None else PORTRAIT_HELP
+
+
+def _paused(state: PanelState) -> str:
+    return "PAUSED: the source passes through unedited" if state.calibrations is None else "PAUSED: the picture stays"
+
+
 def _lines(state: PanelState, status: "LiveStatus") -> list[tuple[str, str]]:
     width, height = status.size
-    doing = ("PAUSED: the source passes through unedited", "bold yellow") if state.paused else ("editing", "green")
+    doing = (_paused(state), "bold yellow") if state.paused else ("editing", "green")
     if status.notice:
         doing = (status.notice, "bold red")
     return [

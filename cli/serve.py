@@ -6,30 +6,44 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from . import portraits
 from .options import (
     DEFAULT_ENCODER,
     Backend,
     Compiled,
     Conceal,
+    ConsentFile,
     Device,
+    DrawnPerson,
     Encoder,
     Generator,
+    IAmTheSubject,
+    LivePortrait,
     MarkOpacity,
     MarkSize,
     MarkText,
+    MotionStrength,
     OutputRate,
+    PortraitFace,
+    PortraitMethod,
     Precision,
+    Refine,
+    RefineSeconds,
     SignCert,
     SignKey,
 )
 from .weights import IndexUrl, Offline, open_zoo
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from ..pipelines.serve.capacity import Capacity
     from ..pipelines.serve.engine_interface import EditEngine
     from ..pipelines.serve.settings import ServeSettings
 
 
+NO_REASON: "Mapping[str, Mapping[str, Any]]" = {}
 CONTEXT = {"auto_envvar_prefix": "DYNSTREAM_SERVE"}
 """Every option has an environment variable: --max-sessions is DYNSTREAM_SERVE_MAX_SESSIONS."""
 
@@ -122,6 +136,15 @@ def command(
     mark_text: MarkText = None,
     mark_size: MarkSize = None,
     mark_opacity: MarkOpacity = None,
+    portrait: LivePortrait = None,
+    portrait_method: PortraitMethod = "landmarks",
+    portrait_face: PortraitFace = None,
+    motion_strength: MotionStrength = 1.0,
+    refine: Refine = 60,
+    refine_seconds: RefineSeconds = 180.0,
+    consent: ConsentFile = None,
+    i_am_the_subject: IAmTheSubject = False,
+    drawn_person: DrawnPerson = False,
     engine: Annotated[
         str, typer.Option(metavar="face|stand-in", help="stand-in: only tint, to try network and browser.")
     ] = "face",
@@ -150,6 +173,7 @@ def command(
     - `dynstream serve --host 0.0.0.0 --token-file token.txt --tls-cert cert.pem --tls-key key.pem`
     - `dynstream serve --ice-server turn:turn.example.org:3478 --turn-secret-file secret.txt --udp-ports 40000-40100`
     - `dynstream serve --engine stand-in --max-sessions 2`
+    - `dynstream serve --portrait me.jpg --i-am-the-subject`: everybody's face moves that picture
     - `dynstream serve --config serve.toml`
 
     The command line goes before the environment (DYNSTREAM_SERVE_MAX_SESSIONS for --max-sessions), which goes before
@@ -161,6 +185,7 @@ def command(
 
     from ..pipelines.compositing.mark import PLAIN, read_mark
     from ..pipelines.credentials.find import find_identity
+    from ..pipelines.run.prepare_portrait import live_options
     from ..pipelines.serve.addresses import read_networks
     from ..pipelines.serve.logs import start_log
     from ..pipelines.serve.options import read_ice, read_presets, read_size, read_token_file
@@ -173,6 +198,16 @@ def command(
 
     if engine not in ("face", "stand-in"):
         raise typer.BadParameter(f"--engine {engine}: expected face or stand-in")
+    moving = None
+    if portrait is None:
+        portraits.check_alone(consent, is_subject=i_am_the_subject, is_drawn=drawn_person)
+    elif engine == "stand-in":
+        raise ServeSettingsError("--portrait needs --engine face: the stand-in moves no face")
+    else:
+        moving = live_options(
+            portrait, method=portrait_method, strength=motion_strength, face=portrait_face, refine=refine,
+            refine_seconds=refine_seconds,
+        )  # fmt: skip
     if log_format not in ("text", "json"):
         raise typer.BadParameter(f"--log-format {log_format}: expected text or json")
     if not 0.3 <= bitrate <= 20:
@@ -243,12 +278,18 @@ def command(
         conceal=conceal,
     )
     with open_zoo(offline=offline, index_url=index_url) as zoo:
+        prepared, reason = None, NO_REASON
+        if moving is not None:
+            prepared, reason = portraits.prepare(
+                moving, zoo, console, consent=consent, is_subject=i_am_the_subject, is_drawn=drawn_person
+            )
         if identity is not None:
             from ..pipelines.run.model_digests import digests_of, model_files
 
             models_of = digests_of(tuple(model_files(generator, backend, encoder, zoo)))
-            settings = replace(settings, recordings=RecordingSigner(identity, models_of))
-        asyncio.run(_serve(settings, load_face_engine(zoo, models, output_rate=output_fps), console))
+            name = "" if portrait is None else portrait.name
+            settings = replace(settings, recordings=RecordingSigner(identity, models_of, name, reason))
+        asyncio.run(_serve(settings, load_face_engine(zoo, models, output_rate=output_fps, portrait=prepared), console))
 
 
 async def _serve(settings: "ServeSettings", engine: "EditEngine", console: Console) -> None:

@@ -11,25 +11,34 @@ import typer
 from rich.console import Console
 from rich.live import Live as Screen
 
-from . import panel
+from . import panel, portraits
 from .keys import Keys, open_keys
 from .options import (
     DEFAULT_ENCODER,
     Backend,
     Conceal,
+    ConsentFile,
     Device,
+    DrawnPerson,
     Edit,
     Encoder,
     Faces,
     Generator,
+    IAmTheSubject,
+    LivePortrait,
     Mark,
     MarkOpacity,
     MarkSize,
     MarkText,
     Mode,
+    MotionStrength,
     OutputRate,
+    PortraitFace,
+    PortraitMethod,
     Precision,
     Preset,
+    Refine,
+    RefineSeconds,
     Region,
 )
 from .preview import Preview, open_preview
@@ -41,7 +50,6 @@ if TYPE_CHECKING:
     from ..pipelines.edits.text import TextReader
     from ..pipelines.edits.wording import Reading
     from ..pipelines.run.live import Live
-    from ..stream.live_source import LiveSource
     from ..stream.virtual_camera import FrameSink
 
 LOOK_SECONDS = 0.03
@@ -87,6 +95,15 @@ def command(
     ] = 10.0,
     seconds: Annotated[float | None, typer.Option(metavar="S", min=0, help="Stop after so long.")] = None,
     listing: Annotated[bool, typer.Option("--list", help="Show cameras and virtual cameras, and stop.")] = False,
+    portrait: LivePortrait = None,
+    portrait_method: PortraitMethod = "landmarks",
+    portrait_face: PortraitFace = None,
+    motion_strength: MotionStrength = 1.0,
+    refine: Refine = 60,
+    refine_seconds: RefineSeconds = 180.0,
+    consent: ConsentFile = None,
+    i_am_the_subject: IAmTheSubject = False,
+    drawn_person: DrawnPerson = False,
     mark: Mark = "corner",
     mark_text: MarkText = None,
     mark_size: MarkSize = None,
@@ -103,6 +120,9 @@ def command(
 ) -> None:
     """Edit the face of your webcam live: other programs see the result as a camera.
 
+    With `--portrait FILE` your face moves that picture, and you are not seen: look into the camera at rest for half a
+    second, which is what motion counts from; the key c does so again. Whose face it is has to be said.
+
     Keys: up and down choose an edit, left and right change it, 0 resets, t opens a line for words, space pauses
     (the source passes through), m mirrors the preview, q quits. When the camera or the edit stops, the picture says
     so.
@@ -114,6 +134,8 @@ def command(
     - `dynstream webcam clip.mp4 --edit age=2`
     - `dynstream webcam --fps 15 --output-fps 30 --edit smile=1`
     - `dynstream webcam test --no-output --preview`
+    - `dynstream webcam --portrait me.jpg --i-am-the-subject --preview`
+    - `dynstream webcam --portrait drawn.png --drawn-person --portrait-method scores`
     """
     if listing:
         _list()
@@ -122,13 +144,23 @@ def command(
     from ..pipelines.compositing.composite import check_mode
     from ..pipelines.compositing.mark import read_mark
     from ..pipelines.engine.frame_interpolation import slots_of
-    from ..pipelines.engine.load import Models, load_engine
+    from ..pipelines.engine.load import Models, load_engine, load_portrait_engine
     from ..pipelines.engine.settings import SessionSpec
     from ..pipelines.run.live import Live, LiveSettings
     from ..stream.open_live import open_live
     from ..stream.rawvideo import parse_size
 
     console = Console(stderr=True, highlight=False, markup=False)
+    moving = None
+    if portrait is not None:
+        from ..pipelines.run.prepare_portrait import live_options
+
+        moving = live_options(
+            portrait, method=portrait_method, strength=motion_strength, face=portrait_face, refine=refine,
+            refine_seconds=refine_seconds,
+        )  # fmt: skip
+    else:
+        portraits.check_alone(consent, is_subject=i_am_the_subject, is_drawn=drawn_person)
     directions = load_directions()
     checked, wanted_size = check_mode(mode), parse_size(size)
     edits = edits_and_texts(
@@ -141,6 +173,13 @@ def command(
     models = Models(
         generator=generator, backend=backend, encoder=encoder, device=device, precision=precision, conceal=conceal
     )
+    prepared = None
+    if moving is not None:
+        with open_zoo(offline=offline, index_url=index_url) as zoo:
+            prepared, _ = portraits.prepare(
+                moving, zoo, console, consent=consent, is_subject=i_am_the_subject, is_drawn=drawn_person
+            )
+    stand_in = None if prepared is None else prepared.portrait.pixels
     stop, told = threading.Event(), _Told()
     live_source = open_live(
         source,
@@ -156,7 +195,8 @@ def command(
         for note in live_source.notes:
             console.print(f"Note: {note}", style="yellow", soft_wrap=True)
         pictures = slots_of(1 / live_source.rate, output_fps) if output_fps else 1
-        sink = _open_sink(live_source, pictures * live_source.rate, output, no_output)
+        shown = live_source.size if prepared is None else prepared.portrait.size
+        sink = _open_sink(shown, pictures * live_source.rate, output, no_output)
         opened.callback(sink.close)
         spec = SessionSpec(
             edits=edits,
@@ -165,18 +205,19 @@ def command(
             max_latency_ms=max_latency,
             rate=live_source.rate,
             output_rate=output_fps,
+            stand_in=stand_in,
         )
         with open_zoo(offline=offline, index_url=index_url) as zoo:
-            engine = load_engine(zoo, models)
+            engine = load_engine(zoo, models) if prepared is None else load_portrait_engine(zoo, models, prepared)
         opened.callback(engine.close)
         window = open_preview("dynstream webcam") if preview else None
         settings = LiveSettings(in_flight=engine.settings.live_flight, ramp_ms=ramp)
         session = engine.open(spec)
-        live = Live(live_source, session, sink, settings, strengths=strengths, stop=stop, mark=style)
+        live = Live(live_source, session, sink, settings, strengths=strengths, stop=stop, mark=style, stand_in=stand_in)
         opened.pop_all()  # from here on the run lets source and sink go
     told.live = live
     console.print(f"{live_source.name} to {sink.device}, {sink.size[0]}x{sink.size[1]}; q or Ctrl-C ends it")
-    state = panel.start(directions, strengths, paused=paused, mirrored=mirror)
+    state = panel.start(directions, strengths, paused=paused, mirrored=mirror, portrait=prepared is not None)
     if paused:
         live.pause()
     live.start()
@@ -251,6 +292,8 @@ def apply(live: "Live", before: panel.PanelState, after: panel.PanelState) -> No
     changed: Mapping[str, float] = panel.changes(before, after)
     if changed:
         live.set(changed)
+    if after.calibrations != before.calibrations:
+        live.calibrate()
     if after.paused and not before.paused:
         live.pause()
     elif before.paused and not after.paused:
@@ -271,14 +314,14 @@ class _Told:
             self.live.source_found()
 
 
-def _open_sink(source: "LiveSource", rate: float, output: str | None, no_output: bool) -> "FrameSink":
+def _open_sink(size: tuple[int, int], rate: float, output: str | None, no_output: bool) -> "FrameSink":
     from ..stream.virtual_camera import NoSink, VirtualCamera
 
     if no_output:
         if output is not None:
             raise typer.BadParameter(f"--no-output and --output {output} exclude each other; leave one out")
-        return NoSink(source.size)
-    return VirtualCamera(source.size, rate, output)
+        return NoSink(size)
+    return VirtualCamera(size, rate, output)
 
 
 def _list() -> None:

@@ -53,7 +53,7 @@ def command(
     from ...pipelines.research.common.timing import plain
     from ...pipelines.research.evaluation.animation import STATIC, Still, judge_driver, mean_rows, score_animation
     from ...pipelines.research.evaluation.documents import animation_document
-    from ...pipelines.run.animate import portrait_compositor
+    from ...pipelines.run.prepare_portrait import portrait_compositor
     from ...pipelines.tracking.backends import load_backend
     from ...pipelines.tracking.tracker import Tracker
 

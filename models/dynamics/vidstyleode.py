@@ -143,6 +143,15 @@ class VidStyleODE(nn.Module):
         return result
 
 
+def check_generator(model: VidStyleODE, content: Tensor) -> None:
+    """Raises WeightsError for a model of another generator. content: (codes, 512) of the one that will draw."""
+    if model.config.codes != len(content):
+        raise WeightsError(
+            f"this VidStyleODE was trained for a generator of {model.config.codes} codes, and the one that draws has "
+            f"{len(content)}; take that generator, or train one: dynstream train vidstyleode"
+        )
+
+
 def content_code(codes: Tensor) -> Tensor:
     """z_C (codes, 512), the mean over frames (N, codes, 512); their order does not matter (table 5 of the paper)."""
     if codes.ndim != 3 or not len(codes):

@@ -80,14 +80,17 @@ def read_driver(
             if seen.cut or (track is not None and last is not None and track.id != last):
                 scene += 1
             last = last if track is None else track.id
-            found.append(_seen(frame, track, scene, crops, encoder))
+            found.append(driver_frame(frame, track, scene, crops=crops, encoder=encoder))
             progress(number + 1)
     if not any(one.face is not None for one in found):
         raise PipelineError(f"no face is seen in {path}; name a driving clip with a face")
     return found
 
 
-def _seen(frame: Frame, track: FaceTrack | None, scene: int, crops: bool, encoder: Encoder | None) -> DriverFrame:
+def driver_frame(
+    frame: Frame, track: FaceTrack | None, scene: int, *, crops: bool = False, encoder: Encoder | None = None
+) -> DriverFrame:
+    """What a frame and the track of its face show; without a face where that is not sure. The rest as above."""
     if track is None or not track.seen or track.confidence < LEAST_CONFIDENCE:
         return DriverFrame(frame.seconds, None, None, None, scene)
     small, code = None, None
@@ -113,11 +116,14 @@ def steadied(driver: Sequence[DriverFrame], seconds: float = STEADY_SECONDS) -> 
             for other in driver[max(0, row - 2) : row + 3]
             if other.face is not None and other.scene == one.scene
         ]
-        result.append(replace(one, face=_mean([face for face, _ in near], np.array([weight for _, weight in near]))))
+        result.append(
+            replace(one, face=mean_face([face for face, _ in near], np.array([weight for _, weight in near])))
+        )
     return result
 
 
-def _mean(faces: Sequence[MeasuredFace], weights: Float64Array) -> MeasuredFace:
+def mean_face(faces: Sequence[MeasuredFace], weights: Float64Array) -> MeasuredFace:
+    """The mean of faces, each with its weight."""
     share = weights / weights.sum()
 
     def of(name: str) -> Float64Array:
@@ -148,6 +154,12 @@ def unlike(one: MeasuredFace, other: MeasuredFace) -> float:
     return float(turn + 4 * lips + 2 * lids + gaze + np.abs(one.blendshapes - other.blendshapes).sum() / 2)
 
 
+def unrest(face: MeasuredFace) -> float:
+    """How far a face is from looking into the camera with closed lips and open eyes."""
+    turn = float(np.hypot(face.pose.yaw, face.pose.pitch)) / 10
+    return turn + 4 * float(face.openings[2:4].mean()) - float(np.minimum(face.openings[:2], 0.3).mean())
+
+
 def at_times(driver: Sequence[DriverFrame], times: Sequence[float]) -> list[DriverFrame]:
     """The driver at other ascending times: measured faces and quads between its frames, pictures of the nearer one."""
     own = np.array([one.seconds for one in driver])
@@ -165,6 +177,6 @@ def at_times(driver: Sequence[DriverFrame], times: Sequence[float]) -> list[Driv
             assert first.quad is not None
             assert second.quad is not None
             quad = weights[0] * first.quad + weights[1] * second.quad
-            nearer = replace(nearer, face=_mean([first.face, second.face], weights), quad=quad)
+            nearer = replace(nearer, face=mean_face([first.face, second.face], weights), quad=quad)
         result.append(nearer)
     return result

@@ -15,7 +15,7 @@ import torch
 from scipy.optimize import lsq_linear
 from torch import Tensor
 
-from ...models.arrays import Float64Array
+from ...models.arrays import Float64Array, Points
 from ...models.directions.directions import Direction
 from ...models.dynamics.motion_model import MotionModel
 from ...models.generator.generator import Generator
@@ -97,6 +97,7 @@ class LandmarkMotion:
         """effects: (F, K), of a strength of 1 on the features of `own`, the drawn face."""
         self.basis, self.own = basis, own
         self._weights = feature_weights()
+        self._landmarks = effects[: 2 * 478]
         weighted = self._weights[:, None] * effects
         ridge = np.sqrt(RIDGE) * np.diag(1 / basis.usual)
         self._system = np.concatenate([weighted, ridge])
@@ -113,6 +114,11 @@ class LandmarkMotion:
         strengths = np.clip(self._solve(asked) + state.correction, -self.basis.bounds, self.basis.bounds)
         moved = torch.einsum("k,kcd->cd", torch.from_numpy(strengths).float(), self.basis.moves)
         return moved, MovedState(state.correction, strengths, asked)
+
+    def change(self, asked: Float64Array) -> Points:
+        """(478, 2) crop pixels by which landmarks are expected to move. asked: as in `step`."""
+        strengths = np.clip(self._solve(asked), -self.basis.bounds, self.basis.bounds)
+        return np.asarray((self._landmarks @ strengths).reshape(478, 2))
 
     def correct(self, state: MovedState, drawn: MeasuredFace | None) -> MovedState:
         """The state after the frame was drawn, and measured."""

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...models.arrays import Float64Array
+from ...models.arrays import Float64Array, Points
 from ...models.directions.directions import Direction
-from ...models.dynamics.vidstyleode import VidStyleODE, blend
+from ...models.dynamics.vidstyleode import VidStyleODE, blend, check_generator
 from ...models.faces.faces import FaceBackend, FaceRegion
 from ...stream.frame import Pixels
 from ..common.cache import Cache, digest
@@ -37,6 +37,7 @@ DEFAULT: Final[Method] = "landmarks"
 DRAWN_FACE: Final = FaceRegion(128.0, 137.0, 218.0)
 """Where the face of an aligned crop is."""
 SUBSPACE_RIDGE: Final = 0.05
+USUAL_SHARE: Final = 0.7
 
 
 def check_method(name: str) -> Method:
@@ -100,6 +101,10 @@ class Motion(Protocol):
         """The state after the frame was drawn and measured."""
         ...
 
+    def change(self, asked: Asked) -> Points:
+        """(478, 2) crop pixels by which the drawing's landmarks will move, as far as that is known without drawing."""
+        ...
+
 
 def look(backend: FaceBackend, picture: Pixels) -> MeasuredFace | None:
     """A drawn face (256, 256, 3), measured; None where it is none."""
@@ -123,19 +128,25 @@ class FollowLandmarks:
         return self._solver.start()
 
     def step(self, state: MovedState, asked: Asked) -> tuple[Tensor, MovedState]:
-        own = self._solver.own
-        wanted = pose_change(own, asked.pose)
-        for one in asked.drivers:
-            face, reference = _faces(one)
-            moved = expression_change(face, reference, own, strength=asked.strength, absolute=asked.absolute)
-            wanted = wanted + one.part.features() * moved
-        return self._solver.step(state, wanted)
+        return self._solver.step(state, wanted_features(self.own, asked))
+
+    def change(self, asked: Asked) -> Points:
+        return self._solver.change(wanted_features(self.own, asked))
 
     def correct(self, state: MovedState, drawn: MeasuredFace | None) -> MovedState:
         return self._solver.correct(state, drawn)
 
 
-class FollowScores:
+class Expected:
+    """Of methods that know nothing of landmarks: they move as the driver's, as far as faces usually follow."""
+
+    own: MeasuredFace
+
+    def change(self, asked: Asked) -> Points:
+        return USUAL_SHARE * wanted_features(self.own, asked)[: 2 * 478].reshape(478, 2)
+
+
+class FollowScores(Expected):
     """Seven directions, each as far as the driver's score changes, by the directions' measured effects."""
 
     needs: frozenset[str] = frozenset()
@@ -167,7 +178,7 @@ class FollowScores:
         return None
 
 
-class FollowCodes:
+class FollowCodes(Expected):
     """The difference of E0's codes of the driver's frames; of its part in the span of known moves, with a basis."""
 
     needs: frozenset[str] = frozenset({"codes"})
@@ -200,12 +211,13 @@ class FollowCodes:
         return None
 
 
-class FollowModel:
+class FollowModel(Expected):
     """VidStyleODE: maps of the drivers' frames by the causal filter, mixed cell by cell, drawn by f_G."""
 
     needs: frozenset[str] = frozenset({"crops"})
 
     def __init__(self, own: MeasuredFace, model: VidStyleODE, code: Tensor) -> None:
+        check_generator(model, code)
         self.own = own
         self._model, self._code = model, code
 
@@ -283,6 +295,16 @@ def make_motion(
     from ...models.dynamics.vidstyleode import load_vidstyleode
 
     return FollowModel(own, load_vidstyleode(), portrait.code)
+
+
+def wanted_features(own: MeasuredFace, asked: Asked) -> Float64Array:
+    """(F,): by what the features of a face are to change, see `face_motion`."""
+    wanted = pose_change(own, asked.pose)
+    for one in asked.drivers:
+        face, reference = _faces(one)
+        moved = expression_change(face, reference, own, strength=asked.strength, absolute=asked.absolute)
+        wanted = wanted + one.part.features() * moved
+    return wanted
 
 
 def _faces(one: Followed) -> tuple[MeasuredFace, MeasuredFace]:

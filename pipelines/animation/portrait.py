@@ -25,6 +25,7 @@ from ..fitting.refinement import SAME_PERSON, load_fit, save_fit
 from ..tracking.align import alignment_points, crop, ffhq_quad, side
 from ..tracking.head_pose import head_pose
 from ..trajectory.encode_clip import weights_digest
+from .driver import unrest
 from .face_motion import measure
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ class Portrait:
     notes: tuple[str, ...] = ()
     others: tuple[Pixels, ...] = ()
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedPortrait:
@@ -93,7 +99,7 @@ def read_portrait(path: Path, backend: FaceBackend, *, number: int | None = None
             problems.append(error)
     if not found:
         raise problems[0]
-    costs = [_unrest(portrait.face) for portrait in found]
+    costs = [unrest(measure(portrait.face)) for portrait in found]
     best = found[int(np.argmin(costs))]
     return replace(best, others=tuple(one.crop for one in found if one is not best))
 
@@ -140,13 +146,6 @@ def _take(path: Path, pixels: Pixels, backend: FaceBackend, number: int | None, 
         raise PipelineError(f"the face in {path} is in profile ({turned:.0f} degrees); take a picture from the front")
     quad = ffhq_quad(alignment_points(face))
     return Portrait(pixels, face, quad, crop(pixels, quad), tuple(notes))
-
-
-def _unrest(face: Face) -> float:
-    """How far a face is from looking into the camera with closed lips and open eyes."""
-    seen = measure(face)
-    turn = float(np.hypot(seen.pose.yaw, seen.pose.pitch)) / 10
-    return turn + 4 * float(seen.openings[2:4].mean()) - float(np.minimum(seen.openings[:2], 0.3).mean())
 
 
 def _resized(pixels: Pixels, width: int, height: int) -> Pixels:

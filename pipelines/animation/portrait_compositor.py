@@ -8,6 +8,7 @@ Only the face is drawn. Hair, hats, ears and neck are the photograph's own, move
 change with every expression.
 """
 
+import copy
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,7 +19,7 @@ from ...models.arrays import FloatImage, Points, Quad
 from ...models.faces.matte import HeadMatte
 from ...stream.frame import Pixels
 from ..compositing import background, colour_match, head_matte
-from ..compositing.composite import FaceFlow, Motion, compose, detail_layers, keep_source, measure_motion, warp
+from ..compositing.composite import FaceFlow, Layers, Motion, compose, detail_layers, keep_source, measure_motion, warp
 from ..compositing.face_mask import face_mask
 from ..compositing.hair_colour import WIDE
 from ..compositing.head import head_layers
@@ -166,13 +167,32 @@ class PortraitCompositor:
             self._behind = background.behind(None, portrait.quad, portrait.crop, unfree)
         self._quad = portrait.quad
 
+    @property
+    def points(self) -> Points:
+        """(478, 2) landmarks of the photograph, in pixels of its crop."""
+        return self._points
+
+    def for_thread(self) -> "PortraitCompositor":
+        """The same for another thread: what flow is measured with may be used by one alone."""
+        other = copy.copy(self)
+        other._flow = FaceFlow()
+        return other
+
     def __call__(self, edited: FloatImage, drawn_points: Points, shift: HeadShift) -> Pixels:
-        """The photograph as it is drawn in E.
+        """The photograph as it is drawn in E, see `layers` and `place`."""
+        return self.place(self.layers(edited, drawn_points), shift)
+
+    def place(self, layers: Layers | None, shift: HeadShift) -> Pixels:
+        """The photograph with its head moved, and layers of its face; None leaves the face as it is."""
+        quad = shifted(self._quad, shift)
+        picture = self._mover(quad)
+        return picture if layers is None else compose(picture, quad, layers)
+
+    def layers(self, edited: FloatImage, drawn_points: Points) -> Layers:
+        """What E changes in the photograph's crop.
 
         edited: (256, 256, 3) in 0..255, E. drawn_points: (478, 2), its landmarks in its own pixels.
         """
-        quad = shifted(self._quad, shift)
-        picture = self._mover(quad)
         edited = self._colours.apply(warp(edited, self._field))
         rows, columns = (np.clip(np.rint(drawn_points[:, axis]), 0, 255).astype(int) for axis in (1, 0))
         moved = drawn_points - self._field[rows, columns]
@@ -195,13 +215,30 @@ class PortraitCompositor:
         # The photograph's own teeth, as far as the mouth is still open in the drawing.
         mouth = self._mouth * _open_share(self._points, moved)
         kept = mouth if self._own is None else np.maximum(mouth, 1 - self._hull)
-        return compose(picture, quad, keep_source(layers, np.asarray(kept, np.float32)))
+        return keep_source(layers, np.asarray(kept, np.float32))
 
     def _outside_by_landmarks(self, motion: Motion, guess: FloatImage) -> Motion:
         """The motion of hair, hats and necks, which are drawn otherwise in every frame: as the landmarks move."""
         share = warp(self._hull, guess)
         flow = guess + (motion.flow - guess) * share[..., None]
         return Motion(np.asarray(flow, np.float32), motion.keep, 1 + (motion.agree - 1) * share, motion.turn)
+
+
+def carried(layers: Layers, then: Points, now: Points) -> Layers:
+    """The layers of a drawing for another moment, in which features lie elsewhere; the photograph under them stays.
+
+    then, now: (478, 2), landmarks in crop pixels as they were drawn, and as they are to lie.
+    """
+    field = wide_displacement(now, then)
+    bared, behind = layers.bared, layers.background
+    return Layers(
+        change=warp(layers.change, field),
+        keep=warp(layers.keep, field),
+        flow=field + warp(layers.flow, field),
+        mask=warp(layers.mask, field),
+        bared=None if bared is None else warp(bared, field),
+        background=behind,
+    )
 
 
 def _open_share(own: Points, moved: Points) -> np.float32:

@@ -57,5 +57,7 @@ def moved(reason: str) -> Outcome:
 
 
 EDITED = Outcome(OutcomeKind.EDITED)
+HELD = Outcome(OutcomeKind.EDITED, "held, no face")
+"""Of a portrait whose driver is away."""
 NO_FACE = Outcome(OutcomeKind.PASSED, "no face")
 NO_EDIT = Outcome(OutcomeKind.UNCHANGED, "no edit at this time")

@@ -167,17 +167,21 @@ def between(
     """
     if first is None or second is None:
         return second if first is None else first
-    blended = (_between(getattr(first, name), getattr(second, name), share) for name in ("layers", "tint", "beyond"))
-    layers, tint, beyond = blended
+    mixed = (_between(getattr(first, name), getattr(second, name), share) for name in ("layers", "tint", "beyond"))
+    layers, tint, beyond = mixed
     return replace(second, layers=layers, tint=tint, beyond=beyond)
 
 
 def _between(first: Layers | None, second: Layers | None, share: float) -> Layers | None:
-    """Of colours the mean is weighted by the masks too, since they mean nothing where a mask is 0."""
     if first is None or second is None:
         if (only := second if first is None else first) is None:
             return None
         return only.fading(share if first is None else 1 - share)
+    return blended(first, second, share)
+
+
+def blended(first: Layers, second: Layers, share: float) -> Layers:
+    """The mean of layers; of colours weighted by the masks too, since they mean nothing where a mask is 0."""
     old, new = np.float32(1 - share), np.float32(share)
     mask = first.mask * old + second.mask * new
     weight = np.asarray(second.mask * new / np.maximum(mask, np.float32(1e-6)), np.float32)[..., None]

@@ -120,12 +120,17 @@ def _look(pixels: Pixels, face: FaceObservation) -> _Look:
 def _has_changed(before: _Look, now: _Look) -> bool:
     if before.points.shape != now.points.shape or abs(before.weight - now.weight) > 1 / 4:
         return True
-    if np.abs(before.colour - now.colour).max() > MOST_LIGHT or _turn(before.points, now.points) > MOST_TURN:
+    return bool(np.abs(before.colour - now.colour).max() > MOST_LIGHT) or face_moved(before.points, now.points)
+
+
+def face_moved(before: Points, now: Points) -> bool:
+    """Whether landmarks (N, 2) in crop pixels show what cannot be carried: a turn, lips or lids that opened."""
+    if _turn(before, now) > MOST_TURN:
         return True
-    if len(now.points) <= max(*LIPS, *LIDS[0], *LIDS[1]):
+    if len(now) <= max(*LIPS, *LIDS[0], *LIDS[1]):
         return False
-    lips = _distance(now.points, *LIPS) - _distance(before.points, *LIPS)
-    lids = [_distance(now.points, *lid) - _distance(before.points, *lid) for lid in LIDS]
+    lips = _distance(now, *LIPS) - _distance(before, *LIPS)
+    lids = [_distance(now, *lid) - _distance(before, *lid) for lid in LIDS]
     return abs(lips) > MOST_OPENING or max(map(abs, lids)) > MOST_BLINK
 
 

@@ -48,6 +48,10 @@ class Editing(Protocol[Result]):
         """Conceal missing frames, if possible; see `engine.session.Session.conceal_missing`."""
         ...
 
+    def calibrate(self) -> None:
+        """Of a portrait's driver: what it does now is at rest. Elsewhere nothing."""
+        ...
+
     def close(self) -> None:
         """End it and cancel the frames under way. A second call does nothing."""
         ...

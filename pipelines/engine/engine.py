@@ -409,6 +409,11 @@ class Engine:
             # The source's own time: the session's may continue from before a reconnection.
             batch, session.settled_batch = work.batch if scheduled.drawn else session.settled_batch, None
             shown = Shown(work.frame.with_pixels(result.frame.pixels), result.outcome, age, batch)
+            if session.stand_in is not None:
+                session.stand_in = result.frame.pixels
+        elif session.stand_in is not None:
+            held = Outcome(OutcomeKind.EDITED, f"held, {reason}")
+            shown = Shown(work.frame.with_pixels(session.stand_in), held, age)
         else:
             kind = OutcomeKind.UNCHANGED if reason == deadlines.BYPASS else OutcomeKind.PASSED
             shown = Shown(work.frame, Outcome(kind, reason), age)

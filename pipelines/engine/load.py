@@ -4,13 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
+import torch
+
 from ...models.dynamics.motion_model import load_motion
 from ...models.faces.faces import FaceBackend
 from ...models.faces.matte import HeadMatte, load_matte
 from ...models.faces.mesh_graph import MeshGraph, load_mesh_graph
 from ..common.devices import Device
+from ..common.errors import PipelineError
 from ..common.graphs import Graphs, graphs_of
-from ..editor.accelerate import accelerate, check_device
+from ..editor.accelerate import FastGenerator, accelerate, check_device
 from ..editor.device_editor import DeviceEditor
 from ..editor.device_renderer import on_device
 from ..editor.encoder_names import DEFAULT_ENCODER
@@ -27,10 +30,15 @@ from .drawing import MemoryTrim
 from .editors import Editor, Editors
 from .engine import Engine, Predict
 from .frame_concealment import FrameConcealment, LateFramePredictor
+from .portrait_editor import PortraitEditor
+from .portrait_renderer import PortraitRenderer
 from .settings import EngineSettings, SessionSpec
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from ...models.zoo.zoo import Zoo
+    from ..run.prepare_portrait import PreparedPortrait
 
 
 def editors(
@@ -64,6 +72,19 @@ def device_editors(
         backend = before.tracker.backend if isinstance(before, FaceEditor) else backends()
         tracker = Tracker(backend, parse_policy(spec.faces), place=spec.place)
         return DeviceEditor(tracker, renderer, spec.edits, device, mesh, matte, mode=spec.mode, graphs=graphs)
+
+    return make
+
+
+def portrait_editors(prepared: "PreparedPortrait", backends: Callable[[], FaceBackend]) -> Editors:
+    """Editors of sessions whose drivers move the same portrait. backends: as in `editors`."""
+
+    def make(spec: SessionSpec, before: Editor | None) -> PortraitEditor:
+        backend = before.tracker.backend if isinstance(before, PortraitEditor) else backends()
+        return PortraitEditor(
+            Tracker(backend, parse_policy(spec.faces), place=spec.place), prepared.portrait, prepared.motion,
+            prepared.compositor, spec.edits, strength=prepared.strength, request=spec.calibration,
+        )  # fmt: skip
 
     return make
 
@@ -133,6 +154,29 @@ def load_engine(
         fill=fill,
         device=models.device,
     )
+
+
+def load_portrait_engine(
+    zoo: "Zoo", models: Models, prepared: "PreparedPortrait", settings: EngineSettings | None = None
+) -> Engine:
+    """An engine whose sessions move one portrait by the face that they see. Raises PipelineError.
+
+    What is drawn is drawn on the models' device; driver, layers and composite are the host's.
+    """
+    from ...models.allocator import share_heaps
+
+    if models.backend != "mesh" or models.generator != "mobilestylegan":
+        raise PipelineError("a portrait is moved by the face mesh and drawn by mobilestylegan; leave out other ones")
+    if models.conceal:
+        raise PipelineError("lost frames of a portrait's driver are not concealed; leave --conceal out")
+    share_heaps()
+    device, generator = Device(models.device), None
+    if not device.is_host or models.compiled:
+        device.move(cast("nn.Module", prepared.fitted.generator))
+        generator = FastGenerator(prepared.fitted.generator, device.where, torch.float32, models.compiled)
+    drawn = PortraitRenderer(prepared.fitted, prepared.motion, load_backend("mesh", zoo), generator)
+    make = portrait_editors(prepared, lambda: load_backend("mesh", zoo))
+    return Engine(MemoryTrim(drawn), make, settings or defaults(models.device), device=models.device)
 
 
 def defaults(device: str) -> EngineSettings:

@@ -99,6 +99,7 @@ class Session:
         self.give: Callable[[Shown], object] | None = None
         self.concealment: ConcealmentState | None = None
         self.last_frame: Frame | None = None
+        self.stand_in = spec.stand_in
         self._edits = editor.edits
         self._wishes: list[tuple[dict[str, float], float, bool]] = []
         self._choices = 0
@@ -203,9 +204,13 @@ class Session:
             place = Place(x, y, self._choices)
         self._engine.change(self, place=place)
 
+    def calibrate(self) -> None:
+        """Of a portrait's driver: what it does from the next frame on is at rest, once it holds still."""
+        self._engine.change(self, calibration=self.spec.calibration + 1)
+
     @property
     def bypass(self) -> bool:
-        """Whether frames pass unedited and unanalysed; may be set."""
+        """Whether frames pass unedited and unanalysed; may be set. With a stand-in, the last picture stays."""
         return self.stream.bypass
 
     @bypass.setter

@@ -7,9 +7,9 @@ from ..common.errors import StateError
 from ..compositing.composite import MODES, Mode
 from ..editor.face_editor import FrameAnalysis, SessionState
 from ..editor.renderer import Rendered
-from ..editor.serialization import from_bytes, to_bytes
 from ..edits.edit import EditSpec
 from ..inversion.latent_memory import LatentState
+from .serialization import from_bytes, to_bytes
 
 
 class OverlappedState:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ...stream.frame import Pixels
 from ..common.errors import PipelineError
 from ..compositing.composite import Mode
 from ..edits.edit import Edits
@@ -64,6 +65,9 @@ class SessionSpec:
         faces: the policy, as after --faces.
         place: place of the one face to edit instead, see `Tracker`.
         rate: expected frames a second, for `admit`.
+        stand_in: (H, W, 3), shown wherever the source would be, until there is a picture; then the last one stays.
+            None shows the source.
+        calibration: number of requests so far to take the driver of a portrait as it is now for at rest.
         output_rate: target pictures a second; pictures between frames are interpolated once `conceal_missing` is
             called, see `frame_interpolation`.
     """
@@ -76,6 +80,8 @@ class SessionSpec:
     max_latency_ms: float = 250.0
     rate: float = 25.0
     output_rate: float | None = None
+    stand_in: Pixels | None = None
+    calibration: int = 0
 
     def __post_init__(self) -> None:
         check_latency(self.max_latency_ms)

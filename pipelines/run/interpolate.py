@@ -18,6 +18,7 @@ from ...models.arrays import Float64Array, FloatImage, Quad
 from ...models.generator.generator import Generator
 from ...stream.frame import Pixels
 from ...stream.reader import VideoReader
+from ..animation.latent_motion import LatentMotion
 from ..common.errors import DynamicsError
 from ..common.tensors import to_levels
 from ..compositing.composite import FaceFlow
@@ -30,7 +31,7 @@ from ..trajectory.losses import to_w_plus
 from ..trajectory.trajectory import Trajectory
 from .transcode import Seal, VideoOptions, open_writer
 
-Method = Literal["ode", "linear", "spline"]
+Method = Literal["ode", "linear", "spline", "vidstyleode"]
 METHODS: tuple[Method, ...] = get_args(Method)
 DEFAULT = VideoOptions()
 BATCH = 8
@@ -62,8 +63,14 @@ def check_method(name: str) -> Method:
     raise DynamicsError(f"unknown method {name!r}; expected one of {', '.join(METHODS)}")
 
 
-def codes_by(method: Method, series: CodeSeries, trajectory: Trajectory | None) -> Codes:
-    """The codes function of a method. trajectory: of the same clip, for "ode"."""
+def codes_by(
+    method: Method, series: CodeSeries, trajectory: Trajectory | None, latent: LatentMotion | None = None
+) -> Codes:
+    """The codes function of a method. trajectory: of the same clip, for "ode". latent: likewise for "vidstyleode"."""
+    if method == "vidstyleode":
+        if latent is None:
+            raise DynamicsError('the method "vidstyleode" needs its model; `dynstream train vidstyleode` makes one')
+        return latent.stream
     if method == "ode":
         if trajectory is None:
             raise DynamicsError('the method "ode" needs a fitted clip; `dynstream fit CLIP` makes one')

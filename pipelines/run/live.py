@@ -85,6 +85,8 @@ class Live:
 
     source: opened; its reading thread closes it. strengths: of the edits at the start of `editing`.
     clock: seconds. stop: set it, or call `stop`, to end the run. mark: what edited pictures say, None for nothing.
+    stand_in: shown where the source would be, until there is a picture, which then stays; with it all pictures are
+    marked. None shows the source.
     """
 
     def __init__(
@@ -98,12 +100,14 @@ class Live:
         clock: Callable[[], float] = time.monotonic,
         stop: threading.Event | None = None,
         mark: MarkStyle | None = None,
+        stand_in: Pixels | None = None,
     ) -> None:
         self.source, self.editing, self.sink, self.settings = source, editing, sink, settings
         self.error: BaseException | None = None
         self.picture: Pixels | None = None
         self._clock = clock
         self._marker = None if mark is None else Marker(mark)
+        self._stand_in = stand_in
         self._stopping = stop or threading.Event()
         self._ended = threading.Event()
         self._captured_frames: Mailbox[Frame] = Mailbox(clock)
@@ -148,8 +152,12 @@ class Live:
         self._strengths.update(strengths)
         self.editing.set(strengths, self.settings.ramp_ms)
 
+    def calibrate(self) -> None:
+        """Take what a portrait's driver does now for at rest."""
+        self.editing.calibrate()
+
     def pause(self) -> None:
-        """Pass the source through unedited, from the next frame on."""
+        """Pass the source through unedited, from the next frame on; with a stand-in, the last picture stays."""
         self._paused = True
 
     def resume(self) -> None:
@@ -214,7 +222,7 @@ class Live:
                     self.editing.submit(posted.item, posted.seconds).add_done_callback(partial(self._finished, posted))
                     continue
                 if posted is not None and self._paused:
-                    self._output(Edited(posted.item, PAUSED), posted.seconds)
+                    self._output(Edited(self._paused_picture(posted.item), PAUSED), posted.seconds)
                 if has_slot:
                     self._slots.release()
         except MailboxClosed as end:
@@ -223,6 +231,15 @@ class Live:
             self._edited_frames.close(end.reason)
         except Exception as error:
             self._edited_frames.close(error, discard=True)
+
+    def _paused_picture(self, source: Frame) -> Frame:
+        if self._stand_in is None:
+            return source
+        return source.with_pixels(self._marked_rest() if self.picture is None else self.picture)
+
+    def _marked_rest(self) -> Pixels:
+        assert self._stand_in is not None
+        return self._stand_in if self._marker is None else self._marker.draw(self._stand_in)
 
     def _finished(self, posted: Posted[Frame], future: "Future[EditedFrame]") -> None:
         try:
@@ -252,6 +269,8 @@ class Live:
     def _marked(self, edited: EditedFrame, source: Frame | None = None) -> EditedFrame:
         if self._marker is None or self._paused:
             return edited
+        if self._stand_in is not None:
+            return Edited(edited.frame.with_pixels(self._marker.draw(edited.frame.pixels)), edited.outcome)
         pixels = self._marker(source, edited.frame, edited=edited.outcome.has_edit)
         return Edited(edited.frame.with_pixels(pixels), edited.outcome)
 

@@ -85,6 +85,7 @@ class Controller:
             "bypass": self._bypass,
             "faces": self._faces,
             "stamp": self._stamp,
+            "calibrate": self._calibrate,
             "stats": self._stats,
             "edits": self._edits,
             "ping": self._ping,
@@ -131,6 +132,7 @@ class Controller:
             )
         state = self._session.as_dict()
         about = {"version": max(spoken), "session": self._session.place.name, "rate": self._session.rate}
+        about["portrait"] = self._session.engine.stand_in is not None
         return {**about, **self._listed(), "state": state}
 
     def _set(self, message: Message) -> Answer:
@@ -176,6 +178,10 @@ class Controller:
 
     def _stamp(self, message: Message) -> Answer:
         return self._apply(replace(self._session.settings, stamp=read_bool(message.get("on"), "on")))
+
+    def _calibrate(self, message: Message) -> Answer:
+        self._session.calibrate()
+        return {}
 
     def _faces(self, message: Message) -> Answer:
         place = message.get("at")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ...models.directions.directions import Direction
 from ...models.errors import WeightsError
 from ...stream.drawn_face import draw_face
-from ...stream.frame import Frame
+from ...stream.frame import Frame, Pixels
 from ..common.errors import EngineFullError
 from ..compositing.composite import MODES
 from ..edits.edit import Edits
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..engine.load import Models
     from ..engine.result_queue import Shown
     from ..engine.session import Session
+    from ..run.prepare_portrait import PreparedPortrait
 
 REOPEN_SECONDS: Final = 5.0
 """Least time between two attempts to open a session again after its model failed."""
@@ -64,7 +65,7 @@ log = logging.getLogger(__name__)
 class FaceEngine:
     """Edits faces. load, load_reader: make the engine and what reads texts, in the thread of the warm-up.
 
-    directions: the available edits.
+    directions: the available edits. stand_in: the portrait that is moved, None where faces are edited.
     """
 
     modes: Sequence[str] = MODES
@@ -79,11 +80,13 @@ class FaceEngine:
         rate: float = 30.0,
         output_rate: float | None = None,
         load_reader: "Callable[[], TextReader] | None" = None,
+        stand_in: Pixels | None = None,
     ) -> None:
         self.choices: Sequence[EditChoice] = list_choices(directions)
         self._load = load
         self._directions = directions
         self._rate, self._output_rate = rate, output_rate
+        self.stand_in = stand_in
         self._engine: Engine | None = None
         self._load_reader = load_reader
         self._reader: TextReader | None = None
@@ -118,7 +121,7 @@ class FaceEngine:
 
     def open(self) -> "FaceSession":
         """A new stream. Raises NoRoomError."""
-        return FaceSession(self.open_session)
+        return FaceSession(self.open_session, moves_portrait=self.stand_in is not None)
 
     def open_session(self) -> "Session":
         """A session of the engine, with settings to be made. Raises NoRoomError."""
@@ -128,7 +131,8 @@ class FaceEngine:
             raise NoRoomError("the engine is not loaded yet")
         try:
             edits = Edits((), self._directions)
-            return self._engine.open(SessionSpec(edits=edits, rate=self._rate, output_rate=self._output_rate))
+            spec = SessionSpec(edits=edits, rate=self._rate, output_rate=self._output_rate, stand_in=self.stand_in)
+            return self._engine.open(spec)
         except EngineFullError as error:
             raise NoRoomError(str(error)) from error
 
@@ -146,9 +150,16 @@ class FaceEngine:
 class FaceSession:
     """One stream of a FaceEngine. If a model fails the engine ends its session, and a new one replaces it."""
 
-    def __init__(self, open_session: "Callable[[], Session]", clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        open_session: "Callable[[], Session]",
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        moves_portrait: bool = False,
+    ) -> None:
         self._open_session = open_session
         self._clock = clock
+        self._moves_portrait = moves_portrait
         self._session = open_session()
         self._opened = clock()
         self._edits: dict[str, float] = {}
@@ -207,6 +218,13 @@ class FaceSession:
         if not self._session.closed:
             self._session.choose_face(x, y)
 
+    def calibrate(self) -> None:
+        """See `EditSession`."""
+        if not self._moves_portrait:
+            raise NotAvailableError("this server moves no portrait; it edits the face that it sees")
+        if not self._session.closed:
+            self._session.calibrate()
+
     def close(self) -> None:
         """End the engine's session."""
         self._session.close()
@@ -224,21 +242,34 @@ def list_choices(directions: Mapping[str, Direction]) -> list[EditChoice]:
 
 
 def load_face_engine(
-    zoo: "Zoo", models: "Models", *, rate: float = 30.0, output_rate: float | None = None
+    zoo: "Zoo",
+    models: "Models",
+    *,
+    rate: float = 30.0,
+    output_rate: float | None = None,
+    portrait: "PreparedPortrait | None" = None,
 ) -> FaceEngine:
     """The engine with the shipped directions; its networks are loaded at the warm-up, weights pulled where missing.
 
-    rate: frames a second of each stream. output_rate: target pictures a second, see `SessionSpec`.
+    rate: frames a second of each stream. output_rate: target pictures a second, see `SessionSpec`. portrait: moved by
+    the face of each stream, in place of its edit.
     """
     from ...models.directions.directions import load_directions
     from ..edits.text import load_text_reader
-    from ..engine.load import defaults, load_engine
+    from ..engine.load import defaults, load_engine, load_portrait_engine
 
     directions = load_directions()
+
+    def load() -> "Engine":
+        if portrait is not None:
+            return load_portrait_engine(zoo, models, portrait)
+        return load_engine(zoo, models, defaults(models.device))
+
     return FaceEngine(
-        lambda: load_engine(zoo, models, defaults(models.device)),
+        load,
         directions,
         rate=rate,
         output_rate=output_rate,
         load_reader=lambda: load_text_reader(zoo, directions),
+        stand_in=None if portrait is None else portrait.portrait.pixels,
     )

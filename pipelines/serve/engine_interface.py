@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
-from ...stream.frame import Frame
+from ...stream.frame import Frame, Pixels
 from ..common.errors import PipelineError
 from ..edits.wording import Reading
 from ..engine.result_queue import Shown
@@ -72,6 +72,10 @@ class EditSession(Protocol):
         """
         ...
 
+    def calibrate(self) -> None:
+        """What a portrait's driver does from the next frame on is at rest. Raises NotAvailableError without one."""
+        ...
+
     def close(self) -> None:
         """Release its resources; a second call does nothing."""
         ...
@@ -81,13 +85,15 @@ class EditEngine(Protocol):
     """One device.
 
     in_flight: frames of one stream under way at a time. keeps_latency: whether it returns a result for every frame
-    before its deadline; otherwise the server does so. level: quality level, 0 for the best.
+    before its deadline; otherwise the server does so. level: quality level, 0 for the best. stand_in: shown wherever
+    the source would be, until there is a picture, which then stays; None shows the source.
     """
 
     choices: Sequence[EditChoice]
     modes: Sequence[str]
     in_flight: int
     keeps_latency: bool
+    stand_in: Pixels | None
 
     @property
     def level(self) -> int: ...

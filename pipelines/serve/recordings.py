@@ -50,12 +50,14 @@ async def _sign(request: web.Request, session: LiveSession, signer: RecordingSig
     with TemporaryDirectory(prefix="dynstream-recording-") as folder:
         path = Path(folder) / f"recording{suffix}"
         await _receive(request, path)
+        moved = {"motion": f"of a live face, on {signer.portrait}"} if signer.portrait else {}
         record = EditRecord(
             title=f"recording{suffix}",
             source=None,
-            edits={name: f"{strength:g}" for name, strength in session.used.items()},
+            edits={name: f"{strength:g}" for name, strength in session.used.items()} | moved,
             settings={"how": HOW},
             models=signer.models,
+            more=signer.consent,
         )
         try:
             beside = await asyncio.to_thread(sign, path, record, signer.identity)

@@ -122,6 +122,7 @@ class LiveSession:
             patience=HUNG_SECONDS if engine.keeps_latency else 0.0,
             held=self.held,
             mark=mark,
+            stand_in=engine.stand_in,
             clock=clock,
         )
         self.sound = SoundPump(lambda: meters.latency, lambda: self.settings.paused, clock)
@@ -153,6 +154,10 @@ class LiveSession:
         """Edit the face at a place in 0..1. Raises NotAvailableError."""
         self._edit.choose_face(x, y)
         self.settings = replace(self.settings, faces=CHOSEN)
+
+    def calibrate(self) -> None:
+        """Take what a portrait's driver does now for at rest. Raises NotAvailableError without a portrait."""
+        self._edit.calibrate()
 
     def renew_token(self) -> str:
         """A new resume token; the old one is void."""

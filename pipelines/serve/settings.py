@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ...stream.webrtc.candidates import CandidateRules, Network
 from ...stream.webrtc.encoders import VideoRate
@@ -75,10 +76,17 @@ class TurnSecret:
 
 @dataclass(frozen=True, slots=True)
 class RecordingSigner:
-    """Who signs. models: the files that draw, name -> sha256."""
+    """Who signs.
+
+    Attributes:
+        models: the files that draw, name -> sha256.
+        portrait: name of the picture that is moved, "" where faces are edited. consent: why it may be.
+    """
 
     identity: Identity
     models: Mapping[str, str] = field(default_factory=dict)
+    portrait: str = ""
+    consent: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class StubEngine:
     in_flight = 1
     keeps_latency = False
     level = 0
+    stand_in: Pixels | None = None
 
     def __init__(
         self, seconds: float = 0.0, *, most_sessions: int = 64, wait: Callable[[float], object] = time.sleep
@@ -121,6 +122,10 @@ class StubSession:
     def choose_face(self, x: float, y: float) -> None:
         """There are no faces."""
         raise NotAvailableError("the stand-in engine knows no faces")
+
+    def calibrate(self) -> None:
+        """No portrait is moved."""
+        raise NotAvailableError("this server moves no portrait")
 
     def close(self) -> None:
         """Make room."""

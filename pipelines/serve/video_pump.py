@@ -22,7 +22,7 @@ from ...stream.webrtc.decode_queue import Arrivals
 from ...stream.webrtc.encoders import Encoded
 from ...stream.webrtc.timeline import Timeline
 from ...stream.webrtc.tracks import VideoOutlet
-from ..common.outcome import NO_EDIT, NO_FACE, Outcome, OutcomeKind
+from ..common.outcome import HELD, NO_EDIT, NO_FACE, Outcome, OutcomeKind
 from ..compositing.mark import PLAIN, Marker, MarkStyle
 from ..engine.deadlines import BYPASS, LATE_ANALYSIS, LATE_SHOW, OVERLOADED
 from ..engine.result_queue import Shown
@@ -62,8 +62,9 @@ class VideoPump:
 
     edit: the engine's session. settings: called for each frame. largest: (width, height), largest size to edit.
     patience: seconds beyond the maximum latency to wait for the engine. held: the rate to work at, None for any.
-    executor: for conversions. mark: what edited pictures get. `mailbox`: takes decoded frames; `outlets`: get the
-    results. `late_share`: 0..1, share of about the last twenty frames that were shown unedited, their edit being late.
+    executor: for conversions. stand_in: see `EditEngine`. mark: what edited pictures get. `mailbox`: takes decoded
+    frames; `outlets`: get the results. `late_share`: 0..1, share of about the last twenty frames that were shown
+    unedited, their edit being late.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class VideoPump:
         patience: float = 0.0,
         held: HeldRate | None = None,
         mark: MarkStyle = PLAIN,
+        stand_in: Pixels | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.mailbox: Mailbox[av.VideoFrame] = Mailbox(clock)
@@ -95,6 +97,7 @@ class VideoPump:
         self._clock = clock
         self._held = held
         self._marker = Marker(mark)
+        self._stand_in = stand_in
         self._arrivals = Arrivals()
         self._slots = asyncio.Semaphore(in_flight)
         self._line: deque[_Job] = deque()
@@ -200,13 +203,16 @@ class VideoPump:
         self._arrivals.note(pts, arrived)
         started = self._clock()
         self._meters.stage("wait", max(0.0, started - arrived))
-        if settings.bypass and fits(frame, self._largest):
+        if settings.bypass and self._stand_in is None and fits(frame, self._largest):
             self._meters.became(BYPASSED)
             return retimed(frame, pts)
         source = await self._run(to_picture, frame, pts, self._largest)
         converted = self._clock()
         self._meters.stage("convert", converted - started)
-        shown = Shown(source, BYPASSED, 0.0) if settings.bypass else await self._edited(source, arrived, settings)
+        if settings.bypass:
+            shown: Shown | None = Shown(self._instead(source), BYPASSED, 0.0)
+        else:
+            shown = await self._edited(source, arrived, settings)
         if shown is None:
             return None
         edited = self._clock()
@@ -219,7 +225,7 @@ class VideoPump:
         if self._held is not None and outcome.kind != OutcomeKind.UNCHANGED:
             self._held.note(late, self._meters.coming())
         if outcome == NO_FACE or outcome.kind == OutcomeKind.EDITED:
-            self.face_seen = outcome != NO_FACE
+            self.face_seen = outcome not in (NO_FACE, HELD)
         result = await self._finish(source, shown, settings)
         self._meters.stage("finish", self._clock() - edited)
         return result
@@ -232,9 +238,12 @@ class VideoPump:
 
     async def _finish(self, source: Frame, shown: Shown, settings: StreamSettings) -> av.VideoFrame:
         def mark(pixels: Pixels) -> Pixels:
+            if self._stand_in is not None:
+                return self._marker.draw(pixels)
             return self._marker(source, source.with_pixels(pixels), edited=shown.outcome.has_edit)
 
-        wanted = mark if settings.watermark and not settings.bypass else None
+        bypass = settings.bypass and self._stand_in is None
+        wanted = mark if settings.watermark and not bypass else None
         stamp = settings.stamp and not settings.bypass
         return await self._run(partial(to_video, source, shown.frame.pixels, mark=wanted, stamp=stamp))
 
@@ -246,7 +255,7 @@ class VideoPump:
             async with asyncio.timeout(left):
                 shown = await asyncio.wrap_future(self._edit.submit(source, arrived))
         except TimeoutError:
-            return Shown(source, LATE, 0.0)
+            return Shown(self._instead(source), LATE, 0.0)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -256,9 +265,15 @@ class VideoPump:
             if not self._failed:  # log once, not thirty times a second
                 log.exception("the engine failed on a frame; the source is shown")
             self._failed = True
-            return Shown(source, LATE, 0.0)
+            return Shown(self._instead(source), LATE, 0.0)
         self._failed = False
+        if self._stand_in is not None:
+            self._stand_in = shown.frame.pixels
         return shown
+
+    def _instead(self, source: Frame) -> Frame:
+        """What is shown where there is no result: the source, or the picture that may be seen in its place."""
+        return source if self._stand_in is None else source.with_pixels(self._stand_in)
 
     async def _run(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)

@@ -45,6 +45,10 @@ def test_what_cannot_be_is_refused_before_anything_is_loaded(
     assert "a folder" in refused(capsys, "--presets", str(tmp_path / "none"))
     assert "face or stand-in" in refused(capsys, "--engine", "magic")
     assert "--bitrate" in refused(capsys, "--bitrate", "99")
+    assert "--portrait FILE" in refused(capsys, "--drawn-person")
+    assert "landmarks, scores" in refused(capsys, "--portrait", "p.png", "--portrait-method", "codes")
+    assert "--engine face" in refused(capsys, "--portrait", "p.png", "--engine", "stand-in")
+    assert "--i-am-the-subject" in refused(capsys, "--portrait", "p.png")
     certificate = tmp_path / "cert.pem"
     certificate.write_text("nothing")
     arguments = ("--engine", "stand-in", "--tls-cert", str(certificate), "--tls-key", str(certificate), "--port", "0")

@@ -24,11 +24,13 @@ from dynstream.pipelines.engine import load as engine_module
 from dynstream.pipelines.engine.engine import Engine
 from dynstream.pipelines.engine.load import Models, editors
 from dynstream.pipelines.run.live import PAUSED, Live, LiveSettings
+from dynstream.pipelines.run.prepare_portrait import PreparedPortrait
 from dynstream.stream import virtual_camera
 from dynstream.stream.drawn_face import BACKGROUND
 from dynstream.stream.test_pattern import draw_pattern, read_number
 
 from ..pipelines import fakes
+from ..pipelines.portraits import prepared
 from ..pipelines.run.live_fakes import HandEditing, ListSink, ListSource
 from ..stream.fake_virtualcam import FakeVirtualCam
 from ..stream.live import ManualTime
@@ -298,3 +300,47 @@ def test_a_device_that_is_not_there_is_said_before_the_camera_is_opened(
     assert run("test", "--device", "toaster") == 2
     assert "device 'toaster' cannot be used" in " ".join(capsys.readouterr().err.split())
     assert world.virtual.cameras == []
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--drawn-person",), "--portrait FILE"),
+        (("--portrait", "p.png"), "--i-am-the-subject"),
+        (("--portrait", "p.png", "--drawn-person", "--motion-strength", "9"), "0 to 3"),
+        (("--portrait", "p.png", "--drawn-person"), "p.png"),
+    ],
+)
+def test_a_portrait_is_asked_for_whose_it_is(
+    world: SimpleNamespace, options: tuple[str, ...], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("test", "--no-output", *options) == 2
+    assert text in " ".join(capsys.readouterr().err.split())
+    assert world.asked == []
+
+
+def test_a_portrait_is_sent_in_place_of_the_camera_and_can_be_calibrated(
+    world: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dynstream.pipelines.engine.load import portrait_editors
+    from dynstream.pipelines.engine.portrait_renderer import PortraitRenderer
+    from dynstream.pipelines.run import prepare_portrait as module
+
+    made = prepared(tmp_path)
+    calibrations: list[bool] = []
+
+    def load(_zoo: object, _models: Models, portrait: PreparedPortrait) -> Engine:
+        renderer = PortraitRenderer(portrait.fitted, portrait.motion, fakes.OvalBackend())
+        return Engine(renderer, portrait_editors(portrait, fakes.OvalBackend))
+
+    monkeypatch.setattr(module, "prepare_portrait", lambda *_arguments, **_options: made)
+    monkeypatch.setattr(engine_module, "load_portrait_engine", load)
+    monkeypatch.setattr(Live, "calibrate", lambda _live: calibrations.append(True))
+    world.keys = ScriptedKeys((lambda: len(world.virtual.sent) >= 3, "c"), (lambda: True, "q"))
+    arguments = ("--portrait", tmp_path / "portrait.png", "--drawn-person", "--mark", "none")
+    assert run("test", "--size", "320x180", "--fps", "50", *arguments) == 0
+    assert calibrations == [True]
+    pictures = [picture for picture in world.virtual.sent[:-3] if picture[5, 5].any()]
+    assert pictures
+    for picture in pictures[1:3]:
+        np.testing.assert_array_equal(picture, made.portrait.pixels)

@@ -25,7 +25,7 @@ from ...animation.portrait import FittedPortrait
 from ...animation.portrait_compositor import PortraitCompositor
 from ...common.errors import PipelineError
 from ...common.tensors import to_tensor
-from ...run.animate import animate
+from ...run.animated_frames import animate
 from ...tracking.align import crop
 
 STATIC: Final = "static picture"

@@ -111,7 +111,7 @@ def test_of_a_clip_the_frame_at_rest_is_taken(tmp_path: Path, monkeypatch: pytes
 
     pictures = [scene(None)] * 3 + [scene((80 + i, 60)) for i in range(9)]
     path = write_clip(tmp_path / "a.mp4", pictures)
-    monkeypatch.setattr(module, "_unrest", lambda face: abs(float(face.landmarks[:, 0].mean()) - 84))
+    monkeypatch.setattr(module, "unrest", lambda face: abs(float(face.seen[:, 0].mean()) - 84))
     one = read_portrait(path, OvalBackend())
     assert abs(one.quad.mean(0)[0] - 84) < 2.5
     assert 2 <= len(one.others) < 8

@@ -22,8 +22,8 @@ from dynstream.pipelines.editor.device_renderer import DeviceRenderer
 from dynstream.pipelines.editor.draw_size import DrawSizes
 from dynstream.pipelines.editor.face_editor import FaceEditor, SessionState
 from dynstream.pipelines.editor.renderer import Renderer
-from dynstream.pipelines.editor.serialization import from_bytes, to_bytes
 from dynstream.pipelines.edits.edit import Edits
+from dynstream.pipelines.engine.serialization import from_bytes, to_bytes
 from dynstream.pipelines.inversion.device_inverter import DeviceInverter
 from dynstream.pipelines.inversion.recurrent_inverter import RecurrentInverter
 from dynstream.pipelines.tracking.face_selection import everyone

@@ -11,7 +11,7 @@ from dynstream.models.faces.matte import CELLS, REGIONS, HeadMatte
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.editor.face_compositor import nearer_heads
 from dynstream.pipelines.editor.face_editor import FaceEditor, SessionState
-from dynstream.pipelines.editor.serialization import from_bytes, to_bytes
+from dynstream.pipelines.engine.serialization import from_bytes, to_bytes
 from dynstream.stream.frame import Frame, Pixels
 
 from ..fakes import editor, frames, scene

@@ -15,7 +15,7 @@ from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.editor.face_editor import FaceEditor, SessionState
 from dynstream.pipelines.editor.keyframed_renderer import KeyframedRenderer
 from dynstream.pipelines.editor.renderer import FaceJob, Rendered, Renderer
-from dynstream.pipelines.editor.serialization import from_bytes, to_bytes
+from dynstream.pipelines.engine.serialization import from_bytes, to_bytes
 from dynstream.pipelines.inversion.latent_memory import LatentState
 from dynstream.pipelines.inversion.recurrent_inverter import RecurrentInverter
 from dynstream.pipelines.motion.keyframes import Every

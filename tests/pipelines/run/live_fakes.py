@@ -51,6 +51,10 @@ class HandEditing:
         self.begun: queue.Queue[tuple[Frame, Future[EditedFrame]]] = queue.Queue()
         self.wishes: list[tuple[dict[str, float], float]] = []
         self.closed = False
+        self.calibrations = 0
+
+    def calibrate(self) -> None:
+        self.calibrations += 1
 
     def submit(self, frame: Frame, captured: float | None = None) -> "Future[EditedFrame]":
         if self.closed:

@@ -1,5 +1,7 @@
 """Animation as a run: options, poses, gaps, one real run."""
 
+import threading
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,15 +15,19 @@ import torch
 from dynstream.models.zoo.zoo import Zoo
 from dynstream.pipelines.animation.driver import DriverFrame
 from dynstream.pipelines.animation.motions import METHODS, Asked, Followed, FollowModel, check_method
+from dynstream.pipelines.animation.pose import soft_limit, wanted_pose
 from dynstream.pipelines.animation.regions import whole
 from dynstream.pipelines.common.errors import OptionError
-from dynstream.pipelines.run.animate import AnimateJob, AnimationReader, animate, run_animation, soft_limit, wanted_pose
+from dynstream.pipelines.motion.keyframes import Every
+from dynstream.pipelines.run.animate import AnimateJob, AnimationReader, run_animation
+from dynstream.pipelines.run.animated_frames import animate
 from dynstream.pipelines.tracking.head_pose import HeadPose
 from dynstream.stream.drawn_face import draw_face
 from dynstream.stream.reader import VideoReader
 
 from ..animation.faces import measured
 from ..fakes import LevelGenerator, OvalBackend, scene, write_clip
+from ..portraits import prepared
 
 QUAD = np.array([[0.0, 0], [0, 100], [100, 100], [100, 0]])
 A, B = Path("a.mp4"), Path("b.mp4")
@@ -96,6 +102,9 @@ class Recording:
 
     def correct(self, state: int, drawn: object) -> int:
         return state
+
+    def change(self, asked: Asked) -> np.ndarray:
+        return np.zeros((478, 2))
 
 
 def test_a_face_that_is_gone_is_held_and_then_let_go() -> None:
@@ -180,3 +189,41 @@ def test_a_real_run(tmp_path: Path, zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -
     assert {path.name for path in tmp_path.iterdir()} == {"p.png", "d.mp4", "o.mp4", "cache"}
     with av.open(str(target)) as container:
         assert container.streams.video[0].codec_context.name == "h264"
+
+
+@pytest.mark.parametrize(("every", "drawn"), [(1, 9), (3, 4), ("auto", 3)])
+def test_frames_between_two_drawings_come_from_both(every: Every, drawn: int, tmp_path: Path) -> None:
+    """A driver that moves evenly: the portrait gets darker evenly, however few of its frames are drawn."""
+    one = prepared(tmp_path)
+    face = one.motion.own
+    down = np.array([0.0, 1, 0, 0, 0, 0])
+    driver = [replace(frame(i / 25), face=replace(face, places=face.places + i * down)) for i in range(9)]
+    driver[0] = replace(driver[0], face=face)
+    moving = animate(one.fitted, one.motion, [driver], OvalBackend(), draw_every=every, compositor=one.compositor)
+    found = list(moving)
+    assert len(one.motion.asked) == drawn
+    assert [shown.seconds for shown in found] == [seen.seconds for seen in driver]
+    levels = [shown.pixels[60:75, 82:98].astype(float).mean() for shown in found]
+    assert levels[0] - levels[-1] > 5
+    steps = -np.diff(levels)
+    assert steps.min() > -0.2
+    assert steps.max() < 0.4 * (levels[0] - levels[-1])
+
+
+def test_an_error_while_drawing_is_raised_and_the_thread_ends(tmp_path: Path) -> None:
+    one = prepared(tmp_path)
+    one.motion.step = lambda _state, _asked: 1 / 0  # type: ignore[method-assign, assignment, return-value]
+    with pytest.raises(ZeroDivisionError):
+        list(animate(one.fitted, one.motion, [[frame(0.0)]], OvalBackend(), compositor=one.compositor))
+    assert not [thread for thread in threading.enumerate() if thread.name == "animate-draw"]
+
+
+def test_a_driver_of_one_frame_and_one_of_five_frames_a_second(tmp_path: Path) -> None:
+    one = prepared(tmp_path)
+    for driver in ([frame(0.0)], [frame(0.0), frame(0.2), frame(0.4, seen=False), frame(0.6, scene=1)]):
+        found = list(
+            animate(one.fitted, one.motion, [driver], OvalBackend(), draw_every="auto", compositor=one.compositor)
+        )
+        assert [shown.seconds for shown in found] == [seen.seconds for seen in driver]
+        for shown in found:
+            assert np.abs(shown.pixels.astype(int) - one.portrait.pixels).mean() < 2

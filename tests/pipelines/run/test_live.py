@@ -327,3 +327,23 @@ def test_edited_pictures_are_marked_and_those_of_a_pause_are_not() -> None:
     run.live._output(Edited(Frame(np.full((90, 160, 3), 8, np.uint8), 2, Fraction(1, 25)), PAUSED), 1e9)
     assert run.live.show_next(10)
     assert (run.live.picture == 8).all()
+
+
+def test_a_stand_in_is_shown_in_place_of_the_source_and_always_marked() -> None:
+    run = Run(at_once=True)
+    run.live._marker, run.live._stand_in = Marker(), np.full((90, 160, 3), 50, np.uint8)
+    run.live.pause()
+    run.feed(8)
+    run.live._captured_frames.close(None)
+    run.live.edit()
+    assert run.live.show_next(10)
+    assert run.live.picture is not None
+    assert (run.live.picture[:60] == 50).all()
+    assert (run.live.picture[70:] != 50).any()
+    shown = Edited(Frame(np.full((90, 160, 3), 7, np.uint8), 1, Fraction(1, 25)), PAUSED)
+    marked = run.live._marked(shown, Frame(plain(8), 1, Fraction(1, 25)))
+    run.live._paused = False
+    assert (run.live._marked(shown, Frame(plain(8), 1, Fraction(1, 25))).frame.pixels[70:] != 7).any()
+    assert marked is shown
+    run.live.calibrate()
+    assert run.editing.calibrations == 1

@@ -24,6 +24,7 @@ PRESETS = {"older": {"age": 9.0}, "broken": {"nothing": 1.0}}
 class FakeEngine:
     choices = CHOICES
     modes = ("detail", "replace")
+    stand_in: object = None
 
     def read_text(self, text: str) -> Reading:
         if text == "unread":
@@ -42,6 +43,7 @@ class FakeSession:
         self.ramps: list[float] = []
         self.rate = 24
         self.shared = False
+        self.calibrations = 0
 
     def current_settings(self) -> StreamSettings:
         return self.settings
@@ -59,6 +61,11 @@ class FakeSession:
 
     def choose_face(self, x: float, y: float) -> None:
         raise NotAvailableError("not here")
+
+    def calibrate(self) -> None:
+        if self.engine.stand_in is None:
+            raise NotAvailableError("no portrait")
+        self.calibrations += 1
 
     def stats(self, seconds: float) -> dict[str, Any]:
         return {"seconds": 1.5}
@@ -97,6 +104,16 @@ def test_hello_settles_the_version_and_lists_the_edits() -> None:
     for versions in ([], [2], "1", None, 1):
         refused = Desk().ask(type="hello", versions=versions)
         assert (refused["error"], refused["versions"]) == ("unsupported_version", [1])
+
+
+def test_a_portrait_can_be_calibrated_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    assert desk.ask(type="hello", versions=[1])["portrait"] is False
+    assert desk.ask(type="calibrate")["error"] == "not_available"
+    monkeypatch.setattr(FakeEngine, "stand_in", "a picture")
+    assert desk.ask(type="hello", versions=[1])["portrait"] is True
+    assert desk.ask(type="calibrate") == {"type": "ok"}
+    assert desk.session.calibrations == 1
 
 
 def test_edits_are_clamped_kept_and_replaced() -> None:

@@ -251,3 +251,29 @@ def test_a_stream_ends_also_in_the_moment_in_which_a_result_comes(moment: int) -
         await pump.close()
 
     run(pumping(story, 1))
+
+
+@pytest.mark.parametrize("bypass", [False, True])
+def test_where_a_portrait_is_moved_the_source_is_never_sent(bypass: bool) -> None:
+    async def story() -> None:
+        engine, meters, outlet = HandEngine(), Meters(), VideoOutlet()
+        settings = replace(StreamSettings(), bypass=bypass, max_latency_ms=60_000.0)
+        portrait = np.full((40, 30, 3), 90, np.uint8)
+        with ThreadPoolExecutor(1) as executor:
+            pump = VideoPump(
+                engine, lambda: settings, meters, executor, largest=(640, 360), stand_in=portrait
+            )  # fmt: skip
+            pump.outlets.add(outlet)
+            pump.start()
+            try:
+                pump.mailbox.put(video(64, 48, pts=0))
+                if not bypass:
+                    await until(lambda: len(engine.waiting) == 1)
+                    engine.waiting[0][1].set_exception(RuntimeError("a model failed"))
+                sent = await outlet.recv()
+                assert (sent.width, sent.height) == (30, 40)
+                assert abs(int(sent.to_ndarray(format="rgb24")[5, 5, 0]) - 90) < 4
+            finally:
+                await pump.close()
+
+    run(story())

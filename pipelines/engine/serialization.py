@@ -23,6 +23,10 @@ import torch
 
 from ...models.encoders.recurrent_encoder import RecurrentState
 from ...models.faces.faces import FaceRegion
+from ..animation.driver import DriverFrame
+from ..animation.face_motion import MeasuredFace
+from ..animation.landmark_motion import MovedState
+from ..animation.live_driver import LiveDriver
 from ..common.errors import StateError
 from ..compositing.background import Plate
 from ..compositing.colour_match import ColourMatch
@@ -34,6 +38,9 @@ from ..compositing.on_device.colours import DeviceHair
 from ..compositing.on_device.layers import DeviceLayers, DeviceMotion
 from ..compositing.on_device.mattes import DeviceMatte
 from ..compositing.reproject import ReprojectableLayers
+from ..editor.composite_state import CompositeState
+from ..editor.device_compositor import DeviceComposite, DeviceDrawn
+from ..editor.face_editor import AnalysisState, FaceVisibility, SessionState
 from ..edits.edit import EditSpec
 from ..inversion.latent_memory import DeviceMemory, LatentState, RecurrentMemory
 from ..motion.keyframes import LandmarkMap, MotionMemory
@@ -44,9 +51,8 @@ from ..tracking.head_pose import HeadPose
 from ..tracking.occlusion import FaceColours
 from ..tracking.one_euro import OneEuroState
 from ..tracking.tracker import HeldFace, LostFace, TrackerState
-from .composite_state import CompositeState
-from .device_compositor import DeviceComposite, DeviceDrawn
-from .face_editor import AnalysisState, FaceVisibility, SessionState
+from .portrait_editor import PortraitState
+from .portrait_renderer import PortraitMemory
 
 FORMAT: Final = "dynstream-state"
 VERSION: Final = 5
@@ -60,6 +66,12 @@ KINDS: Final[Mapping[str, type]] = {
         ColourMatch,
         ReprojectableLayers,
         DeviceComposite,
+        DriverFrame,
+        LiveDriver,
+        MeasuredFace,
+        MovedState,
+        PortraitMemory,
+        PortraitState,
         DeviceDrawn,
         DeviceHair,
         DeviceLayers,

@@ -12,7 +12,7 @@ from dynstream.models.encoders.recurrent_encoder import RecurrentState
 from dynstream.pipelines.common.errors import StateError
 from dynstream.pipelines.common.stage_timing import Stages
 from dynstream.pipelines.editor.face_editor import SessionState
-from dynstream.pipelines.editor.serialization import KINDS, VERSION, from_bytes, to_bytes
+from dynstream.pipelines.engine.serialization import KINDS, VERSION, from_bytes, to_bytes
 from dynstream.pipelines.inversion.latent_memory import LatentState, RecurrentMemory
 
 from ..fakes import editor, frames, scene
