@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from ....models.arrays import Float64Array
+from ....models.arrays import Float64Array, Points
 from ....models.faces.faces import FaceBackend
 from ....models.faces.landmarks_106 import Landmarks106
 from ....models.metrics.arcface import ArcFace
@@ -59,6 +59,9 @@ class Still:
 
     def step(self, state: None, asked: Asked) -> tuple[torch.Tensor, None]:
         return torch.zeros(18, 512), None
+
+    def change(self, asked: Asked) -> Points:
+        return np.zeros((478, 2))
 
     def correct(self, state: None, drawn: MeasuredFace | None) -> None:
         return None
