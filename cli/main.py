@@ -87,10 +87,6 @@ DRAWING = frozenset({"demo", "transcode", "batch", "filter", "webcam", "serve", 
 
 INTERRUPTED = 130
 RESTING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
-SWITCH_SECONDS = 0.0005
-"""After which a thread that waits for Python's lock gets it. A network takes it after each of its hundred operations:
-beside three threads that are at work for a fifth of the time each, a drawing takes 0.54 s; by Python's own 0.005 s it
-takes 0.70 s (alone 0.30 s)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -114,14 +110,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _let_threads_rest() -> None:
-    """Threads of PyTorch's pools sleep between two operations instead of spinning: the other stages need the cores. And
-    they get Python's lock sooner.
+    """Threads of PyTorch's pools sleep between two operations instead of spinning: the other stages need the cores.
 
-    The former is read when PyTorch is loaded, which is later. A tenth of the time of a file with every frame drawn.
+    Read when PyTorch is loaded, which is later. A tenth of the time of a file with every frame drawn.
     """
     for name, value in RESTING.items():
         os.environ.setdefault(name, value)
-    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def _occupy_closed_descriptors() -> None:
