@@ -17,7 +17,7 @@ import numpy as np
 from ...stream.drawn_face import draw_face
 from ...stream.webrtc.tracks import VIDEO_TIME_BASE
 from ..engine.result_queue import Shown
-from .engine_interface import EditEngine
+from .engine_interface import EditEngine, NoRoomError
 from .frame_conversion import to_picture, to_video
 
 SIZE: Final = (640, 360)
@@ -75,12 +75,13 @@ def measure(
 def _edited_rate(
     engine: EditEngine, count: int, seconds: float, clock: Callable[[], float], pause: Callable[[float], object]
 ) -> float:
-    """Edited pictures a second of so many streams together, from when each has had one; 0 where some have none."""
+    """Edited pictures a second of so many streams, from when each has had one; 0 where some have none, or no room."""
     streams: list[_Stream] = []
     asked = clock()
     begun: float | None = None
     try:
-        streams += [_Stream(engine) for _ in range(count)]
+        for _ in range(count):
+            streams.append(_Stream(engine))
         while True:
             now = clock()
             if begun is None and all(stream.edited for stream in streams):
@@ -95,6 +96,8 @@ def _edited_rate(
                 stream.offer(now)
                 stream.take()
             pause(POLL_SECONDS)
+    except NoRoomError:  # the engine knows by now what a stream costs
+        return 0.0
     finally:
         for stream in streams:
             stream.close()

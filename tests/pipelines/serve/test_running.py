@@ -18,6 +18,7 @@ from dynstream.pipelines.engine.result_queue import Shown
 from dynstream.pipelines.serve import capacity as capacity_module
 from dynstream.pipelines.serve.capacity import Capacity, measure
 from dynstream.pipelines.serve.certificate import Certificate
+from dynstream.pipelines.serve.engine_interface import NoRoomError
 from dynstream.pipelines.serve.held_rate import LEAST_RATE, HeldRate
 from dynstream.pipelines.serve.logs import BURST, REQUEST, SESSION, Context, JsonLines, RateLimit, TextLines
 from dynstream.pipelines.serve.options import read_config, read_size
@@ -106,15 +107,21 @@ class _Timed:
     choices = STUB_CHOICES
     in_flight = 8
 
-    def __init__(self, pictures: float, first: float = 0.0) -> None:
+    def __init__(self, pictures: float, first: float = 0.0, room: int = 100) -> None:
         self.now = 100.0
-        self.opened = 0
+        self.opened = self.closed = 0
+        self.room = room
         self._first, self._each, self._free = 100.0 + first, 1 / pictures, 100.0
         self._coming: list[tuple[float, Future[Shown], Shown]] = []
 
     def open(self) -> Any:
+        if self.opened - self.closed >= self.room:
+            raise NoRoomError("finding faces would take 105 % of the time")
         self.opened += 1
-        return SimpleNamespace(set=lambda *_: None, submit=self._submit, close=lambda: None)
+        return SimpleNamespace(set=lambda *_: None, submit=self._submit, close=self._close)
+
+    def _close(self) -> None:
+        self.closed += 1
 
     def pause(self, seconds: float) -> None:
         self.now += seconds
@@ -150,7 +157,15 @@ def test_the_device_is_measured_as_clients_use_it(
     monkeypatch.setattr(capacity_module, "FIRST_SECONDS", 6.0)
     capacity = measure(engine, 0.5, most, clock=lambda: engine.now, pause=engine.pause)
     assert capacity.pictures == pytest.approx(found, rel=0.1)
-    assert engine.opened == opened
+    assert engine.opened == engine.closed == opened
+
+
+def test_an_engine_that_takes_no_more_streams_ends_the_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine: Any = _Timed(200, room=3)
+    monkeypatch.setattr(capacity_module, "SIZE", (32, 32))
+    capacity = measure(engine, 0.5, 8, clock=lambda: engine.now, pause=engine.pause)
+    assert capacity.pictures == pytest.approx(60, rel=0.1)  # of two streams; there is no room for four
+    assert engine.opened == engine.closed == 1 + 2 + 3
 
 
 def test_clients_are_told_what_is_held_and_max_sessions_is_no_false_promise() -> None:
