@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +25,7 @@ from .servers import ServerProcess
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
+    from selenium.webdriver.chrome.options import Options
 
 PATIENCE: Final = 120.0
 CAMERA: Final = (10.0, 18.0)
@@ -70,8 +71,11 @@ def write_camera(clip: Path, path: Path, size: tuple[int, int]) -> None:
 
 
 @contextlib.contextmanager
-def chromium(camera: Path) -> Iterator["Chrome"]:
-    """Chromium, without a window. Raises PipelineError where it cannot be had."""
+def chromium(camera: Path, configure: "Callable[[Options], object]" = lambda _options: None) -> Iterator["Chrome"]:
+    """Chromium without a window, whose camera sees a file, over and over. configure: adds options of its own.
+
+    Raises PipelineError where it cannot be had.
+    """
     try:
         from selenium.common.exceptions import WebDriverException
         from selenium.webdriver import Chrome
@@ -86,6 +90,7 @@ def chromium(camera: Path) -> Iterator["Chrome"]:
     options.binary_location = program
     for flag in (*FLAGS, f"--use-file-for-fake-video-capture={camera}"):
         options.add_argument(flag)
+    configure(options)
     try:
         browser = Chrome(options=options, service=Service(driver, log_output=os.devnull))
     except WebDriverException as error:

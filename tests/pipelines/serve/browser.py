@@ -1,6 +1,5 @@
 """A real Chromium for the tests of the page, and what they ask it."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,10 +10,11 @@ import numpy as np
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
+
+from dynstream.pipelines.research.bench.browser import chromium
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 PATIENCE: Final = 60
@@ -25,29 +25,21 @@ needs_chromium = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromi
 DESKTOP: Final = (1280, 900)
 PHONE: Final = (390, 844)
 
-FLAGS: Final = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1000,800",
-    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required", "--force-prefers-reduced-motion",
-)  # fmt: skip
-
 
 @contextmanager
 def chrome(downloads: Path, camera: Path) -> Iterator[Chrome]:
     """Chromium with a camera that sees a file, over and over."""
-    options = Options()
-    options.binary_location = CHROMIUM or ""
-    for flag in (*FLAGS, f"--use-file-for-fake-video-capture={camera}"):
-        options.add_argument(flag)
-    several = {"profile.default_content_setting_values.automatic_downloads": 1}  # asked of a user, once
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)} | several)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = Chrome(options=options, service=Service(DRIVER, log_output=os.devnull))
-    driver.set_script_timeout(PATIENCE)
-    try:
+
+    def configure(options: Options) -> None:
+        for flag in ("--window-size=1000,800", "--force-prefers-reduced-motion"):
+            options.add_argument(flag)
+        several = {"profile.default_content_setting_values.automatic_downloads": 1}  # asked of a user, once
+        options.add_experimental_option("prefs", {"download.default_directory": str(downloads)} | several)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+
+    with chromium(camera, configure) as driver:
+        driver.set_script_timeout(PATIENCE)
         yield driver
-    finally:
-        driver.quit()
 
 
 def write_scene(path: Path) -> None:
