@@ -1,6 +1,7 @@
 """`--text`: edits in words, for every command that has `--edit`."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,7 +50,7 @@ def edits_and_texts(
     from ..models.directions.latent_transformer import load_nonlinear_directions
     from ..models.directions.text_mapper import load_text_mapper
     from ..models.text.face_text import load_face_text
-    from ..pipelines.edits.parsing import make_edits, read_region, read_specs
+    from ..pipelines.edits.parsing import make_edits, merged, read_region, read_specs
     from ..pipelines.edits.regions import AUTO, parse_region
     from ..pipelines.edits.text import load_text_reader, mapped_edits, text_edits
 
@@ -59,13 +60,14 @@ def edits_and_texts(
         raise typer.BadParameter("--text-from describes the face before --text changes it; give --text, too")
     directions = load_directions()
     forced = parse_region(read_region(preset) if preset and region == AUTO else region)
-    readers: list[TextReader] = []
+
+    @cache
+    def reader() -> "TextReader":
+        with open_zoo(offline=offline, index_url=index_url) as zoo:
+            return load_text_reader(zoo, directions)
 
     def read_words(texts: Sequence[str]) -> "list[EditSpec]":
-        if not readers:
-            with open_zoo(offline=offline, index_url=index_url) as zoo:
-                readers.append(load_text_reader(zoo, directions))
-        found = text_edits(texts, readers[0], source=text_from, strength=text_strength)
+        found = text_edits(texts, reader(), source=text_from, strength=text_strength)
         for line in found.lines():
             console.print(line, soft_wrap=True)
         return found.specs
@@ -88,4 +90,4 @@ def edits_and_texts(
     for spec in specs:
         if spec.name in names:
             console.print(f"Note: --edit {spec.name} goes before what the words say of it", style="yellow")
-    return make_edits((*(spec for spec in specs if spec.name not in names), *named), directions, region=forced)
+    return make_edits(merged(specs, named), directions, region=forced)

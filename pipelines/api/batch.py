@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from ..batch.run import BatchStatus
     from ..batch.workers import Workers
     from ..edits.edit import EditSpec
-    from ..edits.parsing import ReadWords
-    from ..edits.text import TextReader
 
 LEDGER_NAME = "dynstream-batch.jsonl"
 
@@ -69,18 +67,19 @@ def batch(
         ClusterError: for a cluster that is not there or does not fit, and where no worker can start.
         SinkError: for a folder that cannot be written.
     """
+    from ...models.zoo.zoo import Zoo
     from ..batch.ledger import Ledger
     from ..batch.plan import expand, make_plan, read_edits, read_options, region_of
     from ..batch.run import BatchSettings, run_batch
+    from ..edits.parsing import merged
+    from .edits import words_reader
 
     listed = [sources] if isinstance(sources, str | os.PathLike) else sources
     folder = os.fspath(out)
     common = os.fspath(edits) if isinstance(edits, os.PathLike) else edits
-    read_words = _words_reader(offline)
+    read_words = words_reader(lambda: Zoo(offline=offline))
     specs = read_edits(common if isinstance(common, str | Mapping) else list(common), read_words) if common else ()
-    named = {spec.name for spec in specs}
-    said = read_words([text] if isinstance(text, str) else list(text)) if text else ()
-    specs = (*(spec for spec in said if spec.name not in named), *specs)
+    specs = merged(read_words([text] if isinstance(text, str) else list(text)) if text else (), specs)
     common_options = {**region_of(common), **read_options(options)}
     items = make_plan(expand([os.fspath(name) for name in listed], folder, suffix), specs, common_options, read_words)
     with Ledger(_ledger_path(folder, ledger)) as opened:
@@ -93,26 +92,6 @@ def batch(
             BatchSettings(overwrite=overwrite, segments=segments),
             watch=progress or (lambda _status: None),
         )
-
-
-def _words_reader(offline: bool) -> "ReadWords":
-    """Reads texts by networks that are loaded when the first text is there, once."""
-
-    @cache
-    def reader() -> "TextReader":
-        from ...models.directions.directions import load_directions
-        from ...models.zoo.zoo import Zoo
-        from ..edits.text import load_text_reader
-
-        return load_text_reader(Zoo(offline=offline), load_directions())
-
-    @cache
-    def read(texts: tuple[str, ...]) -> "Sequence[EditSpec]":
-        from ..edits.text import text_edits
-
-        return text_edits(texts, reader()).specs
-
-    return lambda texts: read(tuple(texts))
 
 
 def _ledger_path(out: str, chosen: str | os.PathLike[str] | None) -> Path:

@@ -3,7 +3,8 @@
 import math
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING
 from ..common.errors import EditError, OptionError
 
 if TYPE_CHECKING:
-    from ...models.directions.directions import Direction
     from ...models.weight_files import WeightFiles
     from ..compositing.composite import Mode
     from ..edits.edit import Edits, EditSpec
+    from ..edits.parsing import ReadWords
+    from ..edits.text import TextReader
 
 EditsLike = Mapping[str, float | str] | str | os.PathLike[str]
 """Name -> strength, or a ramp as text ("0:2@3s"); or the path of a TOML preset."""
@@ -42,14 +44,12 @@ def read_edits(
     Warns with StrengthWarning. Raises EditError, OptionError.
     """
     from ...models.directions.directions import load_directions
-    from ..edits.parsing import make_edits, read_preset, read_region
+    from ...models.zoo.zoo import Zoo
+    from ..edits.parsing import make_edits, merged, read_preset, read_region
     from ..edits.regions import parse_region
 
     forced, directions = parse_region(region), load_directions()
-
-    def read_words(texts: "Sequence[str]") -> "list[EditSpec]":
-        return _in_words(texts, set(), directions, zoo)
-
+    read_words = words_reader(lambda: zoo or Zoo())
     if isinstance(edits, Mapping):
         specs = tuple(_spec(name, value) for name, value in edits.items())
     elif isinstance(edits, str | os.PathLike):
@@ -59,25 +59,37 @@ def read_edits(
         raise EditError(f"expected edits as a dict, such as {{'smile': 2}}, or a preset's path, got {_short(edits)}")
     for warning in make_edits(specs, directions).outside_range():
         warnings.warn(warning, StrengthWarning, stacklevel=stacklevel + 1)
-    specs = (*_in_words(text, {spec.name for spec in specs}, directions, zoo), *specs)
+    texts = _texts(text)
+    specs = merged(read_words(texts) if texts else (), specs)
     if not specs and mode == "detail":
         raise OptionError("nothing to do: edits holds no edit; give one, as in {'smile': 2}, or text='a big smile'")
     return make_edits(specs, directions, region=forced)
 
 
-def _in_words(
-    text: "TextLike", named: set[str], directions: "Mapping[str, Direction]", zoo: "WeightFiles | None"
-) -> "list[EditSpec]":
-    from ...models.zoo.zoo import Zoo
-    from ..edits.text import load_text_reader, text_edits
+def words_reader(zoo: "Callable[[], WeightFiles]") -> "ReadWords":
+    """Reads texts by networks that are loaded once, when the first one is there; so is each text."""
 
+    @cache
+    def reader() -> "TextReader":
+        from ...models.directions.directions import load_directions
+        from ..edits.text import load_text_reader
+
+        return load_text_reader(zoo(), load_directions())
+
+    @cache
+    def read(texts: tuple[str, ...]) -> "Sequence[EditSpec]":
+        from ..edits.text import text_edits
+
+        return text_edits(texts, reader()).specs
+
+    return lambda texts: read(tuple(texts))
+
+
+def _texts(text: "TextLike") -> list[str]:
     texts = [text] if isinstance(text, str) else list(text)
-    if not texts:
-        return []
     if not all(isinstance(one, str) for one in texts):
         raise EditError(f"expected text as words, such as 'older, with glasses', got {_short(text)}")
-    found = text_edits(texts, load_text_reader(zoo or Zoo(), directions))
-    return [spec for spec in found.specs if spec.name not in named]
+    return texts
 
 
 def _spec(name: object, value: object) -> "EditSpec":

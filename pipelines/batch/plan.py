@@ -23,7 +23,7 @@ from ..compositing.mark import read_mark
 from ..editor.encoder_names import ENCODERS
 from ..editor.precision import check_precision
 from ..edits.edit import EditSpec
-from ..edits.parsing import ReadWords, make_edits, parse_edit, read_preset, read_region
+from ..edits.parsing import ReadWords, make_edits, merged, parse_edit, read_preset, read_region
 from ..edits.regions import AUTO, parse_region
 from ..motion.keyframes import parse_every
 from ..motion.retimed_reader import parse_rate
@@ -304,11 +304,10 @@ def make_plan(
         words = given.pop("text", None)
         try:
             chosen = read_edits(own, read_words) if own else () if words else tuple(edits)
-            named = {spec.name for spec in chosen}
             item = Item(
                 source=places.absolute(str(source)),
                 result=places.absolute(str(result)),
-                edits=(*(spec for spec in _in_words(words, read_words) if spec.name not in named), *chosen),
+                edits=merged(_in_words(words, read_words), chosen),
                 options={**(options or {}), **region_of(own), **read_options(given)},
                 row=name,
             )

@@ -54,6 +54,12 @@ ReadWords = Callable[[Sequence[str]], Sequence[EditSpec]]
 """Texts such as "older, with glasses" -> edits."""
 
 
+def merged(base: Sequence[EditSpec], over: Sequence[EditSpec]) -> tuple[EditSpec, ...]:
+    """Both; of edits with one name that of `over`."""
+    names = {spec.name for spec in over}
+    return (*(spec for spec in base if spec.name not in names), *over)
+
+
 def read_preset(path: Path, read_words: ReadWords | None = None) -> list[EditSpec]:
     """The edits of a TOML preset: a table `[edits]` of name = strength, or name = "ramp"; or `text` at its top, a
     string or a list of them, in words, over which the table goes. read_words: reads them; None where nothing does.
@@ -70,12 +76,13 @@ def read_preset(path: Path, read_words: ReadWords | None = None) -> list[EditSpe
             f"the preset {path} is in words, {texts[0]!r}, which are not read here; name edits in a table [edits], as "
             "`dynstream transcode --text` says them"
         )
-    specs = [spec for spec in (read_words(texts) if texts and read_words else ()) if spec.name not in edits]
+    said = read_words(texts) if texts and read_words else ()
+    specs = []
     for name, value in edits.items():
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise EditError(f"the preset {path}: edit {name!r} is {value!r}; expected a number or a ramp")
         specs.append(parse_edit(f"{name}={value}") if isinstance(value, str) else _constant(name, value))
-    return specs
+    return list(merged(said, specs))
 
 
 def _constant(name: str, value: float) -> EditSpec:
@@ -88,9 +95,7 @@ def _constant(name: str, value: float) -> EditSpec:
 def read_specs(texts: Sequence[str], preset: Path | None, read_words: ReadWords | None = None) -> tuple[EditSpec, ...]:
     """The edits of a command line and of a preset together; the command line's win over the preset's."""
     given = [parse_edit(text) for text in texts]
-    names = {spec.name for spec in given}
-    base = [spec for spec in read_preset(preset, read_words) if spec.name not in names] if preset else []
-    return (*base, *given)
+    return merged(read_preset(preset, read_words) if preset else (), given)
 
 
 def make_edits(
