@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ....models.arrays import Pixels
+from ....models.arrays import Float64Array, Pixels
 from ....models.directions.directions import Direction
 from ....models.text.embedding import TextImageEmbedding
 from ....stream.frame import Frame
@@ -168,9 +168,8 @@ def measure_text(
     try:
         found = text_edits([description.words], reader)
     except EditError:
-        return TextRow(name, description.words, "", holds=0.0 if description.claims else math.nan), np.zeros(
-            (256, 512, 3), np.uint8
-        )
+        refused = TextRow(name, description.words, "", holds=0.0 if description.claims else math.nan)
+        return refused, np.zeros((256, 512, 3), np.uint8)
     editor.edits = replace(make_edits(found.specs, directions), region=editor.edits.region)
     state, stages, results, quads = SessionState(), Stages(), [], []
     pairs: list[tuple[Pixels, Pixels]] = []
@@ -187,7 +186,7 @@ def measure_text(
     if not pairs:
         raise PipelineError(f"no frame of {name} has a face to edit; name another clip, or another --start")
     before, after = (_share(judges.embedding, [pair[side] for pair in pairs], description) for side in (0, 1))
-    seen = [[judges.measure(picture) for picture in pair] for pair in pairs]
+    seen = [[_looks(judges.measure(picture)) for picture in pair] for pair in pairs]
     same = [judges.embedder.embed([pair[side] for pair in pairs]) for side in (0, 1)]
     row = TextRow(
         clip=name, words=description.words, understood=str(found.readings[0][1]), before=before, accuracy=after,
@@ -208,25 +207,27 @@ def _share(embedding: TextImageEmbedding, faces: Sequence[Pixels], description: 
     return float((target > source).float().mean())
 
 
-def _scored(seen: Sequence[Sequence[MeasuredFace | None]], asked: Mapping[str, int]) -> float:
+def _looks(face: MeasuredFace | None) -> Float64Array | None:
+    return None if face is None else looks_of(face)
+
+
+def _scored(seen: Sequence[Sequence[Float64Array | None]], asked: Mapping[str, int]) -> float:
     hits = []
     for source, result in seen:
         if source is None or result is None:
             hits.append(0.0)
             continue
-        moved = looks_of(result) - looks_of(source)
+        moved = result - source
         for look, sign in asked.items():
             hits.append(float(sign * moved[LOOKS.index(look)] >= MOVED * SPREADS[look]))
     return float(np.mean(hits))
 
 
-def _hold(seen: Sequence[MeasuredFace | None], names: Sequence[str]) -> float:
+def _hold(seen: Sequence[Float64Array | None], names: Sequence[str]) -> float:
     if not names:
         return math.nan
     chosen = [number for number, claim in enumerate(CLAIMS) if claim.name in names]
-    found = [
-        np.zeros(len(chosen)) if face is None else truths(values_of(looks_of(face)[None]))[0, chosen] for face in seen
-    ]
+    found = [np.zeros(len(chosen)) if looks is None else truths(values_of(looks[None]))[0, chosen] for looks in seen]
     return float((np.array(found) == 1).mean())
 
 
