@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from ..pipelines.serve.settings import ServeSettings
 
 
+SWITCH_SECONDS = 0.0005
+"""After which a thread that waits for Python's lock gets it. A network takes it after each of its hundred operations:
+beside three threads that were at work for a fifth of the time each, a drawing took 0.54 s; by Python's own 0.005 s it
+took 0.70 s, and alone 0.30 s (measured once, by a script). For files it made no difference that could be measured."""
 NO_REASON: "Mapping[str, Mapping[str, Any]]" = {}
 CONTEXT = {"auto_envvar_prefix": "DYNSTREAM_SERVE"}
 """Every option has an environment variable: --max-sessions is DYNSTREAM_SERVE_MAX_SESSIONS."""
@@ -56,12 +60,6 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
         names = {word.removeprefix("--"): each.name for each in context.command.params for word in each.opts}
         context.default_map = read_config(path, {word: name for word, name in names.items() if name})
     return path
-
-
-SWITCH_SECONDS = 0.0005
-"""After which a thread that waits for Python's lock gets it. A network takes it after each of its hundred operations:
-beside three threads that are at work for a fifth of the time each, a drawing takes 0.54 s; by Python's own 0.005 s it
-takes 0.70 s (alone 0.30 s). Commands for files have no such threads, and gain nothing."""
 
 
 def command(

@@ -47,7 +47,7 @@ class FrameEncoder(nn.Module):
     """One frame -> its map, of one length at each place: a root mean square of 1. Four halvings, 128 to 8.
 
     The mean map of the frames seen in training is subtracted first: all faces look alike at 8x8, and what differs from
-    frame to frame would be a small part of a map of length 1.
+    frame to frame would be a small part of a map of one length.
     """
 
     mean: Tensor

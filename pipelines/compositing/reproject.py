@@ -23,8 +23,8 @@ from .mouth import mouth_inside
 from .shape_match import displacement
 
 STALE_SECONDS = 6.0
-"""Older layers are not shown: the face looks different by then. On slow cores beside a browser a drawing takes three
-seconds until it is there, and then is the newest until the next one is."""
+"""Older layers are not shown: the face looks different by then. On slow cores beside a browser a drawing takes two
+to three seconds until it is there, and then is the newest until the next one is."""
 
 
 STILL: Final = 24.0

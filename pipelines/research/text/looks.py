@@ -63,8 +63,8 @@ def looks_of(face: MeasuredFace) -> Float64Array:
 def bridge(picture: Pixels, points: Points) -> float:
     """How strong an edge lies across the nose, between the eyes: the bridge of glasses; the matte misses thin rims.
 
-    Against BiSeNet on 400 drawn faces: area under the curve 0.997; median 29 without glasses, 219 with them. picture:
-    (256, 256, 3).
+    Against BiSeNet on 400 drawn faces, compared once: area under the curve 0.997; median 29 without glasses, 219 with them.
+    picture: (256, 256, 3).
     """
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     (left, top), (right, other) = points[INNER_CORNERS[0]], points[INNER_CORNERS[1]]
