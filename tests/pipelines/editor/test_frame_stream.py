@@ -84,6 +84,22 @@ def _analysed(one: Any, pictures: list[Any]) -> Iterator[Any]:
         yield analysis
 
 
+def test_a_piece_draws_the_frames_that_the_whole_draws_once_a_second_has_begun() -> None:
+    one = editor("smile=1")
+    pictures = [scene()] * 70  # 2.8 s
+
+    def drawn(first: int) -> set[int]:
+        state, analyses = AnalysisState(), []
+        for frame in frames_of(pictures)[first:]:
+            state, analysis = one.analyse(state, frame, Stages())
+            analyses.append(analysis)
+        return {frame.frame.pts for frame, draw in scheduled(analyses, "auto") if draw and frame.frame.seconds >= 1}
+
+    whole = drawn(0)
+    assert {1000, 2000} <= whole
+    assert all(drawn(first) == whole for first in (3, 10, 17, 24))
+
+
 @pytest.mark.parametrize(("step", "most"), [(10, MOST_FRAMES), (40, 7), (200, 2), (300, 1)])
 def test_auto_draws_from_time_to_time(step: int, most: int) -> None:
     """A face at rest: at most so many frames, or a quarter of a second."""
