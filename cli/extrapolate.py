@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .options import Codec, Crf, EncoderPreset, Generator, PixFmt, ProgressStyle, SignCert, Signed, SignKey
+from .options import Codec, Crf, EncoderPreset, Generator, Overwrite, PixFmt, ProgressStyle, SignCert, Signed, SignKey
 from .progress import count_frames
 from .weights import IndexUrl, Offline, open_zoo
 
@@ -31,7 +31,7 @@ def command(
     crf: Crf = None,
     encoder_preset: EncoderPreset = None,
     pix_fmt: PixFmt = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it exists.")] = False,
+    overwrite: Overwrite = False,
     credentials: Signed = True,
     sign_cert: SignCert = None,
     sign_key: SignKey = None,

@@ -100,6 +100,8 @@ ConsentFile = Annotated[
 IAmTheSubject = Annotated[bool, typer.Option("--i-am-the-subject", help="The face that is moved is your own.")]
 DrawnPerson = Annotated[bool, typer.Option("--drawn-person", help="Nobody has the face that is moved: it was drawn.")]
 
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it exists.")]
+
 LivePortrait = Annotated[
     Path | None,
     typer.Option("--portrait", metavar="FILE", help="Your face moves this picture, which is shown in place of you."),

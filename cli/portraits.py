@@ -17,12 +17,34 @@ if TYPE_CHECKING:
     from ..pipelines.run.watch import Count
 
 
-def check_alone(consent: Path | None, *, is_subject: bool, is_drawn: bool) -> None:
-    """Raises OptionError where consent is given and there is no portrait."""
+def read(
+    portrait: Path | None,
+    *,
+    method: str,
+    strength: float,
+    face: int | None,
+    refine: int,
+    refine_seconds: float,
+    consent: Path | None,
+    is_subject: bool,
+    is_drawn: bool,
+) -> "PortraitOptions | None":
+    """What the options of a live command say of a portrait; None without one. Raises OptionError, as where consent is
+    given and there is no portrait.
+    """
     from ..pipelines.common.errors import OptionError
 
-    if consent is not None or is_subject or is_drawn:
-        raise OptionError("--consent, --i-am-the-subject and --drawn-person are for --portrait FILE, which is missing")
+    if portrait is None:
+        if consent is not None or is_subject or is_drawn:
+            raise OptionError(
+                "--consent, --i-am-the-subject and --drawn-person are for --portrait FILE, which is missing"
+            )
+        return None
+    from ..pipelines.run.prepare_portrait import live_options
+
+    return live_options(
+        portrait, method=method, strength=strength, face=face, refine=refine, refine_seconds=refine_seconds
+    )
 
 
 def prepare(

@@ -189,7 +189,6 @@ def command(
 
     from ..pipelines.compositing.mark import PLAIN, read_mark
     from ..pipelines.credentials.find import find_identity
-    from ..pipelines.run.prepare_portrait import live_options
     from ..pipelines.serve.addresses import read_networks
     from ..pipelines.serve.logs import start_log
     from ..pipelines.serve.options import read_ice, read_presets, read_size, read_token_file
@@ -202,16 +201,12 @@ def command(
 
     if engine not in ("face", "stand-in"):
         raise typer.BadParameter(f"--engine {engine}: expected face or stand-in")
-    moving = None
-    if portrait is None:
-        portraits.check_alone(consent, is_subject=i_am_the_subject, is_drawn=drawn_person)
-    elif engine == "stand-in":
+    if portrait is not None and engine == "stand-in":
         raise ServeSettingsError("--portrait needs --engine face: the stand-in moves no face")
-    else:
-        moving = live_options(
-            portrait, method=portrait_method, strength=motion_strength, face=portrait_face, refine=refine,
-            refine_seconds=refine_seconds,
-        )  # fmt: skip
+    moving = portraits.read(
+        portrait, method=portrait_method, strength=motion_strength, face=portrait_face, refine=refine,
+        refine_seconds=refine_seconds, consent=consent, is_subject=i_am_the_subject, is_drawn=drawn_person,
+    )  # fmt: skip
     if log_format not in ("text", "json"):
         raise typer.BadParameter(f"--log-format {log_format}: expected text or json")
     if not 0.3 <= bitrate <= 20:

@@ -151,16 +151,10 @@ def command(
     from ..stream.rawvideo import parse_size
 
     console = Console(stderr=True, highlight=False, markup=False)
-    moving = None
-    if portrait is not None:
-        from ..pipelines.run.prepare_portrait import live_options
-
-        moving = live_options(
-            portrait, method=portrait_method, strength=motion_strength, face=portrait_face, refine=refine,
-            refine_seconds=refine_seconds,
-        )  # fmt: skip
-    else:
-        portraits.check_alone(consent, is_subject=i_am_the_subject, is_drawn=drawn_person)
+    moving = portraits.read(
+        portrait, method=portrait_method, strength=motion_strength, face=portrait_face, refine=refine,
+        refine_seconds=refine_seconds, consent=consent, is_subject=i_am_the_subject, is_drawn=drawn_person,
+    )  # fmt: skip
     directions = load_directions()
     checked, wanted_size = check_mode(mode), parse_size(size)
     edits = edits_and_texts(
