@@ -63,7 +63,7 @@ def looks_of(face: MeasuredFace) -> Float64Array:
 def bridge(picture: Pixels, points: Points) -> float:
     """How strong an edge lies across the nose, between the eyes: the bridge of glasses; the matte misses thin rims.
 
-    Against BiSeNet on 400 drawn faces, compared once: area under the curve 0.997; median 29 without glasses, 219 with them.
+    Against BiSeNet on 400 drawn faces, compared once: area under the curve 0.997, median 29 without glasses, 219 with.
     picture: (256, 256, 3).
     """
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
